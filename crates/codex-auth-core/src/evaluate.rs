@@ -1,0 +1,197 @@
+//! The one evaluator: who serves this request, and where does every account stand?
+//!
+//! Routing, `status`, `list`, `check` and `why-selected` all ask here, so they cannot disagree.
+//! It is pure: the same world and instant give the same answer on every machine.
+
+use crate::{
+    Account, Blocker, Candidate, Reason, RecordId, Standing, Strategy, Timestamp, own_blockers, select::choose,
+};
+
+/// What is known of one account at the moment of asking.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat<'a> {
+    /// The account as stored.
+    pub account: &'a Account,
+    /// Requests it is serving now.
+    pub in_flight: u32,
+    /// Percent left in its tightest known quota window.
+    pub left_percent: f64,
+}
+
+/// What a request brings to the decision.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask<'a> {
+    /// Account that served this conversation before.
+    pub bound: Option<&'a RecordId>,
+    /// Quota key of its model, where the model is known.
+    pub quota_key: Option<&'a str>,
+    /// Accounts already tried for it.
+    pub tried: &'a [RecordId],
+}
+
+/// What the user decided beforehand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standards<'a> {
+    /// How to choose.
+    pub strategy: Strategy,
+    /// A hard constraint: this account or nobody.
+    pub pin: Option<&'a RecordId>,
+    /// The selected account, used by [`Strategy::Manual`].
+    pub active: Option<&'a RecordId>,
+}
+
+/// The answer: a choice or a refusal, with every account's standing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Who serves and why, or `None`: then every standing has a live blocker, or the strategy is manual.
+    pub choice: Option<(RecordId, Reason)>,
+    /// In pool order.
+    pub standings: Vec<Standing>,
+}
+
+/// Decides.
+pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Decision {
+    let standings: Vec<_> = seats.iter().map(|seat| stand(seat.account, standards.pin, ask, now)).collect();
+    let candidates: Vec<_> = seats
+        .iter()
+        .zip(&standings)
+        .enumerate()
+        .filter(|(_, (_, standing))| standing.is_ready())
+        .map(|(position, (seat, _))| Candidate {
+            record: seat.account.record.clone(),
+            position,
+            in_flight: seat.in_flight,
+            left_percent: seat.left_percent,
+            last_used_at: seat.account.seen.last_used_at,
+            is_bound: ask.bound == Some(&seat.account.record),
+            is_active: standards.active == Some(&seat.account.record),
+        })
+        .collect();
+    let choice = match standards.pin {
+        // The standings leave at most the pinned account; how it would have been ordered does not matter.
+        Some(_) => candidates.first().map(|pinned| (pinned.record.clone(), Reason::Pinned)),
+        None => choose(standards.strategy, &candidates).map(|(chosen, reason)| (chosen.record.clone(), reason)),
+    };
+    Decision { choice, standings }
+}
+
+fn stand(account: &Account, pin: Option<&RecordId>, ask: Ask<'_>, now: Timestamp) -> Standing {
+    let mut blockers = own_blockers(account, ask.quota_key, now);
+    if let Some(pin) = pin
+        && *pin != account.record
+    {
+        blockers.push(Blocker::NotPinned { pin: pin.clone() });
+    }
+    if ask.tried.contains(&account.record) {
+        blockers.push(Blocker::AlreadyTried);
+    }
+    Standing { record: account.record.clone(), blockers }
+}
+
+impl Decision {
+    /// The earliest instant at which some account may serve by mere waiting.
+    pub fn ready_at(&self) -> Option<Timestamp> {
+        self.standings.iter().filter_map(Standing::ready_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy as Generator, any, prop, prop_assert, proptest};
+
+    use super::*;
+    use crate::{Exit, NeedsLogin, Rest, RestReason, testing::account};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn seats(accounts: &[Account]) -> Vec<Seat<'_>> {
+        accounts.iter().map(|account| Seat { account, in_flight: 0, left_percent: 100.0 }).collect()
+    }
+
+    fn decide(accounts: &[Account], standards: Standards<'_>, ask: Ask<'_>) -> Decision {
+        evaluate(&seats(accounts), standards, ask, NOW)
+    }
+
+    fn sequential() -> Standards<'static> {
+        Standards { strategy: Strategy::Sequential, ..Standards::default() }
+    }
+
+    #[test]
+    fn a_pin_never_spills() {
+        let mut accounts = [account(1), account(2)];
+        accounts[0].enabled = false;
+        let pin = accounts[0].record.clone();
+        let standards = Standards { pin: Some(&pin), ..sequential() };
+        let decision = decide(&accounts, standards, Ask::default());
+        assert_eq!(decision.choice, None);
+        assert_eq!(decision.standings[1].blockers, [Blocker::NotPinned { pin }]);
+    }
+
+    #[test]
+    fn the_last_usable_account_is_never_deferred() {
+        let mut accounts = [account(1), account(2)];
+        accounts[0].rest(Rest::of_account(RestReason::UsageLimit, Timestamp::from_millis(2_000_000), NOW));
+        let drained = [
+            Seat { account: &accounts[0], in_flight: 0, left_percent: 100.0 },
+            Seat { account: &accounts[1], in_flight: 99, left_percent: 0.0 },
+        ];
+        let decision = evaluate(&drained, Standards::default(), Ask::default(), NOW);
+        assert_eq!(decision.choice, Some((accounts[1].record.clone(), Reason::MostHeadroom)));
+    }
+
+    #[test]
+    fn an_all_resting_pool_names_the_earliest_end() {
+        let mut accounts = [account(1), account(2)];
+        for (account, until) in accounts.iter_mut().zip([9_000_000, 3_000_000]) {
+            account.rest(Rest::of_account(RestReason::UsageLimit, Timestamp::from_millis(until), NOW));
+        }
+        let decision = decide(&accounts, sequential(), Ask::default());
+        assert_eq!((decision.choice.clone(), decision.ready_at()), (None, Some(Timestamp::from_millis(3_000_000))));
+    }
+
+    /// A small world: every combination of what can ail three accounts.
+    fn ailing() -> impl Generator<Value = (Vec<Account>, Option<usize>, Vec<usize>)> {
+        let one = (any::<bool>(), any::<bool>(), prop::option::of(0_i64..2_000_000));
+        (prop::collection::vec(one, 0..5), prop::option::of(0_usize..5), prop::collection::vec(0_usize..5, 0..3))
+            .prop_map(|(ails, pin, tried)| {
+                let accounts = ails
+                    .iter()
+                    .enumerate()
+                    .map(|(index, (enabled, dead, rest))| {
+                        let mut made = account(index);
+                        made.enabled = *enabled;
+                        made.needs_login = dead.then(|| NeedsLogin { code: "x".into(), at: NOW });
+                        made.rests.extend(
+                            rest.map(|until| Rest::of_account(RestReason::Server, Timestamp::from_millis(until), NOW)),
+                        );
+                        made
+                    })
+                    .collect();
+                (accounts, pin, tried)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn a_refusal_has_a_live_blocker_with_an_exit_for_everybody((accounts, pin, tried) in ailing()) {
+            let pin = pin.and_then(|index| accounts.get(index)).map(|account| account.record.clone());
+            let tried: Vec<_> = tried.iter().filter_map(|index| accounts.get(*index)).map(|a| a.record.clone()).collect();
+            for strategy in [Strategy::Hybrid, Strategy::Sequential] {
+                let standards = Standards { strategy, pin: pin.as_ref(), active: None };
+                let decision = decide(&accounts, standards, Ask { tried: &tried, ..Ask::default() });
+                match decision.choice {
+                    Some((record, _)) => {
+                        let standing = decision.standings.iter().find(|s| s.record == record).expect("stands in the pool");
+                        prop_assert!(standing.is_ready());
+                    }
+                    None => for standing in &decision.standings {
+                        prop_assert!(!standing.blockers.is_empty());
+                        for blocker in &standing.blockers {
+                            if let Exit::Wait { until } = blocker.exit() { prop_assert!(until > NOW); }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Who an account is: the person (ChatGPT user id) and the workspace (ChatGPT account id).
+//!
+//! E-mail, plan, list position and platform `org-…` ids are labels, never identity: seats of one
+//! workspace share its id, and one person may own several workspaces under one e-mail.
+
+use std::fmt;
+
+use crate::Timestamp;
+
+macro_rules! name_text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the trimmed text; `None` when nothing is left of it.
+            pub fn parse(text: &str) -> Option<Self> {
+                let text = text.trim();
+                (!text.is_empty()).then(|| Self(text.to_owned()))
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_text!(
+    /// A person at the issuer: claim `chatgpt_user_id`, else `user_id`, else `sub`.
+    UserId
+);
+name_text!(
+    /// A workspace at the backend: the value of the `chatgpt-account-id` header.
+    WorkspaceId
+);
+name_text!(
+    /// Our stable name for one stored sign-in; positions on screen never stand for it.
+    RecordId
+);
+name_text!(
+    /// One conversation of a client: its `session-id`, `thread-id` or `prompt_cache_key`.
+    SessionKey
+);
+
+impl WorkspaceId {
+    /// Whether this text may be sent as an account id at all: platform organisations (`org-…`) are
+    /// not workspaces, and the backend refuses them.
+    pub fn is_platform_organisation(&self) -> bool {
+        self.0.starts_with("org-")
+    }
+}
+
+/// What makes two sign-ins the same account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdentityKey {
+    /// The person.
+    pub user: UserId,
+    /// The workspace they work in.
+    pub workspace: WorkspaceId,
+}
+
+/// What a token says about its owner, unverified: a label for us, never a permission.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The person, where the token names one.
+    pub user: Option<UserId>,
+    /// The workspace, where the token names one.
+    pub workspace: Option<WorkspaceId>,
+    /// Lower-cased e-mail address.
+    pub email: Option<String>,
+    /// Wire value of the plan, such as `plus`; unknown plans are kept as they came.
+    pub plan: Option<String>,
+    /// When the token ends by its own word (`exp`).
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Claims {
+    /// Fills what this token does not say with what `other` says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            user: self.user.or(other.user),
+            workspace: self.workspace.or(other.workspace),
+            email: self.email.or(other.email),
+            plan: self.plan.or(other.plan),
+            expires_at: self.expires_at.or(other.expires_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_names_do_not_exist() {
+        assert_eq!(UserId::parse("  "), None);
+    }
+
+    #[test]
+    fn an_organisation_is_no_workspace() {
+        assert!(WorkspaceId::parse("org-7").is_some_and(|id| id.is_platform_organisation()));
+    }
+}

@@ -1,0 +1,70 @@
+//! The port to whoever grants and renews tokens.
+
+use std::{fmt::Debug, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{Account, Granted, Kind, RefreshToken};
+
+/// Renews credentials.
+#[async_trait]
+pub trait TokenIssuer: Debug + Send + Sync {
+    /// Presents the refresh token of `account` once. A token goes to the issuer that granted it and to no other.
+    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError>;
+}
+
+/// Why there is no new credential. Sorted by whether the token may be spent, because that decides what is allowed next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// The issuer answered and refused; presenting the same token again cannot help and may revoke its family.
+    #[error("the issuer refused the refresh token: {code}")]
+    Refused {
+        /// OAuth error code, or `http_<status>` where the answer had none.
+        code: String,
+    },
+    /// A complete 429: the token was not looked at.
+    #[error("the issuer asks to wait")]
+    Throttled {
+        /// How long, where told.
+        wait: Option<Duration>,
+    },
+    /// No connection was made: the token was not sent.
+    #[error("the issuer could not be reached: {why}")]
+    Unsent {
+        /// What failed, without addresses' queries or bodies.
+        why: String,
+    },
+    /// Something was sent and no usable answer came: the token may be spent.
+    #[error("the issuer's answer was lost: {why}")]
+    Lost {
+        /// What broke.
+        why: String,
+    },
+    /// The account was signed in at another issuer than the one in use.
+    #[error("the account was signed in at {recorded}, but {configured} is in use")]
+    OtherIssuer {
+        /// Issuer that granted the token.
+        recorded: String,
+        /// Issuer in use now.
+        configured: String,
+    },
+}
+
+impl RefreshError {
+    /// Whether the token is certainly still unspent, so that it may be presented later.
+    pub fn is_unspent(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Unsent { .. } | Self::OtherIssuer { .. } => true,
+            Self::Refused { .. } | Self::Lost { .. } => false,
+        }
+    }
+
+    /// What the caller may do about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Refused { .. } | Self::OtherIssuer { .. } => Kind::NeedsLogin,
+            Self::Throttled { .. } => Kind::Wait { until: None },
+            Self::Unsent { .. } | Self::Lost { .. } => Kind::Network,
+        }
+    }
+}

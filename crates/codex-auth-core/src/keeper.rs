@@ -1,0 +1,141 @@
+//! The refresh keeper: a single-use token is presented once, and what it bought is never lost.
+//!
+//! Claim, look again, note the intent, present, keep durably. Under the claim only the token just read there is spent.
+
+use std::sync::Arc;
+
+use crate::{
+    AccountStore, Clock, Credential, Granted, Held, Intent, Kind, NeedsLogin, Owner, RecordId, RefreshClaim,
+    RefreshError, StoreError, Timestamp, TokenIssuer, refresh::USABLE_FOR,
+};
+
+/// Code of an account whose refresh answer never came while its token may be spent.
+pub const ANSWER_LOST: &str = "refresh_answer_lost";
+/// Code of an account whose issuer answered with somebody else's tokens.
+pub const IDENTITY_CHANGED: &str = "identity_changed";
+
+/// Renews credentials through a store and an issuer.
+#[derive(Debug, Clone)]
+pub struct CredentialKeeper {
+    store: Arc<dyn AccountStore>,
+    issuer: Arc<dyn TokenIssuer>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why there is no usable credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeepError {
+    /// Only a new sign-in helps; the account is marked durably.
+    #[error("a new sign-in is needed: {code}")]
+    NeedsLogin {
+        /// The issuer's code, or one of ours.
+        code: String,
+    },
+    /// The issuer did not renew it now.
+    #[error(transparent)]
+    Issuer(#[from] RefreshError),
+    /// The disk did not obey; nothing was presented, or what was bought waits in the journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl KeepError {
+    /// What the caller may do about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NeedsLogin { .. } => Kind::NeedsLogin,
+            Self::Issuer(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+impl CredentialKeeper {
+    /// A keeper over these ports.
+    pub fn new(store: Arc<dyn AccountStore>, issuer: Arc<dyn TokenIssuer>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, issuer, clock }
+    }
+
+    /// Renews the credential of `record`, unless somebody already replaced the one the caller had `seen`.
+    ///
+    /// Must run to its end once begun: a caller that stops waiting must not stop the renewal.
+    pub async fn renew(&self, record: &RecordId, seen: &Credential) -> Result<Held, KeepError> {
+        let mut claim = self.store.claim(record).await?;
+        let held = claim.look_again().await?;
+        if let Some(needs) = &held.account.needs_login {
+            return Err(KeepError::NeedsLogin { code: needs.code.clone() });
+        }
+        if is_replaced(&held.credential, seen) && held.credential.is_live(self.clock.now(), USABLE_FOR) {
+            return Ok(held);
+        }
+        match claim.intend(&held.credential.refresh).await? {
+            Intent::Clear => self.present(claim.as_mut(), held).await,
+            Intent::MaybeSpent => self.refuse(claim.as_mut(), ANSWER_LOST).await,
+        }
+    }
+
+    async fn present(&self, claim: &mut dyn RefreshClaim, held: Held) -> Result<Held, KeepError> {
+        match self.issuer.refresh(&held.account, &held.credential.refresh).await {
+            Ok(granted) => self.keep(claim, held, granted).await,
+            Err(error) if error.is_unspent() => {
+                claim.unspent().await?;
+                Err(error.into())
+            }
+            Err(error) => self.after_loss(claim, &held, error).await,
+        }
+    }
+
+    async fn keep(&self, claim: &mut dyn RefreshClaim, held: Held, granted: Granted) -> Result<Held, KeepError> {
+        if !names_the_same(&held.account.owner, &granted) {
+            return self.refuse(claim, IDENTITY_CHANGED).await;
+        }
+        let fresh = held.credential.succeeded_by(granted, self.clock.now());
+        claim.commit(&fresh).await?;
+        Ok(Held { credential: fresh, ..held })
+    }
+
+    /// The token may be spent. Another program may have written the pair it bought; otherwise the account is done
+    /// for, though a live access token serves to its end.
+    async fn after_loss(
+        &self,
+        claim: &mut dyn RefreshClaim,
+        held: &Held,
+        error: RefreshError,
+    ) -> Result<Held, KeepError> {
+        let again = claim.look_again().await?;
+        if !again.credential.same_grant(&held.credential) {
+            return Ok(again);
+        }
+        match error {
+            RefreshError::Refused { code } => self.refuse(claim, &code).await,
+            RefreshError::Lost { .. } if again.credential.is_live(self.clock.now(), USABLE_FOR) => Err(error.into()),
+            RefreshError::Lost { .. } => self.refuse(claim, ANSWER_LOST).await,
+            RefreshError::Throttled { .. } | RefreshError::Unsent { .. } | RefreshError::OtherIssuer { .. } => {
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn refuse(&self, claim: &mut dyn RefreshClaim, code: &str) -> Result<Held, KeepError> {
+        let at: Timestamp = self.clock.now();
+        claim.refuse(NeedsLogin { code: code.to_owned(), at }).await?;
+        Err(KeepError::NeedsLogin { code: code.to_owned() })
+    }
+}
+
+/// Whether the credential read under the claim is another one than the caller came with.
+fn is_replaced(current: &Credential, seen: &Credential) -> bool {
+    !current.same_grant(seen) || current.access != seen.access
+}
+
+/// Tokens that name nobody are taken at their word; tokens that name somebody else are not.
+fn names_the_same(owner: &Owner, granted: &Granted) -> bool {
+    let differs = |mine: Option<&str>, theirs: Option<&str>| matches!((mine, theirs), (Some(a), Some(b)) if a != b);
+    let claims = &granted.claims;
+    let users = (owner.user.as_ref().map(crate::UserId::as_str), claims.user.as_ref().map(crate::UserId::as_str));
+    let workspaces = (
+        owner.workspace.as_ref().map(crate::WorkspaceId::as_str),
+        claims.workspace.as_ref().map(crate::WorkspaceId::as_str),
+    );
+    !differs(users.0, users.1) && !differs(workspaces.0, workspaces.1)
+}

@@ -1,0 +1,73 @@
+//! Accounts, identity and rotation policy: the nouns, the rules and the ports of the product, without any I/O.
+//!
+//! | Room | Question it answers |
+//! |---|---|
+//! | [`time`](Timestamp), [`secret`](AccessToken) | what is an instant, what is a secret? |
+//! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
+//! | [`rest`](Rest), [`quota`](QuotaSnapshot), [`outcome`](Outcome) | what did an answer teach about an account? |
+//! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
+//! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
+//! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
+//! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
+//!
+//! Choosing an account needs nothing but values:
+//!
+//! ```
+//! use codex_auth_core::{Ask, Seat, Standards, Strategy, Timestamp, evaluate, testing};
+//!
+//! let accounts = [testing::account(1), testing::account(2)];
+//! let seats = accounts.each_ref().map(|account| Seat { account, in_flight: 0, left_percent: 100.0 });
+//! let standards = Standards { strategy: Strategy::Sequential, ..Standards::default() };
+//! let decision = evaluate(&seats, standards, Ask::default(), Timestamp::from_millis(0));
+//! assert_eq!(decision.choice.expect("both can serve").0, accounts[0].record);
+//! ```
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod account;
+mod affinity;
+mod credential;
+mod evaluate;
+mod identity;
+mod issuer;
+mod keeper;
+mod kind;
+mod official;
+mod outcome;
+mod pool;
+mod quota;
+mod refresh;
+mod refusal;
+mod rest;
+mod rotation;
+mod secret;
+mod select;
+mod standing;
+mod state;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod time;
+
+pub use account::{Account, NeedsLogin, Owner, Seen};
+pub use affinity::Affinity;
+pub use credential::{Credential, Granted};
+pub use evaluate::{Ask, Decision, Seat, Standards, evaluate};
+pub use identity::{Claims, IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
+pub use issuer::{RefreshError, TokenIssuer};
+pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
+pub use kind::Kind;
+pub use official::{Login, LoginState, OfficialLogins};
+pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, wait_of};
+pub use pool::{Edit, Held, NotSelected, SavedPool};
+pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
+pub use refresh::{REFRESH_AHEAD, RefreshPlan, USABLE_FOR, plan};
+pub use refusal::{Cause, Refusal, refusal_of};
+pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
+pub use rotation::{Lease, Query, Rotation, Settled};
+pub use secret::{AccessToken, ClientToken, IdToken, RefreshToken};
+pub use select::{Candidate, Reason, Strategy, UnknownStrategy, choose};
+pub use standing::{Blocker, Exit, Standing, own_blockers};
+pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
+pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
+pub use time::{Clock, Entropy, Timestamp};

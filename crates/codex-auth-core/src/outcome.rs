@@ -1,0 +1,244 @@
+//! What an answer of the backend means for the account that was asked, and what to do next.
+
+use std::time::Duration;
+
+use crate::{RestPolicy, RestReason, Timestamp, quota::epoch};
+
+/// The parts of an answer that the classification looks at. Bodies are looked at for refusals only.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnswerFacts<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `error.code`, `error.type`, `detail.code` or `code` of a JSON body, in that order of preference.
+    pub code: Option<&'a str>,
+    /// `error.type` of a JSON body.
+    pub kind: Option<&'a str>,
+    /// Message text of a JSON body, for the one signal that comes as prose only.
+    pub message: Option<&'a str>,
+    /// Wait the answer asks for, already parsed by [`wait_of`].
+    pub wait: Option<Duration>,
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer is the client's, good or bad: the account did its part.
+    Served,
+    /// The account's quota is spent.
+    UsageLimited {
+        /// Wait named by the answer.
+        wait: Option<Duration>,
+    },
+    /// The token was refused and may only have grown old.
+    Unauthorized,
+    /// The token was revoked at the issuer; the code is kept for the durable marker.
+    TokenInvalidated {
+        /// The backend's code.
+        code: String,
+    },
+    /// The workspace is gone for this account.
+    Deactivated {
+        /// The backend's code.
+        code: String,
+    },
+    /// The vendor's policy refused the content; no second account may be asked.
+    PolicyRefused,
+    /// The backend failed.
+    ServerFault {
+        /// Its status.
+        status: u16,
+    },
+    /// The connection failed or broke off before an answer.
+    NetworkFault,
+    /// The client left.
+    Cancelled,
+}
+
+/// What to do after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// Pass the answer on.
+    Relay,
+    /// Refresh this account's credential and ask it once more.
+    RefreshAndRetry,
+    /// Ask another account.
+    TryAnother,
+    /// Mark the account durably, then ask at most one other account in this request.
+    MarkAndTryOne,
+    /// Nobody waits for an answer any more.
+    Stop,
+}
+
+/// Reads an answer. Source: `contracts` on observed answers of the backend; structured codes only, prose never disables.
+pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
+    let says = |words: &[&str]| {
+        [facts.code, facts.kind]
+            .into_iter()
+            .flatten()
+            .any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
+    };
+    if says(&["cyber_policy", "cyber_policy_violation", "policy_violation", "content_policy_violation"]) {
+        return Outcome::PolicyRefused;
+    }
+    match facts.status {
+        429 => Outcome::UsageLimited { wait: facts.wait },
+        402 if says(&["deactivated_workspace"]) => deactivated(facts),
+        403 if says(&DEACTIVATED) => deactivated(facts),
+        401 if says(&INVALIDATED) || facts.message.is_some_and(tells_invalidation) => {
+            Outcome::TokenInvalidated { code: facts.code.unwrap_or("token_invalidated").to_owned() }
+        }
+        401 => Outcome::Unauthorized,
+        500..=599 => Outcome::ServerFault { status: facts.status },
+        _ => Outcome::Served,
+    }
+}
+
+const DEACTIVATED: [&str; 6] = [
+    "workspace_disabled",
+    "workspace_expired",
+    "workspace_terminated",
+    "account_disabled",
+    "account_expired",
+    "organization_disabled",
+];
+const INVALIDATED: [&str; 3] = ["token_invalidated", "token_revoked", "refresh_token_invalidated"];
+
+fn deactivated(facts: AnswerFacts<'_>) -> Outcome {
+    Outcome::Deactivated { code: facts.code.unwrap_or("deactivated_workspace").to_owned() }
+}
+
+/// The backend tells an invalidation in prose in some answers; these are the four known wordings.
+fn tells_invalidation(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    [
+        "invalidated oauth token",
+        "authentication token has been invalidated",
+        "oauth token has been invalidated",
+        "token has been invalidated",
+    ]
+    .iter()
+    .any(|phrase| message.contains(phrase))
+}
+
+impl Outcome {
+    /// What to do next; `refreshed` tells that this account's credential was already renewed for this request.
+    pub fn reaction(&self, refreshed: bool) -> Reaction {
+        match self {
+            Self::Served | Self::PolicyRefused => Reaction::Relay,
+            Self::UsageLimited { .. } | Self::ServerFault { .. } | Self::NetworkFault | Self::Deactivated { .. } => {
+                Reaction::TryAnother
+            }
+            Self::Unauthorized if refreshed => Reaction::TryAnother,
+            Self::Unauthorized => Reaction::RefreshAndRetry,
+            Self::TokenInvalidated { .. } => Reaction::MarkAndTryOne,
+            Self::Cancelled => Reaction::Stop,
+        }
+    }
+
+    /// How long, and why, the account rests after this.
+    pub fn rest(&self, policy: RestPolicy, now: Timestamp) -> Option<(RestReason, Timestamp)> {
+        match self {
+            Self::UsageLimited { wait } => Some((RestReason::UsageLimit, now.after(wait.unwrap_or(policy.usage)))),
+            Self::Unauthorized => Some((RestReason::Auth, now.after(policy.auth))),
+            Self::ServerFault { .. } => Some((RestReason::Server, now.after(policy.server))),
+            Self::NetworkFault => Some((RestReason::Network, now.after(policy.network))),
+            Self::Served
+            | Self::TokenInvalidated { .. }
+            | Self::Deactivated { .. }
+            | Self::PolicyRefused
+            | Self::Cancelled => None,
+        }
+    }
+}
+
+/// The wait-related fields of an answer, as text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WaitFields<'a> {
+    /// Header `retry-after-ms`.
+    pub retry_after_ms: Option<&'a str>,
+    /// Header `retry-after`: whole seconds.
+    pub retry_after: Option<&'a str>,
+    /// Body `error.resets_at`: epoch seconds, or milliseconds from ten digits on.
+    pub resets_at: Option<&'a str>,
+    /// Body `error.resets_in_seconds`.
+    pub resets_in_seconds: Option<&'a str>,
+}
+
+/// How long an answer asks to wait. A reset named in the body is the truth about a quota; headers speak of retries.
+pub fn wait_of(fields: WaitFields<'_>, now: Timestamp) -> Option<Duration> {
+    let seconds = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0).map(Duration::from_secs);
+    let millis = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0).map(Duration::from_millis);
+    let reset = fields.resets_at.and_then(epoch).map(|reset| reset.since(now)).filter(|wait| !wait.is_zero());
+    reset
+        .or_else(|| fields.resets_in_seconds.and_then(seconds))
+        .or_else(|| fields.retry_after_ms.and_then(millis))
+        .or_else(|| fields.retry_after.and_then(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(status: u16, code: Option<&str>, expect: &Outcome) {
+        assert_eq!(&classify(AnswerFacts { status, code, ..AnswerFacts::default() }), expect);
+    }
+
+    #[test]
+    fn statuses_mean_what_the_contract_says() {
+        check(200, None, &Outcome::Served);
+        check(400, Some("invalid_encrypted_content"), &Outcome::Served);
+        check(429, Some("usage_limit_reached"), &Outcome::UsageLimited { wait: None });
+        check(401, None, &Outcome::Unauthorized);
+        check(401, Some("token_invalidated"), &Outcome::TokenInvalidated { code: "token_invalidated".into() });
+        check(402, Some("payment_required"), &Outcome::Served);
+        check(402, Some("deactivated_workspace"), &Outcome::Deactivated { code: "deactivated_workspace".into() });
+        check(403, Some("account_expired"), &Outcome::Deactivated { code: "account_expired".into() });
+        check(403, None, &Outcome::Served);
+        check(503, None, &Outcome::ServerFault { status: 503 });
+    }
+
+    #[test]
+    fn a_policy_refusal_is_never_taken_to_another_account() {
+        check(400, Some("cyber_policy"), &Outcome::PolicyRefused);
+        assert_eq!(Outcome::PolicyRefused.reaction(false), Reaction::Relay);
+    }
+
+    #[test]
+    fn prose_invalidation_counts() {
+        let facts = AnswerFacts {
+            status: 401,
+            message: Some("Your OAuth token has been invalidated."),
+            ..AnswerFacts::default()
+        };
+        assert_eq!(classify(facts), Outcome::TokenInvalidated { code: "token_invalidated".into() });
+    }
+
+    #[test]
+    fn a_second_401_moves_on() {
+        assert_eq!(Outcome::Unauthorized.reaction(false), Reaction::RefreshAndRetry);
+        assert_eq!(Outcome::Unauthorized.reaction(true), Reaction::TryAnother);
+    }
+
+    #[track_caller]
+    fn waits(fields: WaitFields<'_>, expect: Option<u64>) {
+        assert_eq!(wait_of(fields, Timestamp::from_secs(1_767_268_800)), expect.map(Duration::from_millis));
+    }
+
+    #[test]
+    fn waits_are_read_in_order_of_truth() {
+        waits(WaitFields { retry_after: Some("30"), ..WaitFields::default() }, Some(30_000));
+        waits(WaitFields { retry_after: Some("0"), ..WaitFields::default() }, None);
+        waits(
+            WaitFields { retry_after_ms: Some("1500"), retry_after: Some("30"), ..WaitFields::default() },
+            Some(1500),
+        );
+        waits(
+            WaitFields { resets_at: Some("1767268860"), retry_after: Some("5"), ..WaitFields::default() },
+            Some(60_000),
+        );
+        waits(WaitFields { resets_at: Some("1767268809000"), ..WaitFields::default() }, Some(9000));
+        waits(WaitFields { resets_in_seconds: Some("77"), ..WaitFields::default() }, Some(77_000));
+        waits(WaitFields { resets_at: Some("1"), ..WaitFields::default() }, None);
+    }
+}

@@ -1,0 +1,120 @@
+//! Why nobody can serve, in the words a person needs: one cause, when it ends, and what to do.
+
+use crate::{Blocker, Decision, RecordId, RestReason, Standing, Strategy, Timestamp};
+
+/// Why a request has no account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The cause that decides the answer.
+    pub cause: Cause,
+    /// Every account's standing, in pool order.
+    pub standings: Vec<Standing>,
+}
+
+/// The cause of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// There are no accounts.
+    NoAccounts,
+    /// Every account needs the user: a sign-in, or to be enabled.
+    NeedsUser,
+    /// Quotas are spent; the first reset is known.
+    UsageLimited {
+        /// Earliest instant at which an account may serve.
+        until: Timestamp,
+    },
+    /// The backend or the way to it failed for every account.
+    Unreachable {
+        /// Earliest instant at which an account may serve, where one rests.
+        until: Option<Timestamp>,
+    },
+    /// The pinned account cannot serve, and a pin never spills.
+    Pinned {
+        /// The pinned account.
+        record: RecordId,
+        /// When it may serve, if that comes by itself.
+        until: Option<Timestamp>,
+    },
+    /// The strategy never moves by itself, and the selected account cannot serve.
+    NothingSelected,
+}
+
+/// Names the cause behind a decision without a choice.
+pub fn refusal_of(decision: &Decision, strategy: Strategy, pin: Option<&RecordId>) -> Refusal {
+    let standings = decision.standings.clone();
+    let cause = match pin {
+        _ if standings.is_empty() => Cause::NoAccounts,
+        Some(pin) => pinned(&standings, pin),
+        None if strategy == Strategy::Manual && standings.iter().any(Standing::is_ready) => Cause::NothingSelected,
+        None => of_pool(&standings),
+    };
+    Refusal { cause, standings }
+}
+
+fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
+    let standing = standings.iter().find(|standing| standing.record == *pin);
+    let tried_only = |blockers: &[Blocker]| blockers.iter().all(|blocker| *blocker == Blocker::AlreadyTried);
+    match standing {
+        Some(standing) if tried_only(&standing.blockers) => Cause::Unreachable { until: None },
+        Some(standing) => Cause::Pinned { record: pin.clone(), until: standing.ready_at() },
+        None => Cause::Pinned { record: pin.clone(), until: None },
+    }
+}
+
+fn of_pool(standings: &[Standing]) -> Cause {
+    let usage_limited = |standing: &&Standing| {
+        let is_usage = |blocker: &Blocker| matches!(blocker, Blocker::Resting { reason: RestReason::UsageLimit, .. });
+        standing.blockers.iter().any(is_usage)
+    };
+    if let Some(until) = standings.iter().filter(usage_limited).filter_map(Standing::ready_at).min() {
+        return Cause::UsageLimited { until };
+    }
+    let may_come_back = |standing: &Standing| {
+        standing.blockers.iter().all(|blocker| matches!(blocker, Blocker::Resting { .. } | Blocker::AlreadyTried))
+    };
+    if standings.iter().any(may_come_back) {
+        return Cause::Unreachable { until: standings.iter().filter_map(Standing::ready_at).min() };
+    }
+    Cause::NeedsUser
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RestScope, testing::account};
+
+    const SOON: Timestamp = Timestamp::from_millis(9000);
+
+    fn resting(reason: RestReason) -> Blocker {
+        Blocker::Resting { until: SOON, reason, scope: RestScope::Account }
+    }
+
+    #[track_caller]
+    fn check(blockers: &[Blocker], expect: &Cause) {
+        let standings = blockers
+            .iter()
+            .enumerate()
+            .map(|(index, blocker)| Standing { record: account(index).record, blockers: vec![blocker.clone()] })
+            .collect();
+        let decision = Decision { choice: None, standings };
+        assert_eq!(&refusal_of(&decision, Strategy::Hybrid, None).cause, expect);
+    }
+
+    #[test]
+    fn a_spent_quota_is_the_cause_when_one_is_known() {
+        check(&[Blocker::Disabled, resting(RestReason::UsageLimit)], &Cause::UsageLimited { until: SOON });
+        check(&[resting(RestReason::Server), resting(RestReason::UsageLimit)], &Cause::UsageLimited { until: SOON });
+    }
+
+    #[test]
+    fn faults_everywhere_are_unreachable() {
+        check(&[resting(RestReason::Server)], &Cause::Unreachable { until: Some(SOON) });
+        check(&[Blocker::AlreadyTried, Blocker::Disabled], &Cause::Unreachable { until: None });
+    }
+
+    #[test]
+    fn the_user_is_asked_when_only_the_user_helps() {
+        check(&[Blocker::Disabled, Blocker::NeedsLogin { code: "x".into() }], &Cause::NeedsUser);
+        check(&[], &Cause::NoAccounts);
+    }
+}

@@ -1,0 +1,294 @@
+//! The pool at run time: what was read from disk, what is in flight, and what the last answers taught.
+//!
+//! Only synchronous methods, so the lock is never held over an await. Deciding takes no I/O.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    Affinity, Ask, Decision, Edit, Held, NeedsLogin, Outcome, QuotaSnapshot, Reaction, Reason, RecordId, Refusal, Rest,
+    RestPolicy, RestReason, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, evaluate, refusal_of,
+};
+
+/// Two invalidations within this span are a wave: nobody else's token is presented until it has passed.
+const WAVE: Duration = Duration::from_mins(10);
+
+/// The shared pool of the agent.
+#[derive(Debug)]
+pub struct Rotation {
+    live: Mutex<Live>,
+    policy: RestPolicy,
+}
+
+#[derive(Debug)]
+struct Live {
+    pool: SavedPool,
+    strategy: Strategy,
+    busy: HashMap<RecordId, Busy>,
+    affinity: Affinity,
+    invalidated: Vec<(RecordId, Timestamp)>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Busy {
+    in_flight: u32,
+    quota: Option<QuotaSnapshot>,
+}
+
+/// What a request asks the rotation for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// The conversation it belongs to.
+    pub session: Option<SessionKey>,
+    /// Quota key of its model, where known.
+    pub quota_key: Option<String>,
+    /// Accounts already tried for it.
+    pub tried: Vec<RecordId>,
+}
+
+/// The right to use an account for one attempt; give it back with [`Rotation::settle`].
+#[derive(Debug)]
+#[must_use = "a lease counts as a request in flight until it is settled"]
+pub struct Lease {
+    /// The account and its tokens as they were when it was leased.
+    pub held: Held,
+    /// Why this account.
+    pub reason: Reason,
+    session: Option<SessionKey>,
+}
+
+/// What follows from an attempt.
+#[must_use]
+pub struct Settled {
+    /// What to do next.
+    pub reaction: Reaction,
+    /// A change to keep on disk, if any.
+    pub edit: Option<Edit>,
+    /// Whether the change must be durable before anything else happens.
+    pub is_urgent: bool,
+}
+
+impl std::fmt::Debug for Settled {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { reaction, edit, is_urgent } = self;
+        out.debug_struct("Settled")
+            .field("reaction", reaction)
+            .field("edit", &edit.is_some())
+            .field("is_urgent", is_urgent)
+            .finish()
+    }
+}
+
+impl Rotation {
+    /// A rotation over a pool just read.
+    pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
+        let live =
+            Live { pool, strategy, busy: HashMap::new(), affinity: Affinity::default(), invalidated: Vec::new() };
+        Self { live: Mutex::new(live), policy }
+    }
+
+    /// Takes over a pool that changed on disk. Rests from faults live in memory only and are carried along;
+    /// a decision of the user (a grown affinity generation) ends all affinity.
+    pub fn adopt(&self, mut fresh: SavedPool, strategy: Strategy, now: Timestamp) {
+        let mut live = self.lock();
+        for held in &mut fresh.accounts {
+            let Some(known) = live.pool.find(&held.account.record) else { continue };
+            held.account.seen.last_used_at = held.account.seen.last_used_at.max(known.account.seen.last_used_at);
+            let in_memory = known.account.rests.iter().filter(|rest| rest.holds(now) && is_in_memory(rest.reason));
+            let in_memory: Vec<Rest> = in_memory.cloned().collect();
+            for rest in in_memory {
+                held.account.rest(rest);
+            }
+        }
+        if fresh.affinity_generation > live.pool.affinity_generation {
+            live.affinity.clear();
+        }
+        live.pool = fresh;
+        live.strategy = strategy;
+    }
+
+    /// Replaces one account's credential after a renewal.
+    pub fn renewed(&self, fresh: &Held) {
+        let mut live = self.lock();
+        if let Some(held) = live.pool.find_mut(&fresh.account.record) {
+            held.credential = fresh.credential.clone();
+        }
+    }
+
+    /// Chooses an account for one attempt, or says why nobody can serve.
+    pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
+        let mut live = self.lock();
+        let decision = live.decide(query, now);
+        let Some((record, reason)) = decision.choice.clone() else {
+            return Err(refusal_of(&decision, live.strategy, live.pool.pin.as_ref()));
+        };
+        live.busy.entry(record.clone()).or_default().in_flight += 1;
+        let held = live.pool.find_mut(&record).expect("the evaluator chooses from this pool");
+        held.account.seen.last_used_at = now;
+        Ok(Lease { held: held.clone(), reason, session: query.session.clone() })
+    }
+
+    /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
+    pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
+        let Lease { held, session, .. } = lease;
+        let record = held.account.record;
+        let mut live = self.lock();
+        if let Some(busy) = live.busy.get_mut(&record) {
+            busy.in_flight = busy.in_flight.saturating_sub(1);
+        }
+        let reaction = outcome.reaction(refreshed);
+        match (outcome, session) {
+            (Outcome::Served | Outcome::PolicyRefused, Some(session)) => live.affinity.bind(&session, &record, now),
+            (Outcome::Cancelled, _) | (_, None) => {}
+            (_, Some(session)) if reaction != Reaction::RefreshAndRetry => live.affinity.release(&session),
+            (_, Some(_)) => {}
+        }
+        if reaction == Reaction::RefreshAndRetry {
+            return Settled { reaction, edit: None, is_urgent: false };
+        }
+        let edit = live.consequence(&record, outcome, self.policy, now);
+        let is_urgent = matches!(outcome, Outcome::TokenInvalidated { .. });
+        Settled { reaction, edit, is_urgent }
+    }
+
+    /// Notes that only a new sign-in helps this account, as the keeper found and already wrote.
+    pub fn needs_login(&self, record: &RecordId, code: &str, now: Timestamp) {
+        let mut live = self.lock();
+        if let Some(held) = live.pool.find_mut(record) {
+            held.account.needs_login = Some(NeedsLogin { code: code.to_owned(), at: now });
+        }
+    }
+
+    /// Lets an account rest without an attempt having been made, such as when its renewal failed.
+    pub fn rest(&self, record: &RecordId, rest: Rest) {
+        let mut live = self.lock();
+        if let Some(held) = live.pool.find_mut(record) {
+            held.account.rest(rest);
+        }
+    }
+
+    /// Notes the quota windows an answer told.
+    pub fn saw_quota(&self, record: &RecordId, quota: QuotaSnapshot) {
+        self.lock().busy.entry(record.clone()).or_default().quota = Some(quota);
+    }
+
+    /// The accounts hit by a revocation wave, when one is on: two within ten minutes.
+    pub fn wave(&self, now: Timestamp) -> Option<Vec<RecordId>> {
+        let live = self.lock();
+        let recent = live.invalidated.iter().filter(|(_, at)| now.since(*at) < WAVE);
+        let records: Vec<_> = recent.map(|(record, _)| record.clone()).collect();
+        (records.len() >= 2).then_some(records)
+    }
+
+    /// Decides without leasing, for screens.
+    pub fn decide(&self, query: &Query, now: Timestamp) -> Decision {
+        self.lock().decide(query, now)
+    }
+
+    /// The pool as it is known now.
+    pub fn pool(&self) -> SavedPool {
+        self.lock().pool.clone()
+    }
+
+    /// The account that serves a session, if it has one.
+    pub fn bound(&self, session: &SessionKey, now: Timestamp) -> Option<RecordId> {
+        self.lock().affinity.of(session, now).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        // Every change under the lock is complete in itself, so the state is good even after a panic elsewhere.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    fn decide(&self, query: &Query, now: Timestamp) -> Decision {
+        let bound = query.session.as_ref().and_then(|session| self.affinity.of(session, now));
+        let seats: Vec<_> = self
+            .pool
+            .accounts
+            .iter()
+            .map(|held| {
+                let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
+                let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
+                Seat { account: &held.account, in_flight: busy.in_flight, left_percent }
+            })
+            .collect();
+        let standards =
+            Standards { strategy: self.strategy, pin: self.pool.pin.as_ref(), active: self.pool.active.as_ref() };
+        let ask = Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried };
+        evaluate(&seats, standards, ask, now)
+    }
+
+    /// Applies what an outcome means for the account, here and as an edit for the disk.
+    fn consequence(
+        &mut self,
+        record: &RecordId,
+        outcome: &Outcome,
+        policy: RestPolicy,
+        now: Timestamp,
+    ) -> Option<Edit> {
+        if let Outcome::TokenInvalidated { .. } = outcome {
+            self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);
+            self.invalidated.push((record.clone(), now));
+        }
+        let change = Consequence::of(outcome, policy, now)?;
+        if let Some(held) = self.pool.find_mut(record) {
+            change.apply(held);
+        }
+        let record = record.clone();
+        change.is_kept().then(|| -> Edit {
+            Box::new(move |pool: &mut SavedPool| {
+                if let Some(held) = pool.find_mut(&record) {
+                    change.apply(held);
+                }
+            })
+        })
+    }
+}
+
+/// What an outcome changes about an account.
+enum Consequence {
+    Rests(Rest),
+    NeedsLogin(NeedsLogin),
+    Disabled,
+}
+
+impl Consequence {
+    fn of(outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Self> {
+        if let Outcome::TokenInvalidated { code } = outcome {
+            return Some(Self::NeedsLogin(NeedsLogin { code: code.clone(), at: now }));
+        }
+        if let Outcome::Deactivated { .. } = outcome {
+            return Some(Self::Disabled);
+        }
+        let (reason, until) = outcome.rest(policy, now)?;
+        Some(Self::Rests(Rest::of_account(reason, until, now)))
+    }
+
+    fn apply(&self, held: &mut Held) {
+        match self {
+            Self::Rests(rest) => held.account.rest(rest.clone()),
+            Self::NeedsLogin(needs) => held.account.needs_login = Some(needs.clone()),
+            Self::Disabled => held.account.enabled = false,
+        }
+    }
+
+    /// Short rests after faults are this process's own business; the rest must outlive it.
+    fn is_kept(&self) -> bool {
+        match self {
+            Self::Rests(rest) => !is_in_memory(rest.reason),
+            Self::NeedsLogin(_) | Self::Disabled => true,
+        }
+    }
+}
+
+fn is_in_memory(reason: RestReason) -> bool {
+    match reason {
+        RestReason::Network | RestReason::Server | RestReason::Auth => true,
+        RestReason::UsageLimit => false,
+    }
+}

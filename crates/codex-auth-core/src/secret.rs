@@ -1,0 +1,71 @@
+//! Secrets: one type per kind of token, with one greppable way out.
+//!
+//! None of them implements `Display` or `Serialize`, `Debug` is redacted, and the bytes are wiped on drop.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+macro_rules! secret_text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text of a token; surrounding white space is dropped.
+            pub fn new(text: impl AsRef<str>) -> Self {
+                Self(text.as_ref().trim().to_owned())
+            }
+
+            /// The token itself. Every caller is a place to audit.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+
+            /// Whether there is no token here at all.
+            pub fn is_blank(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+    };
+}
+
+secret_text!(
+    /// Proves to the backend who asks; lives for days.
+    AccessToken
+);
+secret_text!(
+    /// Buys one new credential at the issuer that granted it; single use.
+    RefreshToken
+);
+secret_text!(
+    /// Says who signed in; needed by the official client's `auth.json`.
+    IdToken
+);
+secret_text!(
+    /// Lets a local program talk to our agent; never leaves this machine.
+    ClientToken
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_token() {
+        assert_eq!(format!("{:?}", AccessToken::new("CANARY")), "AccessToken([redacted])");
+    }
+}

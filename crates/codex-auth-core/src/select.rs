@@ -1,0 +1,184 @@
+//! Who should serve, among those who may: one ordering per strategy.
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use crate::{RecordId, Timestamp};
+
+/// How an account is chosen; the names are those of the setting `schedulingStrategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// A session stays; a new one goes where most is left and least is going on.
+    #[default]
+    Hybrid,
+    /// Pool order: the first account that can serve, until it cannot.
+    Sequential,
+    /// Never moves by itself: the selected account or nobody.
+    Manual,
+}
+
+impl Strategy {
+    /// The name in settings and on screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Sequential => "sequential",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// A strategy name nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown strategy; known are hybrid, sequential and manual")]
+pub struct UnknownStrategy;
+
+impl FromStr for Strategy {
+    type Err = UnknownStrategy;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name.trim() {
+            "hybrid" => Ok(Self::Hybrid),
+            "sequential" => Ok(Self::Sequential),
+            "manual" => Ok(Self::Manual),
+            _ => Err(UnknownStrategy),
+        }
+    }
+}
+
+/// An account that may serve, with what the orderings look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The account.
+    pub record: RecordId,
+    /// Its place in the pool.
+    pub position: usize,
+    /// Requests it is serving now.
+    pub in_flight: u32,
+    /// Percent left in its tightest known quota window; 100 when nothing is known.
+    pub left_percent: f64,
+    /// When it was last chosen.
+    pub last_used_at: Timestamp,
+    /// Whether the session of this request was served by it before.
+    pub is_bound: bool,
+    /// Whether it is the account selected by the user.
+    pub is_active: bool,
+}
+
+/// Why the chosen account was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The user pinned it.
+    Pinned,
+    /// The session stays where it was.
+    SameSession,
+    /// It is the first in pool order that can serve.
+    FirstInOrder,
+    /// It has most quota left and least to do.
+    MostHeadroom,
+    /// The user selected it and the strategy never moves by itself.
+    Selected,
+}
+
+impl Reason {
+    /// One sentence part for `why-selected` and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned by switch",
+            Self::SameSession => "the session stays on its account",
+            Self::FirstInOrder => "first account in order that can serve",
+            Self::MostHeadroom => "most quota left and least in use",
+            Self::Selected => "selected account; the strategy is manual",
+        }
+    }
+}
+
+/// Picks one of the candidates; all of them may serve. `None` only when nobody qualifies.
+pub fn choose(strategy: Strategy, candidates: &[Candidate]) -> Option<(&Candidate, Reason)> {
+    match strategy {
+        Strategy::Sequential => {
+            Some((candidates.iter().min_by_key(|candidate| candidate.position)?, Reason::FirstInOrder))
+        }
+        Strategy::Manual => Some((candidates.iter().find(|candidate| candidate.is_active)?, Reason::Selected)),
+        Strategy::Hybrid => match candidates.iter().find(|candidate| candidate.is_bound) {
+            Some(bound) => Some((bound, Reason::SameSession)),
+            None => Some((candidates.iter().min_by(|a, b| by_headroom(a, b))?, Reason::MostHeadroom)),
+        },
+    }
+}
+
+/// Least busy first, then most left (in steps of ten percent, so that noise does not decide), then longest rested.
+fn by_headroom(a: &Candidate, b: &Candidate) -> Ordering {
+    let decile = |left: f64| (left / 10.0).ceil();
+    a.in_flight
+        .cmp(&b.in_flight)
+        .then_with(|| decile(b.left_percent).total_cmp(&decile(a.left_percent)))
+        .then_with(|| a.last_used_at.cmp(&b.last_used_at))
+        .then_with(|| a.position.cmp(&b.position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(position: usize) -> Candidate {
+        Candidate {
+            record: RecordId::parse(&format!("r{position}")).expect("not blank"),
+            position,
+            in_flight: 0,
+            left_percent: 100.0,
+            last_used_at: Timestamp::default(),
+            is_bound: false,
+            is_active: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(strategy: Strategy, candidates: &[Candidate], expect: Option<(usize, Reason)>) {
+        assert_eq!(choose(strategy, candidates).map(|(chosen, reason)| (chosen.position, reason)), expect);
+    }
+
+    #[test]
+    fn sequential_takes_the_first() {
+        check(Strategy::Sequential, &[candidate(2), candidate(1)], Some((1, Reason::FirstInOrder)));
+    }
+
+    #[test]
+    fn hybrid_keeps_the_session() {
+        let bound = Candidate { is_bound: true, in_flight: 9, left_percent: 1.0, ..candidate(1) };
+        check(Strategy::Hybrid, &[candidate(0), bound], Some((1, Reason::SameSession)));
+    }
+
+    #[test]
+    fn hybrid_prefers_the_idle_then_the_full_then_the_rested() {
+        let busy = Candidate { in_flight: 1, ..candidate(0) };
+        check(Strategy::Hybrid, &[busy, candidate(1)], Some((1, Reason::MostHeadroom)));
+        let drained = Candidate { left_percent: 20.0, ..candidate(0) };
+        check(Strategy::Hybrid, &[drained, candidate(1)], Some((1, Reason::MostHeadroom)));
+        let recent = Candidate { last_used_at: Timestamp::from_millis(5), ..candidate(0) };
+        check(Strategy::Hybrid, &[recent, candidate(1)], Some((1, Reason::MostHeadroom)));
+    }
+
+    #[test]
+    fn manual_never_moves() {
+        check(Strategy::Manual, &[candidate(0)], None);
+        check(
+            Strategy::Manual,
+            &[candidate(0), Candidate { is_active: true, ..candidate(1) }],
+            Some((1, Reason::Selected)),
+        );
+    }
+
+    #[test]
+    fn names_read_back() {
+        for strategy in [Strategy::Hybrid, Strategy::Sequential, Strategy::Manual] {
+            assert_eq!(strategy.as_str().parse(), Ok(strategy));
+        }
+        assert_eq!("magic".parse::<Strategy>(), Err(UnknownStrategy));
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether an account may be used now, and if not, why: typed blockers, each with its way out.
+//!
+//! A blocker without an exit does not exist: it ends by itself, by a command, or with the request.
+
+use std::fmt;
+
+use crate::{Account, RecordId, RestReason, RestScope, Timestamp};
+
+/// Why an account may not serve a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocker {
+    /// The user took it out of service.
+    Disabled,
+    /// Only a new sign-in helps.
+    NeedsLogin {
+        /// The issuer's or backend's code.
+        code: String,
+    },
+    /// It recovers until an instant.
+    Resting {
+        /// When the rest ends.
+        until: Timestamp,
+        /// What it recovers from.
+        reason: RestReason,
+        /// Which requests it keeps away.
+        scope: RestScope,
+    },
+    /// Another account is pinned, and a pin never spills.
+    NotPinned {
+        /// The pinned account.
+        pin: RecordId,
+    },
+    /// It was already tried for this request.
+    AlreadyTried,
+    /// The file names no workspace for it, so no request could carry its account id.
+    NoWorkspace,
+}
+
+/// The way out of a blocker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It ends by itself.
+    Wait {
+        /// When.
+        until: Timestamp,
+    },
+    /// The user runs this; `{n}` stands for the account's number.
+    Command(&'static str),
+    /// It ends with the request.
+    NextRequest,
+}
+
+impl Blocker {
+    /// The way out.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Disabled => Exit::Command("codex-multi-auth switch {n}"),
+            Self::NeedsLogin { .. } | Self::NoWorkspace => Exit::Command("codex-multi-auth login --account {n}"),
+            Self::Resting { until, .. } => Exit::Wait { until: *until },
+            Self::NotPinned { .. } => Exit::Command("codex-multi-auth unpin"),
+            Self::AlreadyTried => Exit::NextRequest,
+        }
+    }
+
+    /// When it ends by itself, if it does.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Resting { until, .. } => Some(*until),
+            Self::Disabled
+            | Self::NeedsLogin { .. }
+            | Self::NotPinned { .. }
+            | Self::AlreadyTried
+            | Self::NoWorkspace => None,
+        }
+    }
+
+    /// The word stored in skip reasons and shown as a marker; the spelling is the predecessor's.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::NeedsLogin { .. } => "token-invalid — re-login needed",
+            Self::Resting { reason: RestReason::UsageLimit, .. } => "rate-limited",
+            Self::Resting { reason: RestReason::Auth, .. } => "cooling-down:auth-failure",
+            Self::Resting { reason: RestReason::Network, .. } => "cooling-down:network-error",
+            Self::Resting { reason: RestReason::Server, .. } => "cooling-down:server-error",
+            Self::NotPinned { .. } => "not-pinned",
+            Self::AlreadyTried => "already-attempted",
+            Self::NoWorkspace => "missing-account-id",
+        }
+    }
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+/// Where one account stands with regard to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The account.
+    pub record: RecordId,
+    /// Everything that keeps it from serving; empty when it may.
+    pub blockers: Vec<Blocker>,
+}
+
+impl Standing {
+    /// Whether the account may serve.
+    pub fn is_ready(&self) -> bool {
+        self.blockers.is_empty()
+    }
+
+    /// The instant from which it may serve, when all that blocks it ends by itself.
+    pub fn ready_at(&self) -> Option<Timestamp> {
+        let ends = self.blockers.iter().filter(|blocker| !matches!(blocker, Blocker::AlreadyTried)).map(Blocker::until);
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+}
+
+/// The blockers that lie in the account itself, whatever the request.
+pub fn own_blockers(account: &Account, quota_key: Option<&str>, now: Timestamp) -> Vec<Blocker> {
+    let mut blockers = Vec::new();
+    if !account.enabled {
+        blockers.push(Blocker::Disabled);
+    }
+    if let Some(needs) = &account.needs_login {
+        blockers.push(Blocker::NeedsLogin { code: needs.code.clone() });
+    }
+    let workspace = account.owner.workspace.as_ref();
+    if account.needs_login.is_none() && workspace.is_none_or(crate::WorkspaceId::is_platform_organisation) {
+        blockers.push(Blocker::NoWorkspace);
+    }
+    let held = account.rests.iter().filter(|rest| rest.holds(now) && concerns(&rest.scope, quota_key));
+    blockers.extend(held.map(|rest| Blocker::Resting {
+        until: rest.until,
+        reason: rest.reason,
+        scope: rest.scope.clone(),
+    }));
+    blockers
+}
+
+/// A request whose model is unknown is kept away by whole-account rests only.
+fn concerns(scope: &RestScope, quota_key: Option<&str>) -> bool {
+    match scope {
+        RestScope::Account => true,
+        RestScope::QuotaKey(key) => quota_key.is_some_and(|asked| {
+            asked == key || asked.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(':'))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::account;
+
+    #[track_caller]
+    fn check(scope: &str, asked: Option<&str>, expect: bool) {
+        assert_eq!(concerns(&RestScope::QuotaKey(scope.into()), asked), expect);
+    }
+
+    #[test]
+    fn a_family_rest_covers_its_models() {
+        check("gpt-5.2", Some("gpt-5.2:gpt-5.5"), true);
+        check("gpt-5.2", Some("gpt-5.2"), true);
+        check("gpt-5.2", Some("gpt-5.25"), false);
+        check("gpt-5.2:a", Some("gpt-5.2"), false);
+        check("gpt-5.2", None, false);
+    }
+
+    #[test]
+    fn a_dead_and_disabled_account_says_both() {
+        let mut dead = account(1);
+        dead.enabled = false;
+        dead.needs_login = Some(crate::NeedsLogin { code: "refresh_token_reused".into(), at: Timestamp::default() });
+        assert_eq!(own_blockers(&dead, None, Timestamp::default()).len(), 2);
+    }
+
+    #[test]
+    fn ready_when_the_last_wait_ends() {
+        let until = |ms| Blocker::Resting {
+            until: Timestamp::from_millis(ms),
+            reason: RestReason::Server,
+            scope: RestScope::Account,
+        };
+        let standing =
+            Standing { record: account(1).record, blockers: vec![until(5), until(9), Blocker::AlreadyTried] };
+        assert_eq!(standing.ready_at(), Some(Timestamp::from_millis(9)));
+        let never = Standing { record: account(1).record, blockers: vec![until(5), Blocker::Disabled] };
+        assert_eq!(never.ready_at(), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! Small ports the agent stands on: its directory, the settings that may change under it.
+
+use std::fmt::Debug;
+
+use crate::{StoreError, Strategy};
+
+/// A private directory (0700) of small files (0600), each replaced whole and crash-safely.
+pub trait StateDir: Debug + Send + Sync {
+    /// The bytes of a file; `None` when there is none.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces a file.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes a file; one that is not there is no error.
+    fn remove(&self, name: &str) -> Result<(), StoreError>;
+
+    /// Takes an advisory lock without waiting; `None` while somebody else holds it.
+    fn try_lock(&self, name: &str) -> Result<Option<Box<dyn HeldLock>>, StoreError>;
+
+    /// Where a file of this name is, for messages and socket addresses.
+    fn path_of(&self, name: &str) -> String;
+}
+
+/// A lock that is held until dropped, also by a crash.
+pub trait HeldLock: Debug + Send + Sync {}
+
+/// Settings of the rotation, resolved: environment over file over default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RotationSettings {
+    /// Whether sessions are routed at all.
+    pub enabled: bool,
+    /// How accounts are chosen.
+    pub strategy: Strategy,
+}
+
+impl Default for RotationSettings {
+    fn default() -> Self {
+        Self { enabled: true, strategy: Strategy::default() }
+    }
+}
+
+/// Hands out the current settings.
+pub trait SettingsSource: Debug + Send + Sync {
+    /// The settings as they stand now; an unreadable file is an error, never a silent default.
+    fn rotation(&self) -> Result<RotationSettings, StoreError>;
+}

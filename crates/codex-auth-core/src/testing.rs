@@ -1,0 +1,248 @@
+//! Stand-ins for the outside, behind the feature `testing`: a manual clock, a memory store, a scripted issuer.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
+    RecordId, RefreshClaim, RefreshError, RefreshToken, SavedPool, Seen, StoreError, Timestamp, TokenIssuer, UserId,
+    WorkspaceId,
+};
+
+/// Account `n` of a made-up pool: enabled, with an identity, never used.
+pub fn account(n: usize) -> Account {
+    Account {
+        record: RecordId::parse(&format!("record:{n}")).expect("not blank"),
+        owner: Owner {
+            user: UserId::parse(&format!("user-{n}")),
+            workspace: WorkspaceId::parse(&format!("ws-{n}")),
+            email: Some(format!("person{n}@example.test")),
+            plan: Some("plus".to_owned()),
+        },
+        label: None,
+        alias: None,
+        enabled: true,
+        needs_login: None,
+        rests: Vec::new(),
+        seen: Seen::default(),
+        issuer: None,
+    }
+}
+
+/// Account `n` with tokens that never end.
+pub fn held(n: usize) -> Held {
+    let credential = Credential {
+        access: Some(AccessToken::new(format!("access-{n}"))),
+        refresh: RefreshToken::new(format!("refresh-{n}")),
+        id: None,
+        expires_at: None,
+        obtained_at: None,
+        generation: 0,
+    };
+    Held { account: account(n), credential }
+}
+
+/// A pool of accounts 1 to `count`, the first one selected.
+pub fn pool(count: usize) -> SavedPool {
+    let accounts: Vec<_> = (1..=count).map(held).collect();
+    let active = accounts.first().map(|held| held.account.record.clone());
+    SavedPool { accounts, active, pin: None, affinity_generation: 0 }
+}
+
+/// A clock that stands still until told otherwise.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock at `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.as_millis()))
+    }
+
+    /// Moves on.
+    pub fn advance(&self, span: std::time::Duration) {
+        self.0.fetch_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Chance that repeats: the same seed fills the same bytes.
+#[derive(Debug)]
+pub struct SeededEntropy(Mutex<u64>);
+
+impl SeededEntropy {
+    /// Starts at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+
+    /// The next number of the sequence (splitmix64).
+    pub fn next(&self) -> u64 {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let next = self.next().to_le_bytes();
+            chunk.copy_from_slice(&next[..chunk.len()]);
+        }
+    }
+}
+
+/// A pool in memory, with the same promises as the file engine.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    pool: SavedPool,
+    presented: Vec<RefreshToken>,
+    claimed: Vec<RecordId>,
+    edits: u64,
+}
+
+impl MemoryStore {
+    /// A store that holds `pool`.
+    pub fn holding(pool: SavedPool) -> Self {
+        Self(Arc::new(Mutex::new(Memory { pool, ..Memory::default() })))
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl AccountStore for MemoryStore {
+    async fn read(&self) -> Result<SavedPool, StoreError> {
+        Ok(self.with(|memory| memory.pool.clone()))
+    }
+
+    async fn edit(&self, change: Edit) -> Result<SavedPool, StoreError> {
+        Ok(self.with(|memory| {
+            memory.edits += 1;
+            change(&mut memory.pool);
+            memory.pool.clone()
+        }))
+    }
+
+    fn stamp(&self) -> u64 {
+        self.with(|memory| memory.edits)
+    }
+
+    async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
+        let taken = self.with(|memory| {
+            let free = !memory.claimed.contains(record);
+            if free {
+                memory.claimed.push(record.clone());
+            }
+            free
+        });
+        if !taken {
+            return Err(StoreError::Locked { path: "memory".into(), holder: "another claim".into(), waited_secs: 0 });
+        }
+        Ok(Box::new(MemoryClaim { store: self.clone(), record: record.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryClaim {
+    store: MemoryStore,
+    record: RecordId,
+}
+
+impl Drop for MemoryClaim {
+    fn drop(&mut self) {
+        self.store.with(|memory| memory.claimed.retain(|record| *record != self.record));
+    }
+}
+
+#[async_trait]
+impl RefreshClaim for MemoryClaim {
+    async fn look_again(&mut self) -> Result<Held, StoreError> {
+        let found = self.store.with(|memory| memory.pool.find(&self.record).cloned());
+        found.ok_or_else(|| StoreError::NoSuchAccount(self.record.clone()))
+    }
+
+    async fn intend(&mut self, token: &RefreshToken) -> Result<Intent, StoreError> {
+        Ok(self.store.with(|memory| {
+            if memory.presented.contains(token) {
+                return Intent::MaybeSpent;
+            }
+            memory.presented.push(token.clone());
+            Intent::Clear
+        }))
+    }
+
+    async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
+        self.store.with(|memory| {
+            if let Some(held) = memory.pool.find_mut(&self.record) {
+                held.credential = fresh.clone();
+            }
+        });
+        Ok(())
+    }
+
+    async fn unspent(&mut self) -> Result<(), StoreError> {
+        self.store.with(|memory| memory.presented.pop());
+        Ok(())
+    }
+
+    async fn refuse(&mut self, why: NeedsLogin) -> Result<(), StoreError> {
+        self.store.with(|memory| {
+            if let Some(held) = memory.pool.find_mut(&self.record) {
+                held.account.needs_login = Some(why);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// An issuer that answers from a script and remembers what it was shown.
+#[derive(Debug, Clone, Default)]
+pub struct ScriptedIssuer(Arc<Mutex<Script>>);
+
+#[derive(Debug, Default)]
+struct Script {
+    answers: VecDeque<Result<Granted, RefreshError>>,
+    presented: Vec<RefreshToken>,
+}
+
+impl ScriptedIssuer {
+    /// Answers in this order; when the script is over, every token is refused.
+    pub fn answering(answers: impl IntoIterator<Item = Result<Granted, RefreshError>>) -> Self {
+        Self(Arc::new(Mutex::new(Script { answers: answers.into_iter().collect(), presented: Vec::new() })))
+    }
+
+    /// Every token shown so far, in order.
+    pub fn presented(&self) -> Vec<RefreshToken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).presented.clone()
+    }
+}
+
+#[async_trait]
+impl TokenIssuer for ScriptedIssuer {
+    async fn refresh(&self, _account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+        let mut script = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        script.presented.push(token.clone());
+        script.answers.pop_front().unwrap_or_else(|| Err(RefreshError::Refused { code: "end_of_script".into() }))
+    }
+}

@@ -1,0 +1,183 @@
+//! Kept breaking changes: each patch in `xtask/mutants/` must make the test it names fail.
+//!
+//! A patch begins with `# breaks: <package or test target> <part of the test's name>`; `git apply` skips that line.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::child::{self, Echo};
+use crate::suites::{self, Suite};
+use crate::test;
+use crate::workspace::Workspace;
+
+const GIT_LIMIT: Duration = Duration::from_mins(2);
+
+/// One kept change and the test that must notice it.
+#[derive(Debug, PartialEq, Eq)]
+struct Mutant {
+    name: String,
+    patch: PathBuf,
+    /// A package or test target.
+    place: String,
+    /// Part of the test's path inside its executable.
+    test: String,
+}
+
+/// What became of one mutant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Caught,
+    Survived,
+    /// No test of that name ran.
+    Unmatched,
+}
+
+/// Applies each mutant whose name contains `wanted` in a scratch worktree of HEAD and returns the table of fates.
+pub(crate) fn run(workspace: &Workspace, wanted: Option<&str>) -> Result<String, String> {
+    let mutants = list(&workspace.root.join("xtask/mutants"), wanted)?;
+    if mutants.is_empty() {
+        return Err(match wanted {
+            Some(name) => format!("no patch in xtask/mutants matches `{name}`"),
+            None => "xtask/mutants holds no patch".to_owned(),
+        });
+    }
+    let scratch = Scratch::open(workspace)?;
+    let mut fates = Vec::new();
+    for mutant in &mutants {
+        println!("\n{}: expects `{}` of {} to fail", mutant.name, mutant.test, mutant.place);
+        fates.push(scratch.try_out(mutant)?);
+    }
+    let table = table(&mutants, &fates);
+    if fates.iter().all(|fate| *fate == Fate::Caught) {
+        return Ok(table);
+    }
+    Err(format!("a kept breaking change went unnoticed\n{table}"))
+}
+
+fn list(dir: &Path, wanted: Option<&str>) -> Result<Vec<Mutant>, String> {
+    let entries = fs::read_dir(dir).map_err(|e| format!("read {}: {e}", dir.display()))?;
+    let mut patches: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    patches.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    patches.sort();
+    let mutants: Result<Vec<Mutant>, String> = patches.into_iter().map(read).collect();
+    Ok(mutants?.into_iter().filter(|mutant| wanted.is_none_or(|name| mutant.name.contains(name))).collect())
+}
+
+fn read(patch: PathBuf) -> Result<Mutant, String> {
+    let diff = fs::read_to_string(&patch).map_err(|e| format!("read {}: {e}", patch.display()))?;
+    let (place, test) = breaks(&diff).ok_or_else(|| {
+        format!("{} does not begin with `# breaks: <package or test target> <test>`", patch.display())
+    })?;
+    let name = patch.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Mutant { name, patch, place, test })
+}
+
+/// Reads the place and the test out of a patch's first line.
+fn breaks(patch: &str) -> Option<(String, String)> {
+    let (place, test) = patch.lines().next()?.strip_prefix("# breaks:")?.trim().split_once(' ')?;
+    Some((place.to_owned(), test.trim().to_owned()))
+}
+
+/// A worktree of HEAD with a target directory of its own, shared by all mutants.
+struct Scratch<'w> {
+    workspace: &'w Workspace,
+    tree: PathBuf,
+}
+
+impl<'w> Scratch<'w> {
+    fn open(workspace: &'w Workspace) -> Result<Self, String> {
+        let scratch = Self { workspace, tree: workspace.target.join("mutants/tree") };
+        scratch.remove();
+        let tree = scratch.tree.display().to_string();
+        scratch.git(&workspace.root, &["worktree", "add", "--force", "--detach", &tree, "HEAD"])?;
+        Ok(scratch)
+    }
+
+    fn try_out(&self, mutant: &Mutant) -> Result<Fate, String> {
+        self.git(&self.tree, &["checkout", "--quiet", "--force", "HEAD", "--", "."])?;
+        self.git(&self.tree, &["clean", "--quiet", "-d", "--force"])?;
+        self.git(&self.tree, &["apply", &mutant.patch.display().to_string()])?;
+        let built = suites::build(&self.mutated()?, &[]).map_err(|e| format!("{} does not build: {e}", mutant.name))?;
+        let mut env = test::test_env(self.workspace, false)?;
+        for (key, value) in &mut env {
+            match key.as_str() {
+                "CODEX_AUTH_BIN_DIR" => *value = self.target().join("debug").display().to_string(),
+                "INSTA_WORKSPACE_ROOT" => *value = self.tree.display().to_string(),
+                _ => {}
+            }
+        }
+        let place = |suite: &&Suite| suite.package == mutant.place || suite.target == mutant.place;
+        let mut fate = Fate::Unmatched;
+        for suite in built.iter().filter(place) {
+            let (_, tally) = suite.run(&env, &[&mutant.test])?;
+            fate = match fate {
+                _ if tally.failed > 0 => return Ok(Fate::Caught),
+                Fate::Unmatched if tally.ran() == 0 => Fate::Unmatched,
+                Fate::Unmatched | Fate::Survived | Fate::Caught => Fate::Survived,
+            };
+        }
+        Ok(fate)
+    }
+
+    fn mutated(&self) -> Result<Workspace, String> {
+        Workspace::of(&self.tree, &self.target())
+    }
+
+    fn target(&self) -> PathBuf {
+        self.workspace.target.join("mutants/target")
+    }
+
+    fn git(&self, dir: &Path, args: &[&str]) -> Result<(), String> {
+        let mut git = self.workspace.command("git");
+        child::capture(git.current_dir(dir).args(args), GIT_LIMIT, Echo::Silent).map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Forgets a worktree; there may be none.
+    fn remove(&self) {
+        let tree = self.tree.display().to_string();
+        if self.tree.exists() {
+            let _ = self.git(&self.workspace.root, &["worktree", "remove", "--force", &tree]);
+        }
+        let _ = self.git(&self.workspace.root, &["worktree", "prune"]);
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+fn table(mutants: &[Mutant], fates: &[Fate]) -> String {
+    let width = mutants.iter().map(|mutant| mutant.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (mutant, fate) in mutants.iter().zip(fates) {
+        let fate = match fate {
+            Fate::Caught => "caught",
+            Fate::Survived => "SURVIVED",
+            Fate::Unmatched => "NO SUCH TEST",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:<width$}  {fate:<12}  {} {}", mutant.name, mutant.place, mutant.test);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_names_the_test() {
+        let named = breaks("# breaks: e2e a_answers::a_with_a_login\ndiff --git a/x b/x\n");
+        assert_eq!(named, Some(("e2e".to_owned(), "a_answers::a_with_a_login".to_owned())));
+    }
+
+    #[test]
+    fn a_patch_without_a_test_is_refused() {
+        assert_eq!(breaks("diff --git a/x b/x\n"), None);
+        assert_eq!(breaks("# breaks: e2e\n"), None);
+    }
+}
