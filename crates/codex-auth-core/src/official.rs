@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use crate::{Credential, Owner, StoreError};
 
-/// What an `auth.json` of a CODEX_HOME says.
+/// What an `auth.json` of a `CODEX_HOME` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// Whose login it is.
@@ -19,7 +19,7 @@ pub struct Login {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginState {
     /// A ChatGPT login the official client would use.
-    Usable(Login),
+    Usable(Box<Login>),
     /// No file.
     Absent,
     /// A file the official client would not sign requests with.
@@ -31,6 +31,6 @@ pub enum LoginState {
 
 /// Reads official logins. Small files, read when a lease begins and when a bearer is unknown.
 pub trait OfficialLogins: Debug + Send + Sync {
-    /// The login of this CODEX_HOME.
+    /// The login of this `CODEX_HOME`.
     fn login(&self, codex_home: &str) -> Result<LoginState, StoreError>;
 }

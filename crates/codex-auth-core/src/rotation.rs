@@ -131,6 +131,13 @@ impl Rotation {
         Ok(Lease { held: held.clone(), reason, session: query.session.clone() })
     }
 
+    /// Notes that the account began to answer this lease's session, so that the session stays with it.
+    pub fn answering(&self, lease: &Lease, now: Timestamp) {
+        if let Some(session) = &lease.session {
+            self.lock().affinity.bind(session, &lease.held.account.record, now);
+        }
+    }
+
     /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
     pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
         let Lease { held, session, .. } = lease;

@@ -1,1 +1,38 @@
-//! .
+//! Signing in to ChatGPT and renewing what was granted.
+//!
+//! A sign-in by browser ([`sign_in`]): listen on loopback → make verifier and state → a person signs in at the issuer →
+//! the browser comes back with a code → the code buys the tokens → the browser is shown how it went.
+//! A renewal ([`OpenAiIssuer`]): a refresh token is shown once to the issuer that granted it → new tokens, or an error
+//! that says whether the old one may be spent.
+//!
+//! | Room | Question it answers |
+//! |---|---|
+//! | `endpoints` ([`Endpoints`]) | which issuer, and whose tokens may it see? |
+//! | `http` ([`HttpClient`]), `reqwest_client` ([`ReqwestClient`]) | how is a small request sent, and was anything sent at all? |
+//! | `jwt` ([`unverified_claims`]) | what does a token say about its owner? |
+//! | `grant` | what is the token endpoint asked, and what does it answer? |
+//! | `issuer` ([`OpenAiIssuer`]) | what does an answer mean for the refresh token that was shown? |
+//! | `pkce`, `authorize` ([`AuthorizeProfile`]) | which page is opened, and what does the browser bring back? |
+//! | `callback` | how is the browser heard, and nobody else? |
+//! | `login` ([`sign_in`]), `error` ([`LoginError`]) | how does a sign-in go, and what helps when it does not? |
+
+mod authorize;
+mod callback;
+mod endpoints;
+mod error;
+mod grant;
+mod http;
+mod issuer;
+mod jwt;
+mod login;
+mod pkce;
+mod reqwest_client;
+
+pub use crate::http::{BODY_LIMIT, HttpClient, HttpError};
+pub use authorize::{AuthorizeProfile, Wishes};
+pub use endpoints::{DEFAULT_CLIENT_ID, DEFAULT_ISSUER, EndpointError, Endpoints};
+pub use error::LoginError;
+pub use issuer::OpenAiIssuer;
+pub use jwt::{unverified_access_claims, unverified_claims, unverified_id_claims};
+pub use login::{BrowserLogin, CALLBACK_PORTS, LoginPorts, LoginUi, PATIENCE, SignedIn, sign_in};
+pub use reqwest_client::{ReqwestClient, USER_AGENT};

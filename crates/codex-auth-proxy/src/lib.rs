@@ -1,1 +1,54 @@
-//! .
+//! The loopback agent: it admits local programs, picks an account for every request and relays the answer.
+//!
+//! The life of a request, and the room of each hop:
+//!
+//! 1. `server`: is there room for another connection?
+//! 2. `handler`: may this caller talk to us (`guard`, `leases`), and what is it asking (`inbound`)?
+//! 3. `forward`: may we try once more? (the loop of hops 4 to 7)
+//! 4. core's [`Rotation`](codex_auth_core::Rotation): which account?
+//! 5. `renewals`, core's keeper: is its token good?
+//! 6. [`Upstream`]: send it (`headers` has swapped the credentials).
+//! 7. `verdict`, core's `classify`: what did the answer mean, and what now?
+//! 8. `relay`: bytes to the client; from the first one on, no retry.
+//!
+//! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
+//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `keeping` (the disk, off the path),
+//! `respond` (every status code of ours). [`run_agent`] is the process around it all.
+
+mod agent;
+mod attempt;
+mod body;
+mod config;
+mod face;
+mod forward;
+mod guard;
+mod handler;
+mod headers;
+mod inbound;
+mod keeping;
+mod leases;
+mod listen;
+mod models;
+mod own;
+mod proxy;
+mod relay;
+mod renewals;
+mod reqwest_upstream;
+mod respond;
+mod server;
+mod token_door;
+mod upstream;
+mod verdict;
+
+pub use agent::{
+    AgentClient, AgentError, AgentReady, AgentRecord, AgentSetup, Attached, ControlError, SOCKET, attach, hold,
+    run_agent,
+};
+pub use body::{BodyStream, StreamError};
+pub use config::ProxyConfig;
+pub use leases::{LeaseFacts, LeaseId, LeaseRequest, Leases, mint};
+pub use listen::Listeners;
+pub use proxy::{Ports, Proxy};
+pub use reqwest_upstream::ReqwestUpstream;
+pub use server::serve;
+pub use upstream::{Upstream, UpstreamError};

@@ -122,7 +122,7 @@ pub enum Act {
     Pace {
         /// Number of text events.
         events: usize,
-        /// Pause after each, in milliseconds.
+        /// Pause between any two events of the stream, in milliseconds.
         gap_ms: u64,
         /// Size of all text together, in bytes.
         total_bytes: usize,
@@ -249,7 +249,10 @@ mod tests {
     #[test]
     fn an_accounts_fault_spares_the_others() {
         let asked = [(Route::Responses, TWO), (Route::Responses, None), (Route::Responses, ONE)];
-        assert_eq!(strikes(Fault::once(Route::Responses, Act::Reset).of(Who::Account(1)), &asked), [false, false, true]);
+        assert_eq!(
+            strikes(Fault::once(Route::Responses, Act::Reset).of(Who::Account(1)), &asked),
+            [false, false, true]
+        );
     }
 
     #[test]

@@ -195,24 +195,24 @@ impl Grants {
 
     /// The API key of somebody; minted when first asked for.
     pub(crate) fn api_key(&mut self, mint: &mut Mint, who: Who) -> String {
-        let mint_key = || mint.secret("sk-fake-", format!("API key of {who}"));
+        let mint_key = || mint.secret("sk-fake-", &format!("API key of {who}"));
         self.api_keys.entry(who).or_insert_with(mint_key).clone()
     }
 
     fn mint(&mut self, mint: &mut Mint, minting: &Minting<'_>, family: usize) -> Tokens {
         let who = minting.person.who;
         let life = minting.life();
-        let id = mint.jwt(id_claims(minting.person, minting.issuer, life), format!("id token of {who}"));
+        let id = mint.jwt(&id_claims(minting.person, minting.issuer, life), &format!("id token of {who}"));
         self.ids.insert(id.clone(), who);
         let access = self.mint_access(mint, minting, family, life);
-        let refresh = mint.secret("rt_fake.", format!("refresh token of {who}"));
+        let refresh = mint.secret("rt_fake.", &format!("refresh token of {who}"));
         self.refresh.insert(refresh.clone(), Refresh { family, spent: false });
         Tokens { id, access, refresh, life }
     }
 
     fn mint_access(&mut self, mint: &mut Mint, minting: &Minting<'_>, family: usize, life: Lifetime) -> String {
         let what = format!("access token of {}", minting.person.who);
-        let access = mint.jwt(access_claims(minting.person, minting.issuer, life), what);
+        let access = mint.jwt(&access_claims(minting.person, minting.issuer, life), &what);
         self.access.insert(access.clone(), Access { family, expires_ms: life.expires_ms });
         access
     }

@@ -15,6 +15,9 @@ pub const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// What every secret of a fake contains.
 pub const CANARY_MARK: &str = "CANARY-";
 
+/// How the payload of every token minted here begins: `{"jti":"CANARY-` in base64url.
+pub(crate) const PAYLOAD_MARK: &str = "eyJqdGkiOiJDQU5BUlkt";
+
 const AUTH_CLAIM: &str = "https://api.openai.com/auth";
 const PROFILE_CLAIM: &str = "https://api.openai.com/profile";
 /// As many characters of a JWT payload as are certain to hold its unique `jti`.
@@ -40,16 +43,16 @@ impl Mint {
     }
 
     /// A fresh secret of the given prefix; `what` names it in the report of a leak.
-    pub(crate) fn secret(&mut self, prefix: &str, what: String) -> String {
+    pub(crate) fn secret(&mut self, prefix: &str, what: &str) -> String {
         format!("{prefix}{}", self.canary(what))
     }
 
     /// A JWT over `claims`; its payload is as secret as its signature.
-    pub(crate) fn jwt(&mut self, claims: Value, what: String) -> String {
-        let canary = self.canary(what.clone());
-        let Value::Object(rest) = claims else { unreachable!("claims are always an object") };
+    pub(crate) fn jwt(&mut self, claims: &Value, what: &str) -> String {
+        let canary = self.canary(what);
+        // First, so that the unique part of the payload is its beginning.
         let mut whole = serde_json::Map::from_iter([("jti".to_owned(), Value::from(canary.as_str()))]);
-        whole.extend(rest);
+        whole.extend(claims.as_object().cloned().unwrap_or_default());
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT","kid":"fake"}"#);
         let payload = URL_SAFE_NO_PAD.encode(Value::Object(whole).to_string());
         let text = payload.get(..PAYLOAD_NEEDLE).unwrap_or(&payload).to_owned();
@@ -61,10 +64,11 @@ impl Mint {
         &self.needles
     }
 
-    fn canary(&mut self, what: String) -> String {
+    fn canary(&mut self, what: &str) -> String {
         let digest = sha256_hex(format!("{}:{}", self.seed, self.needles.len()).as_bytes());
-        let text = format!("{CANARY_MARK}{}", &digest[..24]);
-        self.needles.push(Needle { what, text: text.clone() });
+        // 32 characters: as the third part of a JWT it decodes cleanly.
+        let text = format!("{CANARY_MARK}{}", &digest[..25]);
+        self.needles.push(Needle { what: what.to_owned(), text: text.clone() });
         text
     }
 }

@@ -58,6 +58,7 @@ impl Quotas {
         for (_, account) in chosen {
             account.exhausted_until_ms = None;
             account.turns = 0;
+            account.used = account.used.filter(|used| used.primary < 100.0 && used.secondary < 100.0);
         }
     }
 

@@ -90,7 +90,6 @@ impl Route {
     pub(crate) fn needs_bearer(self) -> bool {
         match self {
             Self::Responses
-            | Self::WebSocket
             | Self::Models
             | Self::AccountsCheck
             | Self::SettingsUser
@@ -104,6 +103,7 @@ impl Route {
             | Self::DeviceCode
             | Self::DeviceToken
             | Self::DevicePage
+            | Self::WebSocket
             | Self::PsMcp
             | Self::Analytics
             | Self::Control

@@ -1,0 +1,206 @@
+//! The only place that names concrete parts: disk, issuer, clock, chance. Everything else takes them as ports.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use codex_auth_core::{
+    Clock, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation, RotationSettings,
+    SavedPool, SettingsSource, StoreError, Timestamp,
+};
+use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
+use codex_auth_proxy::{AgentSetup, Ports, ProxyConfig, ReqwestUpstream, SOCKET};
+use codex_auth_store::{
+    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, PrivateDir, RotationOverrides,
+};
+
+use sha2::Digest;
+
+use crate::{environment::Environment, error::CliError, ui::Ui};
+
+/// Where model calls and metadata go unless told otherwise.
+const BACKEND: &str = "https://chatgpt.com/backend-api";
+/// Names the variable that overrides it.
+pub(crate) const BACKEND_VARIABLE: &str = "CODEX_MULTI_AUTH_BACKEND_URL";
+/// Names the variable that stands for the issuer.
+pub(crate) const ISSUER_VARIABLE: &str = "CODEX_MULTI_AUTH_ISSUER_URL";
+/// What we call ourselves towards the issuer and the backend.
+pub(crate) const USER_AGENT: &str = concat!("codex-multi-auth/", env!("CARGO_PKG_VERSION"));
+/// A path longer than this does not fit a socket address on every system.
+const LONGEST_SOCKET: usize = 100;
+
+/// The parts of the product, as one command needs them.
+#[derive(Debug)]
+pub(crate) struct Product {
+    pub(crate) environment: Environment,
+    pub(crate) ui: Ui,
+    pub(crate) own_path: PathBuf,
+    pub(crate) layout: Layout,
+    pub(crate) store: Arc<FileStore>,
+    pub(crate) agent_dir: Arc<PrivateDir>,
+    pub(crate) official: Arc<LeasedHomes>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    rotation: FileSettings,
+}
+
+impl Product {
+    /// Assembles from the environment; opens nothing yet.
+    pub(crate) fn of(environment: Environment, ui: Ui) -> Result<Self, CliError> {
+        let lookup = |name: &str| environment.text(name).map(str::to_owned);
+        let home = || std::env::home_dir().map(|path| path.to_string_lossy().into_owned());
+        let layout = Layout::resolve(&LayoutInputs::from_values(lookup, home()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let homes = Homes::of(layout.codex_home());
+        let store = FileStore::new(layout.clone(), clock.clone()).with_homes(homes.clone());
+        let overrides = RotationOverrides {
+            enabled: lookup("CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY"),
+            strategy: lookup("CODEX_AUTH_SCHEDULING_STRATEGY"),
+        };
+        let own_path = std::env::current_exe().map_err(|error| {
+            CliError::new(Kind::Internal, "own_path", format!("This program cannot find its own file: {error}."))
+        })?;
+        Ok(Self {
+            rotation: FileSettings::new(layout.settings(), overrides),
+            agent_dir: Arc::new(PrivateDir::new(layout.root().join("agent"))),
+            official: Arc::new(LeasedHomes { official: OfficialHomes::new(), homes }),
+            store: Arc::new(store),
+            entropy: Arc::new(OsEntropy),
+            environment,
+            ui,
+            own_path,
+            layout,
+            clock,
+        })
+    }
+
+    /// The rotation's settings as they stand.
+    pub(crate) fn settings(&self) -> Result<RotationSettings, CliError> {
+        Ok(self.rotation.rotation()?)
+    }
+
+    /// Where every account of a pool stands, as a request without a session would find it.
+    pub(crate) fn decide(&self, pool: &SavedPool) -> Decision {
+        let strategy = self.settings().unwrap_or_default().strategy;
+        Rotation::new(pool.clone(), strategy, RestPolicy::default()).decide(&Query::default(), self.clock.now())
+    }
+
+    /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let inside = self.agent_dir.path().join(SOCKET);
+        if inside.as_str().len() <= LONGEST_SOCKET {
+            return inside.into_std_path_buf();
+        }
+        let hash = sha2::Sha256::digest(inside.as_str());
+        let name = format!("codex-auth-{:02x}{:02x}{:02x}{:02x}.sock", hash[0], hash[1], hash[2], hash[3]);
+        PathBuf::from(self.environment.text("XDG_RUNTIME_DIR").unwrap_or("/tmp")).join(name)
+    }
+
+    /// Where the user works.
+    pub(crate) fn working_directory(&self) -> String {
+        std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// A small runtime for the commands that talk to somebody.
+    pub(crate) fn runtime(&self) -> Result<tokio::runtime::Runtime, CliError> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::new(Kind::Internal, "runtime", format!("Nothing can be started: {error}.")))
+    }
+
+    /// The issuer's addresses; an override is said aloud.
+    pub(crate) fn endpoints(&self) -> Result<Endpoints, CliError> {
+        let value = self.environment.text(ISSUER_VARIABLE);
+        Endpoints::overridden_by(value).map_err(|error| {
+            CliError::usage(format!("{ISSUER_VARIABLE} cannot be used: {error}"))
+                .hint("Give an https address, or remove it.")
+        })
+    }
+
+    /// The issuer.
+    pub(crate) fn issuer(&self) -> Result<OpenAiIssuer, CliError> {
+        Ok(OpenAiIssuer::new(self.endpoints()?, Arc::new(ReqwestClient::new(USER_AGENT)), self.clock.clone()))
+    }
+
+    /// The backend's address. Like the issuer's, it is https or on this machine.
+    pub(crate) fn backend(&self) -> Result<http::Uri, CliError> {
+        let text = self.environment.text(BACKEND_VARIABLE).unwrap_or(BACKEND);
+        let refused = || {
+            CliError::usage(format!("{BACKEND_VARIABLE} must be an https address, or http on loopback."))
+                .hint("Correct it, or remove it to use the default.")
+        };
+        let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| refused())?;
+        let is_loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        match uri.scheme_str() {
+            Some("https") => Ok(uri),
+            Some("http") if is_loopback => Ok(uri),
+            _ => Err(refused()),
+        }
+    }
+
+    /// One stderr line per endpoint that is not the vendor's own.
+    pub(crate) fn say_overrides(&self) {
+        for name in [ISSUER_VARIABLE, BACKEND_VARIABLE] {
+            if let Some(value) = self.environment.text(name) {
+                self.ui.say(&format!("codex-multi-auth: {name} is set; using {value}"));
+            }
+        }
+    }
+
+    /// What an agent of this product runs on.
+    pub(crate) fn agent_setup(&self, port: Option<u16>, stays: bool) -> Result<AgentSetup, CliError> {
+        let ports = Ports {
+            store: self.store.clone(),
+            issuer: Arc::new(self.issuer()?),
+            upstream: Arc::new(ReqwestUpstream::default()),
+            settings: Arc::new(self.rotation.clone()),
+            clock: self.clock.clone(),
+        };
+        Ok(AgentSetup {
+            ports,
+            config: ProxyConfig::against(self.backend()?),
+            directory: self.agent_dir.clone(),
+            socket: self.socket(),
+            logins: self.official.clone(),
+            entropy: self.entropy.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            port,
+            stays,
+        })
+    }
+}
+
+/// Reads logins, and remembers each home it was asked about, so that renewals look there for newer pairs.
+#[derive(Debug)]
+pub(crate) struct LeasedHomes {
+    official: OfficialHomes,
+    homes: Homes,
+}
+
+impl OfficialLogins for LeasedHomes {
+    fn login(&self, codex_home: &str) -> Result<LoginState, StoreError> {
+        self.homes.add(codex_home);
+        self.official.login(codex_home)
+    }
+}
+
+/// The wall clock.
+#[derive(Debug)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's source of chance.
+#[derive(Debug)]
+pub(crate) struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system has a source of chance");
+    }
+}

@@ -1,0 +1,123 @@
+//! Runs the official client as if we were not there: same streams, same signals, same job control, same end.
+
+use std::{
+    io,
+    process::{Command, ExitCode},
+    sync::mpsc,
+    thread,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use signal_hook::{
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH},
+    iterator::{Handle, SignalsInfo, exfiltrator::WithOrigin},
+    low_level::{emulate_default_handler, siginfo::Cause},
+};
+
+/// How the child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It returned this code.
+    Exit(u8),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+enum Event {
+    Arrived(i32),
+    Stopped,
+    Ended(io::Result<Ended>),
+}
+
+/// Starts the child and stays beside it until it ends.
+pub(crate) fn run(mut command: Command) -> io::Result<Ended> {
+    // From before the child exists, so that no signal falls between.
+    let mut signals = SignalsInfo::<WithOrigin>::new([
+        SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2, SIGWINCH,
+    ])?;
+    let child = command.spawn()?;
+    let pid = Pid::from_child(&child);
+    let (tell, events) = mpsc::channel();
+    let listening: Handle = signals.handle();
+    let tell_signal = tell.clone();
+    thread::spawn(move || {
+        for arrived in signals.forever() {
+            // What the terminal sends reaches the whole foreground group, so the child has it already; a second copy
+            // would count as a second key press.
+            let is_from_terminal = matches!(arrived.cause, Cause::Kernel);
+            if !is_from_terminal && tell_signal.send(Event::Arrived(arrived.signal)).is_err() {
+                return;
+            }
+        }
+    });
+    thread::spawn(move || watch(pid, &tell));
+    let ended = stay(pid, &events);
+    listening.close();
+    ended
+}
+
+fn stay(pid: Pid, events: &mpsc::Receiver<Event>) -> io::Result<Ended> {
+    loop {
+        match events.recv().map_err(|_| io::Error::other("the child is no longer watched"))? {
+            Event::Ended(ended) => return ended,
+            // The whole foreground group was stopped, or the child stopped itself: we stop too, so that the shell
+            // takes over. On waking, the child is woken with us.
+            Event::Stopped => {
+                let _stopped_and_woken = emulate_default_handler(SIGTSTP);
+                wake(pid);
+            }
+            Event::Arrived(SIGCONT) => wake(pid),
+            Event::Arrived(signal) => pass_on(pid, signal),
+        }
+    }
+}
+
+/// Reports every stop and the end of the child.
+fn watch(pid: Pid, tell: &mpsc::Sender<Event>) {
+    loop {
+        let event = match waitpid(Some(pid), WaitOptions::UNTRACED) {
+            Ok(Some((_, status))) => match ended(status) {
+                Some(ended) => Event::Ended(Ok(ended)),
+                None if status.stopped() => Event::Stopped,
+                None => continue,
+            },
+            Ok(None) | Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => Event::Ended(Err(error.into())),
+        };
+        let is_last = matches!(event, Event::Ended(_));
+        if tell.send(event).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn ended(status: WaitStatus) -> Option<Ended> {
+    if let Some(code) = status.exit_status() {
+        return Some(Ended::Exit(u8::try_from(code).unwrap_or(1)));
+    }
+    status.terminating_signal().map(Ended::Signal)
+}
+
+fn pass_on(pid: Pid, signal: i32) {
+    if let Some(signal) = Signal::from_named_raw(signal) {
+        // The child may have just ended; then there is nobody to tell.
+        let _gone = kill_process(pid, signal);
+    }
+}
+
+fn wake(pid: Pid) {
+    let _gone = kill_process(pid, Signal::CONT);
+}
+
+impl Ended {
+    /// Ends this process the same way: by the same signal, so that a shell sees no difference, or with the same code.
+    pub(crate) fn repeat(self) -> ExitCode {
+        match self {
+            Self::Exit(code) => ExitCode::from(code),
+            Self::Signal(signal) => {
+                let _survived = emulate_default_handler(signal);
+                ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+            }
+        }
+    }
+}

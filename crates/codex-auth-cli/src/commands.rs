@@ -1,0 +1,5 @@
+//! The commands, one room each.
+
+pub(crate) mod official;
+pub(crate) mod run;
+pub(crate) mod serve;

@@ -1,0 +1,52 @@
+//! The only place that prints: data on stdout, talk on stderr.
+
+use std::io::{IsTerminal, Write};
+
+/// The two streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    /// Whether stderr is a terminal.
+    pub(crate) talks_to_a_person: bool,
+    /// Whether stdin and stdout are terminals, so that a question can be asked.
+    pub(crate) can_ask: bool,
+    /// Width of the screen in columns.
+    pub(crate) width: usize,
+}
+
+impl Ui {
+    /// Looks at the streams of this process.
+    pub(crate) fn of_process(columns: Option<usize>) -> Self {
+        Self {
+            talks_to_a_person: std::io::stderr().is_terminal(),
+            can_ask: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+            width: columns.unwrap_or(80),
+        }
+    }
+
+    /// Data, as it is. A reader that went away is no error of ours.
+    pub(crate) fn data(self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _reader_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// One line of data.
+    pub(crate) fn line(self, text: &str) {
+        self.data(&format!("{text}\n"));
+    }
+
+    /// One line of talk.
+    pub(crate) fn say(self, text: &str) {
+        let mut out = std::io::stderr().lock();
+        let _reader_gone = out.write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// Asks a question on the terminal and reads one line.
+    pub(crate) fn ask(self, question: &str) -> Option<String> {
+        let mut out = std::io::stderr().lock();
+        let _reader_gone = out.write_all(question.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer).ok()?;
+        (read > 0).then(|| answer.trim().to_owned())
+    }
+}

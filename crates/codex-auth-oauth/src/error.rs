@@ -1,0 +1,140 @@
+//! Why a sign-in failed, what the person is told, and the command that helps.
+//!
+//! The official client's failure codes (protocol 2.7) and ours:
+//!
+//! | Code | Here |
+//! |---|---|
+//! | `access_denied` naming `missing_codex_entitlement` | [`LoginError::NotEntitled`] |
+//! | `access_denied`, any other OAuth error | [`LoginError::Denied`] |
+//! | `missing_authorization_code` | [`LoginError::MissingCode`] |
+//! | `workspace_restriction` | [`LoginError::OtherWorkspace`] |
+//! | `token_exchange_failed` | [`LoginError::ExchangeRefused`], [`LoginError::ExchangeUnanswered`], [`LoginError::NoTokens`] |
+//! | `persist_failed` | [`LoginError::NotKept`] |
+//! | `redirect_failed` | none: we show our page at once and redirect nowhere |
+
+use std::time::Duration;
+
+use codex_auth_core::{Kind, StoreError};
+
+/// Why nobody was signed in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// Another program listens where the issuer sends the browser back to, and did not give way.
+    #[error("another program listens on port {port}, where the browser comes back to")]
+    PortBusy {
+        /// The last port tried.
+        port: u16,
+    },
+    /// The system does not let us listen.
+    #[error("could not listen on 127.0.0.1 port {port}: {why}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// The system's words.
+        why: String,
+    },
+    /// Nobody came back from the browser.
+    #[error("the browser did not come back to port {port} within {} s", waited.as_secs())]
+    TimedOut {
+        /// Where it was expected.
+        port: u16,
+        /// How long.
+        waited: Duration,
+        /// Whether a browser could be opened at all.
+        browser_opened: bool,
+    },
+    /// Somebody asked this sign-in to stop, such as another one that needs the port.
+    #[error("the sign-in was cancelled")]
+    Cancelled,
+    /// The issuer sent the browser back with an OAuth error.
+    #[error("the issuer refused the sign-in: {code}{}", description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Denied {
+        /// OAuth error code.
+        code: String,
+        /// The issuer's explanation, printable and short.
+        description: Option<String>,
+    },
+    /// The workspace that was chosen has no Codex.
+    #[error("the workspace has no access to Codex")]
+    NotEntitled,
+    /// The browser came back with neither code nor error.
+    #[error("the browser came back without an authorization code")]
+    MissingCode,
+    /// The issuer answered the code with an error.
+    #[error("the issuer refused the authorization code: {code}")]
+    ExchangeRefused {
+        /// OAuth error code, or `http_<status>` where the answer had none.
+        code: String,
+    },
+    /// No whole answer to the code came.
+    #[error("the issuer did not answer the authorization code: {why}")]
+    ExchangeUnanswered {
+        /// What failed, without URL or body.
+        why: String,
+    },
+    /// The issuer's answer lacks what a sign-in needs.
+    #[error("the issuer's answer lacks an access token or a refresh token")]
+    NoTokens,
+    /// Somebody signed in to a workspace that is not allowed here.
+    #[error("the sign-in is for {}, which is not among the allowed workspaces", found.as_deref().unwrap_or("no workspace"))]
+    OtherWorkspace {
+        /// The workspace the tokens name.
+        found: Option<String>,
+    },
+    /// The tokens came, but could not be saved; for whoever saves what [`sign_in`](crate::sign_in()) returns.
+    #[error("the sign-in could not be saved")]
+    NotKept(#[source] StoreError),
+}
+
+impl LoginError {
+    /// What the caller may do about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::PortBusy { .. } => Kind::Conflict,
+            Self::Listen { .. } | Self::ExchangeUnanswered { .. } | Self::NoTokens => Kind::Network,
+            Self::TimedOut { .. }
+            | Self::Cancelled
+            | Self::Denied { .. }
+            | Self::NotEntitled
+            | Self::MissingCode
+            | Self::ExchangeRefused { .. }
+            | Self::OtherWorkspace { .. } => Kind::NeedsLogin,
+            Self::NotKept(error) => error.kind(),
+        }
+    }
+
+    /// The next thing to do, with the exact command.
+    pub fn next_step(&self) -> String {
+        match self {
+            Self::PortBusy { port } => {
+                format!("see who listens with `{}`, close it, then run `codex-multi-auth login`", who_listens(*port))
+            }
+            Self::Listen { .. } => "allow this program to listen on loopback, then run `codex-multi-auth login`".into(),
+            Self::TimedOut { browser_opened: false, .. } => {
+                "run `codex-multi-auth login` and open the link it prints in a browser on this machine".into()
+            }
+            Self::TimedOut { .. } => "run `codex-multi-auth login` and finish the sign-in in the browser".into(),
+            Self::NotEntitled => {
+                "ask the workspace's admin for Codex access, or run `codex-multi-auth login` and choose another \
+                 workspace"
+                    .into()
+            }
+            Self::OtherWorkspace { .. } => "run `codex-multi-auth login` and choose an allowed workspace".into(),
+            Self::ExchangeUnanswered { .. } => "check the connection, then run `codex-multi-auth login`".into(),
+            Self::NotKept(_) => "mend the storage fault named above, then run `codex-multi-auth login`".into(),
+            Self::Cancelled
+            | Self::Denied { .. }
+            | Self::MissingCode
+            | Self::ExchangeRefused { .. }
+            | Self::NoTokens => "run `codex-multi-auth login`".into(),
+        }
+    }
+}
+
+fn who_listens(port: u16) -> String {
+    if cfg!(target_os = "linux") {
+        format!("ss -lptn 'sport = :{port}'")
+    } else {
+        format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
+    }
+}

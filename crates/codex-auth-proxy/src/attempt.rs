@@ -1,0 +1,74 @@
+//! One attempt with one account, as a value: whatever happens in between, its lease is settled exactly once.
+
+use std::sync::Arc;
+
+use codex_auth_core::{Lease, Outcome, Reaction, RecordId};
+
+use crate::{leases::Caller, proxy::Proxy};
+
+/// An attempt under way. Dropped unsettled, it counts as left by the client.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    proxy: Arc<Proxy>,
+    lease: Option<Lease>,
+    /// Whether the account's credential was already renewed for this request.
+    pub(crate) refreshed: bool,
+}
+
+impl Attempt {
+    /// Takes charge of a lease.
+    pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool) -> Self {
+        Self { proxy, lease: Some(lease), refreshed }
+    }
+
+    /// The lease.
+    pub(crate) fn lease(&self) -> &Lease {
+        self.lease.as_ref().expect("a lease is taken out only by settling, which consumes the attempt")
+    }
+
+    /// The account asked.
+    pub(crate) fn record(&self) -> &RecordId {
+        &self.lease().held.account.record
+    }
+
+    /// Notes that the answer has begun: the session stays with this account from here on.
+    pub(crate) fn answering(&self, caller: &Caller) {
+        self.proxy.rotation.answering(self.lease(), self.proxy.ports.clock.now());
+        self.proxy.leases.served(caller, self.record());
+    }
+
+    /// Ends the attempt and says what to do next. A marker that must be durable first is, when this returns.
+    pub(crate) async fn settle(mut self, outcome: &Outcome) -> Reaction {
+        let Some(lease) = self.lease.take() else { return Reaction::Stop };
+        let settled = self.proxy.rotation.settle(lease, outcome, self.refreshed, self.proxy.ports.clock.now());
+        match settled.edit {
+            Some(edit) if settled.is_urgent => {
+                if let Err(error) = self.proxy.keeping.keep_now(edit).await {
+                    tracing::error!(%error, "the mark of a signed-out account could not be written");
+                }
+            }
+            Some(edit) => self.proxy.keeping.keep(edit),
+            None => {}
+        }
+        settled.reaction
+    }
+
+    /// Ends the attempt where nothing can be awaited: at the end of a stream.
+    pub(crate) fn end(mut self, outcome: &Outcome) {
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: &Outcome) {
+        let Some(lease) = self.lease.take() else { return };
+        let settled = self.proxy.rotation.settle(lease, outcome, true, self.proxy.ports.clock.now());
+        if let Some(edit) = settled.edit {
+            self.proxy.keeping.keep(edit);
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.finish(&Outcome::Cancelled);
+    }
+}

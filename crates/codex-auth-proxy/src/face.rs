@@ -1,0 +1,118 @@
+//! Calls that concern the account the client believes to be: they go out with that account's own credential,
+//! never with another's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth_core::{AccessToken, WorkspaceId};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use crate::{
+    forward::{Call, is_usable},
+    headers::{Wearing, inbound, outbound},
+    leases::Caller,
+    own::face_of,
+    proxy::Proxy,
+    respond::{self, Answer},
+    upstream::UpstreamError,
+};
+
+/// The credential of one account, for one call.
+struct Worn {
+    access: AccessToken,
+    workspace: Option<WorkspaceId>,
+}
+
+/// Relays a call as the face account; 404 when we hold no credential of it.
+pub(crate) async fn relay_as_face(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+    let Some(worn) = face_credential(proxy, call) else { return respond::not_found() };
+    match send(proxy, call, &worn).await {
+        Ok(answer) if answer.status() == http::StatusCode::UNAUTHORIZED => respond::not_found(),
+        Ok(answer) => {
+            let (head, body) = answer.into_parts();
+            let mut passed = http::Response::new(body);
+            *passed.status_mut() = head.status;
+            *passed.headers_mut() = inbound(&head.headers);
+            passed
+        }
+        Err(_) => respond::unreachable_backend(),
+    }
+}
+
+/// Quotas of the account that serves this client, wearing the face account's ids, so that its screens agree with
+/// what it will be served.
+pub(crate) async fn usage(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+    let Some(serving) = serving_credential(proxy, call) else { return relay_as_face(proxy, call).await };
+    let Ok(answer) = send(proxy, call, &serving).await else { return respond::unreachable_backend() };
+    if !answer.status().is_success() {
+        return relay_as_face(proxy, call).await;
+    }
+    let Ok(body) = answer.into_body().collect().await else { return respond::unreachable_backend() };
+    let Ok(mut usage) = serde_json::from_slice::<Value>(&body.to_bytes()) else { return respond::not_found() };
+    let face = face_of(&call.headers, &call.caller, &proxy.leases);
+    let login = crate::inbound::bearer_of(&call.headers).and_then(|bearer| proxy.leases.login_of(bearer));
+    if let (Some(face), Some(object)) = (face, usage.as_object_mut()) {
+        let owner = login.map(|login| login.owner).unwrap_or_default();
+        wear(object, "account_id", Some(face.as_str()));
+        wear(object, "user_id", owner.user.as_ref().map(codex_auth_core::UserId::as_str));
+        wear(object, "email", owner.email.as_deref());
+    }
+    respond::document(http::StatusCode::OK, &usage)
+}
+
+/// Replaces an id that is there; what cannot be replaced is left out rather than shown for another account.
+fn wear(object: &mut serde_json::Map<String, Value>, key: &str, face: Option<&str>) {
+    if object.contains_key(key) {
+        match face {
+            Some(text) => object.insert(key.to_owned(), text.into()),
+            None => object.remove(key),
+        };
+    }
+}
+
+async fn send(
+    proxy: &Proxy,
+    call: &Call,
+    worn: &Worn,
+) -> Result<http::Response<crate::body::BodyStream>, UpstreamError> {
+    let unsendable = || UpstreamError::Unsent("the request cannot be expressed".into());
+    let wearing = Wearing { access: &worn.access, workspace: worn.workspace.as_ref(), keeps_turn_state: false };
+    let mut request = http::Request::<Bytes>::new(call.body.clone());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = proxy.config.backend_url(&call.path, call.query.as_deref()).ok_or_else(unsendable)?;
+    *request.headers_mut() = outbound(&call.headers, wearing).ok_or_else(unsendable)?;
+    let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
+    sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into())))
+}
+
+/// The face account's own credential: the pool's when it is in the pool, else the login the client itself showed.
+fn face_credential(proxy: &Proxy, call: &Call) -> Option<Worn> {
+    let Caller::Home(_) = &call.caller else { return None };
+    let face = face_of(&call.headers, &call.caller, &proxy.leases)?;
+    let login = proxy.leases.login_of(crate::inbound::bearer_of(&call.headers)?)?;
+    let now = proxy.ports.clock.now();
+    let pool = proxy.rotation.pool();
+    let mut own = pool.accounts.iter().filter(|held| held.account.owner.agrees_with(&login.owner));
+    let held = own.find(|held| held.account.owner.workspace.as_ref() == Some(&face) && is_usable(held, now));
+    match held {
+        Some(held) => Some(Worn { access: held.credential.access.clone()?, workspace: Some(face) }),
+        None if login.owner.workspace.as_ref() == Some(&face) => {
+            Some(Worn { access: login.credential.access?, workspace: Some(face) })
+        }
+        None => None,
+    }
+}
+
+/// The account that served this client last, or would serve it next.
+fn serving_credential(proxy: &Proxy, call: &Call) -> Option<Worn> {
+    let now = proxy.ports.clock.now();
+    let pool = proxy.rotation.pool();
+    let last = proxy.leases.last_served(&call.caller);
+    let next = || proxy.rotation.decide(&codex_auth_core::Query::default(), now).choice.map(|(record, _)| record);
+    let held = pool.find(&last.or_else(next)?)?;
+    if !is_usable(held, now) {
+        return None;
+    }
+    Some(Worn { access: held.credential.access.clone()?, workspace: held.account.owner.workspace.clone() })
+}

@@ -1,0 +1,253 @@
+//! The attempt loop: lease an account, make its token good, send, settle, react. Every retry of the product is here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth_core::{
+    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, Refusal, Timestamp, USABLE_FOR, plan,
+};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt, Limited};
+
+use crate::{
+    attempt::Attempt,
+    body::{BodyStream, whole},
+    headers::{Wearing, inbound, outbound},
+    inbound::{quota_key_of, session_of},
+    leases::Caller,
+    proxy::Proxy,
+    relay::relay,
+    respond::{self, Answer},
+    upstream::UpstreamError,
+    verdict::outcome_of,
+};
+
+/// Error answers are read whole to learn what they mean; larger ones speak by their status.
+const LARGEST_REFUSAL: usize = 1024 * 1024;
+
+/// A model call, ready to be sent as often as needed.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path below the backend.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) caller: Caller,
+}
+
+impl Call {
+    /// The same call without its body.
+    pub(crate) fn clone_head(&self) -> Self {
+        let Self { method, path, query, headers, body: _, caller } = self;
+        Self {
+            method: method.clone(),
+            path: path.clone(),
+            query: query.clone(),
+            headers: headers.clone(),
+            body: Bytes::new(),
+            caller: caller.clone(),
+        }
+    }
+}
+
+/// What is remembered over the attempts of one call.
+#[derive(Debug, Default)]
+struct Search {
+    tried: Vec<RecordId>,
+    /// Accounts whose credential was renewed after a 401, to be asked once more.
+    refreshed: Vec<RecordId>,
+    /// How many accounts had been tried when the first one turned out to be signed out by the issuer.
+    marked_after: Option<usize>,
+    /// The backend's own fault answer, passed on when nobody does better.
+    fault: Option<Answer>,
+}
+
+/// Serves a model call with whichever account can.
+pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+    let search = tokio::time::timeout(proxy.config.search_within, search(proxy, call)).await;
+    search.unwrap_or_else(|_| respond::unreachable_backend())
+}
+
+async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+    let mut search = Search::default();
+    let query = Query { session: session_of(&call.headers), quota_key: quota_key_of(&call.headers), tried: Vec::new() };
+    loop {
+        let now = proxy.ports.clock.now();
+        if search.marked_after.is_some()
+            && let Some(hit) = proxy.rotation.wave(now)
+        {
+            return respond::wave(&proxy.rotation.pool(), &hit);
+        }
+        let query = Query { tried: search.tried_with(proxy), ..query.clone() };
+        let lease = match proxy.rotation.acquire(&query, now) {
+            Ok(lease) => lease,
+            Err(refusal) => return nobody(proxy, search, &refusal, now),
+        };
+        let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
+            == Some(&lease.held.account.record);
+        let refreshed = search.refreshed.contains(&lease.held.account.record);
+        let attempt = Attempt::new(proxy.clone(), lease, refreshed);
+        match one(proxy, call, attempt, is_bound).await {
+            Step::Answer(answer) => return answer,
+            Step::Next { record, fault, marked } => {
+                search.tried.push(record);
+                search.fault = fault.or(search.fault);
+                search.marked_after = search.marked_after.or(marked.then_some(search.tried.len()));
+            }
+            Step::Again { record } => search.refreshed.push(record),
+        }
+    }
+}
+
+impl Search {
+    /// The accounts that are out of the question. After an invalidation at most one other account is asked.
+    fn tried_with(&self, proxy: &Proxy) -> Vec<RecordId> {
+        if self.marked_after.is_some_and(|count| self.tried.len() > count) {
+            return proxy.rotation.pool().accounts.into_iter().map(|held| held.account.record).collect();
+        }
+        self.tried.clone()
+    }
+}
+
+enum Step {
+    /// The client's answer.
+    Answer(Answer),
+    /// This account is no good for this call.
+    Next { record: RecordId, fault: Option<Answer>, marked: bool },
+    /// The same account, with a renewed token.
+    Again { record: RecordId },
+}
+
+async fn one(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, is_bound: bool) -> Step {
+    let record = attempt.record().clone();
+    let held = match ready(proxy, &attempt.lease().held).await {
+        Ok(held) => held,
+        Err(error) => {
+            tracing::info!(%record, %error, "skipped: no usable token");
+            drop(attempt);
+            return Step::Next { record, fault: None, marked: false };
+        }
+    };
+    let Some(request) = request_as(proxy, call, &held, is_bound) else {
+        drop(attempt);
+        return Step::Next { record, fault: None, marked: false };
+    };
+    let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
+    match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
+        Ok(answer) if answer.status().as_u16() < 400 => Step::Answer(pass_on(proxy, call, attempt, answer)),
+        Ok(answer) => refused(proxy, attempt, answer, &held).await,
+        Err(error) => {
+            tracing::info!(%record, %error, "the backend did not answer");
+            attempt.settle(&Outcome::NetworkFault).await;
+            Step::Next { record, fault: None, marked: false }
+        }
+    }
+}
+
+/// A usable credential for this account. During a revocation wave live tokens serve and none is renewed.
+async fn ready(proxy: &Arc<Proxy>, held: &Held) -> Result<Held, KeepError> {
+    let now = proxy.ports.clock.now();
+    let in_wave = proxy.rotation.wave(now).is_some();
+    match plan(held, now) {
+        RefreshPlan::Use => Ok(held.clone()),
+        RefreshPlan::RefreshBehind => {
+            if !in_wave {
+                proxy.renewals.renew_behind(&held.account.record, &held.credential);
+            }
+            Ok(held.clone())
+        }
+        RefreshPlan::RefreshFirst if in_wave => {
+            Err(KeepError::NeedsLogin { code: "held back during a revocation wave".into() })
+        }
+        RefreshPlan::RefreshFirst => proxy.renew(held).await,
+        RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "no token".into() }),
+    }
+}
+
+fn request_as(proxy: &Proxy, call: &Call, held: &Held, is_bound: bool) -> Option<http::Request<Bytes>> {
+    let access = held.credential.access.as_ref()?;
+    let wearing = Wearing { access, workspace: held.account.owner.workspace.as_ref(), keeps_turn_state: is_bound };
+    let mut request = http::Request::new(call.body.clone());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = proxy.config.backend_url(&call.path, call.query.as_deref())?;
+    *request.headers_mut() = outbound(&call.headers, wearing)?;
+    Some(request)
+}
+
+fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http::Response<BodyStream>) -> Answer {
+    attempt.answering(&call.caller);
+    note_quota(proxy, attempt.record(), answer.headers());
+    let (head, body) = answer.into_parts();
+    let mut passed = http::Response::new(relay(body, attempt, proxy.config.silence));
+    *passed.status_mut() = head.status;
+    *passed.headers_mut() = inbound(&head.headers);
+    passed
+}
+
+/// Reads a refusal and decides. A 401 never reaches the client: it would renew or drop its own login over it.
+async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<BodyStream>, worn: &Held) -> Step {
+    let record = attempt.record().clone();
+    note_quota(proxy, &record, refusal.headers());
+    let (head, body) = refusal.into_parts();
+    let read = tokio::time::timeout(proxy.config.silence, Limited::new(body, LARGEST_REFUSAL).collect()).await;
+    let body = read.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let outcome = outcome_of(head.status.as_u16(), &head.headers, &body, proxy.ports.clock.now());
+    let original = || {
+        let mut original = http::Response::new(whole(body.clone()));
+        *original.status_mut() = head.status;
+        *original.headers_mut() = inbound(&head.headers);
+        original
+    };
+    let refreshed = attempt.refreshed;
+    let reaction = attempt.settle(&outcome).await;
+    match reaction {
+        Reaction::Relay => Step::Answer(original()),
+        Reaction::RefreshAndRetry => match renew_once(proxy, worn).await {
+            Ok(()) => Step::Again { record },
+            Err(error) => {
+                tracing::info!(%record, %error, "the refused token could not be renewed");
+                Step::Next { record, fault: None, marked: false }
+            }
+        },
+        Reaction::TryAnother => {
+            let fault = matches!(outcome, Outcome::ServerFault { .. }).then(original);
+            if refreshed && head.status == StatusCode::UNAUTHORIZED {
+                tracing::warn!(%record, "refused again right after a renewal");
+            }
+            Step::Next { record, fault, marked: false }
+        }
+        Reaction::MarkAndTryOne => Step::Next { record, fault: None, marked: true },
+        Reaction::Stop => Step::Answer(respond::unreachable_backend()),
+    }
+}
+
+async fn renew_once(proxy: &Arc<Proxy>, held: &Held) -> Result<(), KeepError> {
+    if proxy.rotation.wave(proxy.ports.clock.now()).is_some() {
+        return Err(KeepError::NeedsLogin { code: "held back during a revocation wave".into() });
+    }
+    proxy.renew(held).await.map(drop)
+}
+
+fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
+    let now = proxy.ports.clock.now();
+    let look_up = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(quota) = codex_auth_core::QuotaSnapshot::from_headers(look_up, now) {
+        proxy.rotation.saw_quota(record, quota);
+    }
+}
+
+fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, now: Timestamp) -> Answer {
+    if let (codex_auth_core::Cause::Unreachable { .. }, Some(fault)) = (&refusal.cause, search.fault) {
+        return fault;
+    }
+    let pool = proxy.rotation.pool();
+    let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());
+    respond::refused(refusal, &pool, plan.as_deref(), now)
+}
+
+/// Whether a credential serves without renewal.
+pub(crate) fn is_usable(held: &Held, now: Timestamp) -> bool {
+    held.account.needs_login.is_none() && held.credential.is_live(now, USABLE_FOR)
+}

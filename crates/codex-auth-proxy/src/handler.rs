@@ -1,0 +1,76 @@
+//! One request: may it come in, what does it ask, who answers?
+
+use std::sync::Arc;
+
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+
+use crate::{
+    face,
+    forward::{self, Call},
+    guard,
+    inbound::{BodyRefused, Route, read_body, route},
+    leases::Caller,
+    models, own,
+    proxy::Proxy,
+    respond::{self, Answer},
+    token_door,
+};
+
+/// Bodies that carry their own credential are read before it is known, so they must be small.
+const LARGEST_UNKNOWN: usize = 64 * 1024;
+
+/// Answers a request that arrived on `port`.
+pub(crate) async fn handle(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    if guard::is_addressed_to_us(&head.uri, &head.headers, port).is_err() {
+        return respond::unauthorized();
+    }
+    let asked = route(&head.method, head.uri.path(), &head.headers);
+    if matches!(asked, Route::Token | Route::Mcp) {
+        return match read_body(body, &head.headers, LARGEST_UNKNOWN).await {
+            Ok(body) if asked == Route::Token => token_door::renew_login(&proxy, &body).await,
+            Ok(body) => own::mcp(&body),
+            Err(BodyRefused::TooLarge) => respond::too_large(LARGEST_UNKNOWN),
+            Err(BodyRefused::Broken) => respond::unauthorized(),
+        };
+    }
+    let Ok(caller) = guard::caller(&head.headers, &proxy.leases) else { return respond::unauthorized() };
+    if !serves(&caller, &asked) {
+        return respond::unauthorized();
+    }
+    let (path, is_model) = match asked {
+        Route::AccountsCheck => return own::accounts_check(&head.headers, &caller, &proxy.leases),
+        Route::WebSocket => return respond::upgrade_required(),
+        Route::Revoke => return own::revoke(),
+        Route::Health => return own::health(),
+        Route::Unknown | Route::Token | Route::Mcp => return respond::not_found(),
+        Route::Model(path) => (path, true),
+        Route::Face(path) => (path, false),
+        Route::Models => ("/codex/models".to_owned(), false),
+        Route::Usage => ("/wham/usage".to_owned(), false),
+    };
+    let body = match read_body(body, &head.headers, proxy.config.largest_body).await {
+        Ok(body) => body,
+        Err(BodyRefused::TooLarge) => return respond::too_large(proxy.config.largest_body),
+        Err(BodyRefused::Broken) => {
+            return respond::error(StatusCode::BAD_REQUEST, "request_incomplete", "The request body broke off.");
+        }
+    };
+    let query = head.uri.query().map(str::to_owned);
+    let call = Call { method: head.method, path, query, headers: head.headers, body, caller };
+    match (is_model, call.path.as_str()) {
+        (true, _) => forward::forward(&proxy, &call).await,
+        (false, "/codex/models") => models::models(&proxy, &call).await,
+        (false, "/wham/usage") => face::usage(&proxy, &call).await,
+        (false, _) => face::relay_as_face(&proxy, &call).await,
+    }
+}
+
+/// A lease's token opens model routes only; it sits in a child's environment.
+fn serves(caller: &Caller, asked: &Route) -> bool {
+    match caller {
+        Caller::Client | Caller::Home(_) => true,
+        Caller::Lease(_) => matches!(asked, Route::Model(_) | Route::Models | Route::WebSocket | Route::Health),
+    }
+}

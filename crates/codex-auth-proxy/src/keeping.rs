@@ -1,0 +1,105 @@
+//! What must survive the process goes to disk here, off the request path, several changes in one write.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use codex_auth_core::{AccountStore, Edit, SavedPool, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many changes may wait; more are dropped, since each only repeats what memory already knows.
+const WAITING: usize = 256;
+
+/// How long further changes are gathered into one write.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// The one writer of routine changes.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    store: Arc<dyn AccountStore>,
+    queue: mpsc::Sender<Order>,
+    seen: Arc<AtomicU64>,
+}
+
+enum Order {
+    Keep(Edit),
+    Finish(oneshot::Sender<()>),
+}
+
+impl Keeping {
+    /// Starts the writer. `stamp` is the state of the files as read at the start.
+    pub(crate) fn start(store: Arc<dyn AccountStore>, stamp: u64) -> Self {
+        let (queue, orders) = mpsc::channel(WAITING);
+        let seen = Arc::new(AtomicU64::new(stamp));
+        tokio::spawn(write_all(store.clone(), orders));
+        Self { store, queue, seen }
+    }
+
+    /// Keeps a change soon.
+    pub(crate) fn keep(&self, edit: Edit) {
+        if self.queue.try_send(Order::Keep(edit)).is_err() {
+            tracing::warn!("too many changes wait for the disk; one was dropped");
+        }
+    }
+
+    /// Keeps a change now; when this returns it is durable.
+    pub(crate) async fn keep_now(&self, edit: Edit) -> Result<SavedPool, StoreError> {
+        self.store.edit(edit).await
+    }
+
+    /// Whether the files differ from what was last seen; remembers them as seen.
+    pub(crate) fn is_news(&self, stamp: u64) -> bool {
+        self.seen.swap(stamp, Ordering::Relaxed) != stamp
+    }
+
+    /// Waits until everything handed in so far is on disk.
+    pub(crate) async fn finish(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Order::Finish(done)).await.is_ok() {
+            // The writer is gone only when the runtime ends; then nothing is left to wait for.
+            let _ended = wait.await;
+        }
+    }
+}
+
+async fn write_all(store: Arc<dyn AccountStore>, mut orders: mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        let mut edits = Vec::new();
+        let mut finish = None;
+        match order {
+            Order::Keep(edit) => {
+                edits.push(edit);
+                finish = gather(&mut orders, &mut edits).await;
+            }
+            Order::Finish(done) => finish = finish.or(Some(done)),
+        }
+        if !edits.is_empty() {
+            let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| edit(pool)));
+            if let Err(error) = store.edit(all).await {
+                tracing::warn!(%error, "a change could not be written");
+            }
+        }
+        if let Some(done) = finish {
+            let _nobody_waits = done.send(());
+        }
+    }
+}
+
+/// Collects what comes within [`GATHER`]; ends at once when somebody waits for the end.
+async fn gather(orders: &mut mpsc::Receiver<Order>, edits: &mut Vec<Edit>) -> Option<oneshot::Sender<()>> {
+    let until = tokio::time::sleep(GATHER);
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return None,
+            order = orders.recv() => match order? {
+                Order::Keep(edit) => edits.push(edit),
+                Order::Finish(done) => return Some(done),
+            },
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The model catalogue: the union over the accounts that can serve, so that no account's plan hides a model.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codex_auth_core::{Held, Query};
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    forward::{Call, is_usable},
+    headers::{Wearing, outbound},
+    proxy::Proxy,
+    respond::{Answer, document},
+};
+
+/// The client waits five seconds for its catalogue; we answer sooner with what has come.
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// Catalogues are some hundred kilobytes; a larger answer is not one.
+const LARGEST: usize = 8 * 1024 * 1024;
+
+/// At most this many accounts are asked; plans repeat.
+const ASKED: usize = 8;
+
+/// Answers `GET …/models`.
+pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+    let now = proxy.ports.clock.now();
+    let decision = proxy.rotation.decide(&Query::default(), now);
+    let pool = proxy.rotation.pool();
+    let able = pool
+        .accounts
+        .iter()
+        .zip(&decision.standings)
+        .filter(|(held, standing)| standing.is_ready() && is_usable(held, now));
+    let asked = able.take(ASKED).map(|(held, _)| of_account(proxy.clone(), call.clone_head(), held.clone()));
+    let asked: Vec<_> = asked.map(tokio::spawn).collect();
+    let mut union = Vec::new();
+    for answer in asked {
+        for model in answer.await.ok().flatten().unwrap_or_default() {
+            add(&mut union, model);
+        }
+    }
+    let body = json!({ "models": union });
+    let etag = format!("\"{}\"", short_hash(body.to_string().as_bytes()));
+    let mut answer = document(StatusCode::OK, &body);
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        answer.headers_mut().insert(header::ETAG, etag);
+    }
+    answer
+}
+
+async fn of_account(proxy: Arc<Proxy>, call: Call, held: Held) -> Option<Vec<Value>> {
+    let access = held.credential.access.as_ref()?;
+    let wearing = Wearing { access, workspace: held.account.owner.workspace.as_ref(), keeps_turn_state: false };
+    let mut request = http::Request::new(Bytes::new());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = proxy.config.backend_url("/codex/models", call.query.as_deref())?;
+    *request.headers_mut() = outbound(&call.headers, wearing)?;
+    request.headers_mut().remove(header::IF_NONE_MATCH);
+    let fetch = async {
+        let answer = proxy.ports.upstream.send(request).await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.ok()?.to_bytes();
+        let body: Value = serde_json::from_slice(&body).ok()?;
+        body.get("models")?.as_array().cloned()
+    };
+    tokio::time::timeout(WITHIN, fetch).await.ok().flatten()
+}
+
+/// Adds a model unless one of its name is there already; the first account's entry stands.
+fn add(union: &mut Vec<Value>, model: Value) {
+    let name = |entry: &Value| entry.get("slug").or_else(|| entry.get("id")).cloned();
+    if name(&model).is_none() || !union.iter().any(|known| name(known) == name(&model)) {
+        union.push(model);
+    }
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().take(8).fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_name_are_one() {
+        let mut union = Vec::new();
+        for slug in ["a", "b", "a"] {
+            add(&mut union, json!({ "slug": slug }));
+        }
+        assert_eq!(union.len(), 2);
+    }
+}

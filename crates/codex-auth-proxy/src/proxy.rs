@@ -1,0 +1,83 @@
+//! The proxy as one value: its pool, its ports and its rooms' shared state.
+
+use std::sync::Arc;
+
+use codex_auth_core::{
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, RestPolicy, Rotation, SettingsSource, StoreError,
+    TokenIssuer,
+};
+
+use crate::{config::ProxyConfig, keeping::Keeping, leases::Leases, renewals::Renewals, upstream::Upstream};
+
+/// The outside as the proxy needs it.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Where the pool is kept.
+    pub store: Arc<dyn AccountStore>,
+    /// Who renews tokens.
+    pub issuer: Arc<dyn TokenIssuer>,
+    /// The backend.
+    pub upstream: Arc<dyn Upstream>,
+    /// Settings that may change under us.
+    pub settings: Arc<dyn SettingsSource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The rotation proxy, without a listener.
+#[derive(Debug)]
+pub struct Proxy {
+    pub(crate) ports: Ports,
+    pub(crate) config: ProxyConfig,
+    pub(crate) rotation: Arc<Rotation>,
+    pub(crate) leases: Leases,
+    pub(crate) renewals: Renewals,
+    pub(crate) keeping: Keeping,
+}
+
+impl Proxy {
+    /// Reads pool and settings and stands ready. Must be called within a tokio runtime.
+    pub async fn ready(ports: Ports, config: ProxyConfig, leases: Leases) -> Result<Arc<Self>, StoreError> {
+        let stamp = ports.store.stamp();
+        let pool = ports.store.read().await?;
+        let settings = ports.settings.rotation()?;
+        let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
+        let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
+        let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
+        let keeping = Keeping::start(ports.store.clone(), stamp);
+        Ok(Arc::new(Self { ports, config, rotation, leases, renewals, keeping }))
+    }
+
+    /// The leases of this proxy.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The pool as the proxy sees it.
+    pub fn rotation(&self) -> &Rotation {
+        &self.rotation
+    }
+
+    /// Reads the pool and settings anew when another program changed them. A file that cannot be read leaves the
+    /// last good state in force.
+    pub async fn reload_if_changed(&self) -> Result<bool, StoreError> {
+        let stamp = self.ports.store.stamp();
+        if !self.keeping.is_news(stamp) {
+            return Ok(false);
+        }
+        let pool = self.ports.store.read().await?;
+        let settings = self.ports.settings.rotation()?;
+        self.rotation.adopt(pool, settings.strategy, self.ports.clock.now());
+        Ok(true)
+    }
+
+    /// Renews an account's credential, together with whoever else waits for it.
+    pub(crate) async fn renew(&self, held: &Held) -> Result<Held, KeepError> {
+        self.renewals.renew(&held.account.record, &held.credential).await
+    }
+
+    /// Writes out what is still to be kept, at the end.
+    pub async fn settle_down(&self) {
+        self.keeping.finish().await;
+    }
+}

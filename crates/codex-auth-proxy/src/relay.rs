@@ -1,0 +1,87 @@
+//! Bytes to the client. From the first one on there is no second attempt: a broken upstream breaks the connection,
+//! and the client, which knows what it has shown, repeats the request itself.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use codex_auth_core::Outcome;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::{
+    attempt::Attempt,
+    body::{BodyStream, StreamError},
+};
+
+/// An upstream body on its way to the client, with the attempt it belongs to.
+#[derive(Debug)]
+struct Relay {
+    upstream: BodyStream,
+    attempt: Option<Attempt>,
+    silence: Duration,
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// Passes a body on; silence longer than `silence` breaks it off. The attempt is settled when the body ends.
+pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, silence: Duration) -> BodyStream {
+    Relay { upstream, attempt: Some(attempt), silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
+}
+
+impl Relay {
+    fn end(&mut self, outcome: &Outcome) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.end(outcome);
+        }
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = StreamError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.upstream).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let next = deadline_after(this.silence);
+                this.deadline.as_mut().reset(next);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.end(&Outcome::NetworkFault);
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(None) => {
+                this.end(&Outcome::Served);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                ready!(this.deadline.as_mut().poll(context));
+                this.end(&Outcome::NetworkFault);
+                Poll::Ready(Some(Err(StreamError::Silent)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+}
+
+/// Counts in tokio's own monotonic clock, which tests can pause.
+fn deadline_after(span: Duration) -> Instant {
+    Instant::now() + span
+}

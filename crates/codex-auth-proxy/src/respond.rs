@@ -1,0 +1,168 @@
+//! Answers of our own: every status code the proxy itself gives is chosen in this file.
+//!
+//! The codes and shapes are those the official client is known to act on sensibly: it stops after one request on a
+//! 429 `usage_limit_reached` with an integer `resets_at`, and on a 400 it shows the body. It never sees a 401 of the
+//! backend, because that would make it renew or drop its own login.
+
+use std::time::Duration;
+
+use codex_auth_core::{Cause, RecordId, Refusal, SavedPool, Standing, Timestamp};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::body::{BodyStream, whole};
+
+/// What every answer of ours is.
+pub(crate) type Answer = http::Response<BodyStream>;
+
+/// A JSON answer.
+pub(crate) fn document(status: StatusCode, body: &Value) -> Answer {
+    let mut answer = http::Response::new(whole(format!("{body}\n")));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    answer
+}
+
+/// An error answer with a code and a sentence.
+pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+    document(status, &json!({ "error": { "message": message, "code": code } }))
+}
+
+/// The caller may not talk to us.
+pub(crate) fn unauthorized() -> Answer {
+    error(
+        StatusCode::UNAUTHORIZED,
+        "runtime_rotation_proxy_unauthorized",
+        "This address serves programs started by codex-multi-auth only.",
+    )
+}
+
+/// There is no such route.
+pub(crate) fn not_found() -> Answer {
+    error(StatusCode::NOT_FOUND, "runtime_rotation_proxy_not_found", "The agent does not serve this path.")
+}
+
+/// The body is over the cap.
+pub(crate) fn too_large(cap: usize) -> Answer {
+    let message = format!("The request body is larger than {} MiB.", cap / (1024 * 1024));
+    let mut answer = error(StatusCode::PAYLOAD_TOO_LARGE, "runtime_rotation_proxy_payload_too_large", &message);
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// We do not speak WebSocket; the client falls back to HTTP after this one answer.
+pub(crate) fn upgrade_required() -> Answer {
+    error(StatusCode::UPGRADE_REQUIRED, "websocket_not_relayed", "Use HTTP; the agent does not relay WebSocket.")
+}
+
+/// An account was signed out by the issuer and another one too: a wave, in which nobody else's token is shown.
+pub(crate) fn wave(pool: &SavedPool, hit: &[RecordId]) -> Answer {
+    let accounts = numbers(pool, hit);
+    let command = hit.first().and_then(|record| pool.number_of(record)).unwrap_or(1);
+    let message = format!(
+        "The issuer signed out accounts {accounts} within ten minutes, so no other account was tried. \
+         Run `codex-multi-auth login --account {command}` for each of them."
+    );
+    error(StatusCode::BAD_REQUEST, "token_invalidated_wave", &message)
+}
+
+/// Nobody can serve: one answer per cause.
+pub(crate) fn refused(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, now: Timestamp) -> Answer {
+    match &refusal.cause {
+        Cause::NoAccounts => error(
+            StatusCode::BAD_REQUEST,
+            "needs_login",
+            "No accounts are configured. Run `codex-multi-auth login` to add one.",
+        ),
+        Cause::NeedsUser => error(StatusCode::BAD_REQUEST, "needs_login", &needs_user(refusal, pool)),
+        Cause::NothingSelected => error(
+            StatusCode::BAD_REQUEST,
+            "needs_login",
+            "The selected account cannot serve, and the strategy `manual` never moves by itself. \
+             Run `codex-multi-auth switch <n>` with an account that can.",
+        ),
+        Cause::UsageLimited { until } => {
+            let message = "All accounts have reached their usage limit.";
+            usage_limited("codex_runtime_rotation_pool_exhausted", message, (refusal, plan), *until, now)
+        }
+        Cause::Pinned { record, until: Some(until) } => {
+            let number = pool.number_of(record).unwrap_or_default();
+            let message = format!("Pinned account {number} rests; run `codex-multi-auth unpin` to use the others.");
+            usage_limited("codex_pinned_account_unavailable", &message, (refusal, plan), *until, now)
+        }
+        Cause::Pinned { record, until: None } => {
+            let number = pool.number_of(record).unwrap_or_default();
+            let message = format!(
+                "Pinned account {number} cannot serve ({}). Run `codex-multi-auth login --account {number}` to mend it, \
+                 or `codex-multi-auth unpin` to use the others.",
+                reason_of(refusal.standings.iter().find(|standing| standing.record == *record)),
+            );
+            error(StatusCode::BAD_REQUEST, "codex_pinned_account_unavailable", &message)
+        }
+        Cause::Unreachable { .. } => unreachable_backend(),
+    }
+}
+
+/// The backend failed everybody and left no answer of its own to pass on.
+pub(crate) fn unreachable_backend() -> Answer {
+    let message = "The backend could not be reached with any account. `codex-multi-auth status` shows each one.";
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "codex_runtime_rotation_pool_exhausted", message);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+fn usage_limited(
+    code: &str,
+    message: &str,
+    (refusal, plan): (&Refusal, Option<&str>),
+    until: Timestamp,
+    now: Timestamp,
+) -> Answer {
+    let wait = until.since(now);
+    let skipped: serde_json::Map<String, Value> = refusal
+        .standings
+        .iter()
+        .enumerate()
+        .map(|(index, standing)| (index.to_string(), reason_of(Some(standing)).into()))
+        .collect();
+    let body = json!({ "error": {
+        "type": "usage_limit_reached",
+        "code": code,
+        "message": message,
+        "plan_type": plan.unwrap_or("unknown"),
+        "resets_at": until.as_secs_ceil(),
+        "reason": "rate-limit",
+        "retry_after_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        "account_skip_reasons": skipped,
+        "hint": "Run `codex-multi-auth rotation status` to see when each account comes back.",
+    } });
+    let mut answer = document(StatusCode::TOO_MANY_REQUESTS, &body);
+    let seconds = wait.as_secs() + u64::from(wait > Duration::from_secs(wait.as_secs()));
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    answer
+}
+
+fn needs_user(refusal: &Refusal, pool: &SavedPool) -> String {
+    let parts: Vec<String> = refusal
+        .standings
+        .iter()
+        .map(|standing| {
+            let number = pool.number_of(&standing.record).unwrap_or_default();
+            format!("account {number}: {}", reason_of(Some(standing)))
+        })
+        .collect();
+    let number = refusal.standings.first().and_then(|first| pool.number_of(&first.record)).unwrap_or(1);
+    format!(
+        "No account can serve ({}). Run `codex-multi-auth login --account {number}` to sign in again.",
+        parts.join("; ")
+    )
+}
+
+fn reason_of(standing: Option<&Standing>) -> &'static str {
+    standing.and_then(|standing| standing.blockers.first()).map_or("missing", codex_auth_core::Blocker::code)
+}
+
+fn numbers(pool: &SavedPool, records: &[RecordId]) -> String {
+    let known = records.iter().filter_map(|record| pool.number_of(record));
+    known.map(|number| number.to_string()).collect::<Vec<_>>().join(" and ")
+}

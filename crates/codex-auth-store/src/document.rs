@@ -1,0 +1,32 @@
+//! Owns the shape of an accounts document: what it says, and how it is changed without losing what we do not know.
+//!
+//! The engine sees documents through [`Codec`]; each file format is one codec.
+
+use std::fmt::Debug;
+
+use camino::Utf8Path;
+use codex_auth_core::{SavedPool, StoreError, Timestamp};
+
+use crate::json::Object;
+
+pub(crate) mod positions;
+pub(crate) mod record;
+pub(crate) mod rests;
+pub(crate) mod row;
+pub(crate) mod v1;
+pub(crate) mod v3;
+
+/// One file format of a pool. Pure: bytes and instants in, values out.
+pub(crate) trait Codec: Debug + Send + Sync {
+    /// Checks the version and brings older ones to today's shape.
+    fn upgrade(&self, path: &Utf8Path, document: Object, now: Timestamp) -> Result<Object, StoreError>;
+
+    /// What the document says by itself, without the sidecar.
+    fn decode(&self, document: &Object, now: Timestamp) -> SavedPool;
+
+    /// The document that says `pool`: `document` with only what differs changed.
+    fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object;
+
+    /// A document without accounts.
+    fn empty(&self) -> Object;
+}

@@ -1,0 +1,168 @@
+//! The codec of `openai-codex-accounts.json`: V3 is read and written, V1 read.
+
+use std::collections::HashSet;
+
+use camino::Utf8Path;
+use codex_auth_core::{Held, RecordId, SavedPool, StoreError, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Codec, positions, row, v1};
+use crate::json::{self, Object};
+
+/// The document of the predecessor's command line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct V3;
+
+impl Codec for V3 {
+    fn upgrade(&self, path: &Utf8Path, document: Object, now: Timestamp) -> Result<Object, StoreError> {
+        let version = document.get("version").filter(|version| version.is_number()).and_then(json::integer);
+        let upgraded = match version {
+            Some(3) => document,
+            Some(1) => v1::upgrade(document, now),
+            Some(_) | None => {
+                let found = document.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
+                return Err(StoreError::UnknownVersion { path: path.to_string(), found });
+            }
+        };
+        if upgraded.get("accounts").is_some_and(Value::is_array) {
+            return Ok(upgraded);
+        }
+        let why = "`accounts` is not a list; mend it or move the file away".to_owned();
+        Err(StoreError::Unreadable { path: path.to_string(), why })
+    }
+
+    fn decode(&self, document: &Object, now: Timestamp) -> SavedPool {
+        let places = places(document, now);
+        let (active, pin) = positions::decode(document, &records(&places));
+        let affinity_generation =
+            document.get("affinityGeneration").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
+        SavedPool {
+            accounts: places.into_iter().filter_map(Place::into_held).collect(),
+            active,
+            pin,
+            affinity_generation: affinity_generation.unwrap_or(0),
+        }
+    }
+
+    fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object {
+        let places = places(document, now);
+        let before = records(&places);
+        let mut rows: Vec<(Option<RecordId>, Value)> = pool
+            .accounts
+            .iter()
+            .map(|held| {
+                let known = places.iter().find_map(|place| place.row_of(&held.account.record));
+                let mut row = known.cloned().unwrap_or_default();
+                row::encode(&mut row, held, now);
+                (Some(held.account.record.clone()), Value::Object(row))
+            })
+            .collect();
+        // Rows nobody can use stay where they were: they may be all that is left of an account.
+        for (index, place) in places.iter().enumerate() {
+            if let Place::Unusable(raw) = place {
+                rows.insert(index.min(rows.len()), (None, raw.clone()));
+            }
+        }
+        let (after, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let mut document = document.clone();
+        json::set(&mut document, "accounts", Some(Value::Array(rows)));
+        positions::encode(&mut document, &before, &after, pool);
+        let generation = pool.affinity_generation;
+        if document.contains_key("affinityGeneration") || generation > 0 {
+            json::set(&mut document, "affinityGeneration", (generation > 0).then(|| json!(generation)));
+        }
+        document
+    }
+
+    fn empty(&self) -> Object {
+        let document = json!({ "version": 3, "accounts": [], "activeIndex": 0, "activeIndexByFamily": {} });
+        document.as_object().cloned().unwrap_or_default()
+    }
+}
+
+/// What stands at one position of the document.
+#[derive(Debug)]
+enum Place {
+    /// An account, with the row it came from; older rows of the same grant are folded in.
+    Account(Box<Held>, Object),
+    /// A row whose grant stands in a later row.
+    Folded(RecordId),
+    /// A row without a refresh token, or no row at all.
+    Unusable(Value),
+}
+
+impl Place {
+    fn record(&self) -> Option<RecordId> {
+        match self {
+            Self::Account(held, _) => Some(held.account.record.clone()),
+            Self::Folded(record) => Some(record.clone()),
+            Self::Unusable(_) => None,
+        }
+    }
+
+    fn row_of(&self, record: &RecordId) -> Option<&Object> {
+        match self {
+            Self::Account(held, row) => (held.account.record == *record).then_some(row),
+            Self::Folded(_) | Self::Unusable(_) => None,
+        }
+    }
+
+    fn into_held(self) -> Option<Held> {
+        match self {
+            Self::Account(held, _) => Some(*held),
+            Self::Folded(_) | Self::Unusable(_) => None,
+        }
+    }
+}
+
+fn records(places: &[Place]) -> Vec<Option<RecordId>> {
+    places.iter().map(Place::record).collect()
+}
+
+fn places(document: &Object, now: Timestamp) -> Vec<Place> {
+    let rows = document.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut places: Vec<Place> = rows.iter().map(|raw| place(raw, now)).collect();
+    fold_copies(&mut places, now);
+    let mut taken = HashSet::new();
+    for index in 0..places.len() {
+        if let Place::Account(held, _) = &mut places[index] {
+            let record = held.account.record.clone();
+            let free = (1..).map(|copy| if copy == 1 { record.clone() } else { row::distinct(&record, copy) });
+            held.account.record = free.into_iter().find(|name| !taken.contains(name)).expect("names do not end");
+            taken.insert(held.account.record.clone());
+        }
+    }
+    places
+}
+
+fn place(raw: &Value, now: Timestamp) -> Place {
+    let account = raw.as_object().and_then(|row| Some((row::decode(row, now)?, row.clone())));
+    account.map_or_else(|| Place::Unusable(raw.clone()), |(held, row)| Place::Account(Box::new(held), row))
+}
+
+/// One grant is one account, or its refresh token would be spent twice. The row used last is kept and completed.
+fn fold_copies(places: &mut [Place], now: Timestamp) {
+    for later in 1..places.len() {
+        for earlier in 0..later {
+            let (Place::Account(old, old_row), Place::Account(new, new_row)) = (&places[earlier], &places[later]) else {
+                continue;
+            };
+            if !old.credential.same_grant(&new.credential) || !row::may_be_one(old_row, new_row) {
+                continue;
+            }
+            let age = |held: &Held| (held.account.seen.last_used_at, held.account.seen.added_at);
+            let (keep, drop, mut row, other) = if age(new) >= age(old) {
+                (later, earlier, new_row.clone(), old_row.clone())
+            } else {
+                (earlier, later, old_row.clone(), new_row.clone())
+            };
+            let record = if keep == later { new.account.record.clone() } else { old.account.record.clone() };
+            row::fill_from(&mut row, &other);
+            if let Some(mut held) = row::decode(&row, now) {
+                held.account.record = record.clone();
+                places[keep] = Place::Account(Box::new(held), row);
+                places[drop] = Place::Folded(record);
+            }
+        }
+    }
+}

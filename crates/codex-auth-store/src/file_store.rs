@@ -1,0 +1,103 @@
+//! The pool on disk: the port's form for the agent, and the synchronous form for offline commands.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, SavedPool, StoreError};
+
+use crate::{
+    engine::{Engine, Waits},
+    fs::{Fs, io_error, os::OsFs},
+    layout::Layout,
+    official::Homes,
+};
+
+/// Accounts and credentials in the files of the predecessor, with a sidecar and a journal of our own.
+///
+/// Cheap to clone; clones share nothing but the list of homes, because nothing is kept in memory.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    pub(crate) engine: Engine,
+    pub(crate) homes: Homes,
+}
+
+impl FileStore {
+    /// The files of `layout` on the real disk, with the official client's default home as a replica.
+    pub fn new(layout: Layout, clock: Arc<dyn Clock>) -> Self {
+        Self::over(layout, clock, Arc::new(OsFs))
+    }
+
+    /// The same over another disk.
+    pub fn over(layout: Layout, clock: Arc<dyn Clock>, fs: Arc<dyn Fs>) -> Self {
+        let homes = Homes::of(layout.codex_home());
+        Self { engine: Engine::new(layout, fs, clock), homes }
+    }
+
+    /// Looks for newer pairs in these homes; the list may grow while the store is in use.
+    #[must_use]
+    pub fn with_homes(mut self, homes: Homes) -> Self {
+        self.homes = homes;
+        self
+    }
+
+    /// Waits for locks as long as told.
+    #[must_use]
+    pub fn with_waits(mut self, waits: Waits) -> Self {
+        self.engine.waits = waits;
+        self
+    }
+
+    /// Where the files are.
+    pub fn layout(&self) -> &Layout {
+        &self.engine.layout
+    }
+
+    /// The homes whose logins are replicas.
+    pub fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    /// The pool as it stands now; no lock, no runtime.
+    pub fn read_now(&self) -> Result<SavedPool, StoreError> {
+        self.engine.read()
+    }
+
+    /// Applies a change under the lock, waiting for it in this thread.
+    pub fn edit_now(&self, change: impl FnOnce(&mut SavedPool)) -> Result<SavedPool, StoreError> {
+        self.engine.edit(change)
+    }
+}
+
+#[async_trait]
+impl AccountStore for FileStore {
+    async fn read(&self) -> Result<SavedPool, StoreError> {
+        let store = self.clone();
+        apart(move || store.read_now()).await
+    }
+
+    async fn edit(&self, change: Edit) -> Result<SavedPool, StoreError> {
+        let store = self.clone();
+        apart(move || store.edit_now(change)).await
+    }
+
+    fn stamp(&self) -> u64 {
+        self.engine.stamp()
+    }
+
+    async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
+        Err(StoreError::NoSuchAccount(record.clone()))
+    }
+}
+
+/// Runs disk work where waiting hurts nobody. Begun work runs to its end, whether or not somebody still waits for it.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(broken) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(io_error("finish work on", camino::Utf8Path::new("the pool"), &std::io::Error::other("the program is ending"))),
+        },
+    }
+}

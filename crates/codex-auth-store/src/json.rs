@@ -1,0 +1,100 @@
+//! Owns reading and writing JSON values whose unknown parts must survive: order and number text are kept.
+
+use camino::Utf8Path;
+use codex_auth_core::{StoreError, Timestamp};
+use serde_json::{Map, Value};
+
+/// A JSON object with its keys in the order of the file.
+pub(crate) type Object = Map<String, Value>;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Parses the content of `path`; a byte order mark is accepted. `remedy` says what to do about a broken file.
+pub(crate) fn parse_object(path: &Utf8Path, bytes: &[u8], remedy: &str) -> Result<Object, StoreError> {
+    let unusable = |why: String| StoreError::Unreadable { path: path.to_string(), why: format!("{why}; {remedy}") };
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(unusable("it is empty".into()));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(unusable("it is JSON but not an object".into())),
+        Err(error) => Err(unusable(broken(&error))),
+    }
+}
+
+/// Where JSON breaks off. Serde's own words are left out: they may quote the file.
+pub(crate) fn broken(error: &serde_json::Error) -> String {
+    let what = if error.is_eof() { "it ends in the middle" } else { "it is not JSON" };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// The text of a document: two spaces deep, as both predecessors write it.
+pub(crate) fn pretty(object: &Object) -> Vec<u8> {
+    serde_json::to_vec_pretty(object).expect("a JSON value with text keys always serializes")
+}
+
+/// The trimmed text of a key; `None` when it is missing, blank or no text.
+pub(crate) fn text<'v>(object: &'v Object, key: &str) -> Option<&'v str> {
+    object.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// A whole number, also from a float's text.
+pub(crate) fn integer(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "truncating is the predecessor's rule for positions and times")]
+    let truncated = || value.as_f64().filter(|number| number.is_finite()).map(|number| number as i64);
+    value.as_i64().or_else(truncated)
+}
+
+/// An instant in milliseconds under a key.
+pub(crate) fn millis(object: &Object, key: &str) -> Option<Timestamp> {
+    object.get(key).and_then(integer).map(Timestamp::from_millis)
+}
+
+/// Sets a key to a value, or removes it; says nothing when it already is so, whatever its number text.
+pub(crate) fn set(object: &mut Object, key: &str, value: Option<Value>) {
+    match value {
+        None => drop(object.shift_remove(key)),
+        Some(value) if object.get(key).is_some_and(|old| same(old, &value)) => {}
+        Some(value) => drop(object.insert(key.to_owned(), value)),
+    }
+}
+
+fn same(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Number(_), Value::Number(_)) => integer(old) == integer(new),
+        _ => old == new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &[u8], expect: &str) {
+        let why = match parse_object(Utf8Path::new("f"), text, "mend it") {
+            Ok(object) => String::from_utf8(pretty(&object)).expect("JSON is text"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(why, expect);
+    }
+
+    #[test]
+    fn says_where_a_file_breaks_off_and_never_quotes_it() {
+        check(b"", "f cannot be used: it is empty; mend it");
+        check(b"{\"refreshToken\":\"SECRET", "f cannot be used: it ends in the middle (line 1, column 23); mend it");
+        check(b"SECRET", "f cannot be used: it is not JSON (line 1, column 1); mend it");
+        check(b"[]", "f cannot be used: it is JSON but not an object; mend it");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_accepted() {
+        check(b"\xef\xbb\xbf{}", "{}");
+    }
+
+    #[test]
+    fn number_text_survives() {
+        check(b"{\"b\":1.50,\"a\":12345678901234567890123}", "{\n  \"b\": 1.50,\n  \"a\": 12345678901234567890123\n}");
+    }
+}
