@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::child::{self, Echo};
-use crate::suites::{self, Suite};
+use crate::suites::{self, Suite, Tally};
 use crate::test;
 use crate::workspace::Workspace;
 
@@ -30,8 +30,6 @@ struct Mutant {
 enum Fate {
     Caught,
     Survived,
-    /// No test of that name ran.
-    Unmatched,
 }
 
 /// Applies each mutant whose name contains `wanted` in a scratch worktree of HEAD and returns the table of fates.
@@ -44,11 +42,9 @@ pub(crate) fn run(workspace: &Workspace, wanted: Option<&str>) -> Result<String,
         });
     }
     let scratch = Scratch::open(workspace)?;
-    let mut fates = Vec::new();
-    for mutant in &mutants {
-        println!("\n{}: expects `{}` of {} to fail", mutant.name, mutant.test, mutant.place);
-        fates.push(scratch.try_out(mutant)?);
-    }
+    scratch.hold(&mutants)?;
+    let fates: Result<Vec<Fate>, String> = mutants.iter().map(|mutant| scratch.try_out(mutant)).collect();
+    let fates = fates?;
     let table = table(&mutants, &fates);
     if fates.iter().all(|fate| *fate == Fate::Caught) {
         return Ok(table);
@@ -95,11 +91,35 @@ impl<'w> Scratch<'w> {
         Ok(scratch)
     }
 
+    /// Runs every named test without any change: a test that fails by itself catches nothing.
+    fn hold(&self, mutants: &[Mutant]) -> Result<(), String> {
+        let built = self.build()?;
+        for mutant in mutants {
+            let tally = self.run_test(&built, mutant)?;
+            if tally.ran() == 0 || tally.failed > 0 {
+                let Mutant { name, place, test, .. } = mutant;
+                return Err(format!("{name}: without the change {tally:?} for `{test}` of {place}; it has to pass"));
+            }
+        }
+        Ok(())
+    }
+
     fn try_out(&self, mutant: &Mutant) -> Result<Fate, String> {
+        println!("\n{}: expects `{}` of {} to fail", mutant.name, mutant.test, mutant.place);
         self.git(&self.tree, &["checkout", "--quiet", "--force", "HEAD", "--", "."])?;
         self.git(&self.tree, &["clean", "--quiet", "-d", "--force"])?;
-        self.git(&self.tree, &["apply", &mutant.patch.display().to_string()])?;
-        let built = suites::build(&self.mutated()?, &[]).map_err(|e| format!("{} does not build: {e}", mutant.name))?;
+        self.git(&self.tree, &["apply", "--recount", "-C1", &mutant.patch.display().to_string()])?;
+        let built = self.build().map_err(|e| format!("{} does not build: {e}", mutant.name))?;
+        let tally = self.run_test(&built, mutant)?;
+        Ok(if tally.failed > 0 { Fate::Caught } else { Fate::Survived })
+    }
+
+    fn build(&self) -> Result<Vec<Suite>, String> {
+        suites::build(&Workspace::of(&self.tree, &self.target())?, &[])
+    }
+
+    /// Runs the one test a mutant names, against the programs built in the scratch tree.
+    fn run_test(&self, built: &[Suite], mutant: &Mutant) -> Result<Tally, String> {
         let mut env = test::test_env(self.workspace, false)?;
         for (key, value) in &mut env {
             match key.as_str() {
@@ -108,21 +128,10 @@ impl<'w> Scratch<'w> {
                 _ => {}
             }
         }
-        let place = |suite: &&Suite| suite.package == mutant.place || suite.target == mutant.place;
-        let mut fate = Fate::Unmatched;
-        for suite in built.iter().filter(place) {
-            let (_, tally) = suite.run(&env, &[&mutant.test])?;
-            fate = match fate {
-                _ if tally.failed > 0 => return Ok(Fate::Caught),
-                Fate::Unmatched if tally.ran() == 0 => Fate::Unmatched,
-                Fate::Unmatched | Fate::Survived | Fate::Caught => Fate::Survived,
-            };
-        }
-        Ok(fate)
-    }
-
-    fn mutated(&self) -> Result<Workspace, String> {
-        Workspace::of(&self.tree, &self.target())
+        let wanted = |suite: &&Suite| suite.package == mutant.place || suite.target == mutant.place;
+        let tallies: Result<Vec<Tally>, String> =
+            built.iter().filter(wanted).map(|suite| suite.run(&env, &[&mutant.test]).map(|(_, tally)| tally)).collect();
+        Ok(tallies?.into_iter().sum())
     }
 
     fn target(&self) -> PathBuf {
@@ -157,10 +166,9 @@ fn table(mutants: &[Mutant], fates: &[Fate]) -> String {
         let fate = match fate {
             Fate::Caught => "caught",
             Fate::Survived => "SURVIVED",
-            Fate::Unmatched => "NO SUCH TEST",
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<width$}  {fate:<12}  {} {}", mutant.name, mutant.place, mutant.test);
+        let _ = writeln!(text, "{:<width$}  {fate:<8}  {} {}", mutant.name, mutant.place, mutant.test);
     }
     text
 }

@@ -41,12 +41,13 @@ const CALLERS: usize = 32;
 /// How long the last page may take to be delivered.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The end of an attempt. The browser waits until it is shown a page.
+/// The end of an attempt.
 #[derive(Debug)]
 pub(crate) struct Return {
     /// The code, or why there is none.
     pub result: Result<AuthorizationCode, LoginError>,
-    waiting: Waiting,
+    /// The browser, which waits until it is shown a page.
+    pub browser: Waiting,
 }
 
 /// The caller that ended the attempt, among all that are still connected.
@@ -55,13 +56,6 @@ pub(crate) struct Waiting {
     show: oneshot::Sender<Page>,
     caller: task::Id,
     callers: JoinSet<()>,
-}
-
-impl Return {
-    /// The result, and whoever waits to see what became of it.
-    pub(crate) fn into_parts(self) -> (Result<AuthorizationCode, LoginError>, Waiting) {
-        (self.result, self.waiting)
-    }
 }
 
 impl Waiting {
@@ -91,7 +85,7 @@ impl CallbackListener {
             tokio::select! {
                 biased;
                 Some(End { result, show, caller }) = ended.recv() => {
-                    return Return { result, waiting: Waiting { show, caller, callers } };
+                    return Return { result, browser: Waiting { show, caller, callers } };
                 }
                 stream = self.accept() => {
                     make_room(&mut callers, &mut oldest_first);

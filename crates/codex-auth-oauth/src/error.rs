@@ -138,3 +138,45 @@ fn who_listens(port: u16) -> String {
         format!("lsof -nP -iTCP:{port} -sTCP:LISTEN")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &LoginError, says: &str, advice: &str) {
+        assert_eq!((error.to_string().as_str(), error.next_step().as_str()), (says, advice));
+    }
+
+    #[test]
+    fn a_busy_port_names_how_to_find_its_holder() {
+        let command = who_listens(1457);
+        check(
+            &LoginError::PortBusy { port: 1457 },
+            "another program listens on port 1457, where the browser comes back to",
+            &format!("see who listens with `{command}`, close it, then run `codex-multi-auth login`"),
+        );
+        assert!(command.contains(":1457"), "{command}");
+    }
+
+    #[test]
+    fn a_person_who_had_a_browser_is_sent_back_to_it() {
+        check(
+            &LoginError::TimedOut { port: 1455, waited: Duration::from_mins(5), browser_opened: true },
+            "the browser did not come back to port 1455 within 300 s",
+            "run `codex-multi-auth login` and finish the sign-in in the browser",
+        );
+    }
+
+    #[test]
+    fn a_fault_of_the_disk_stays_one() {
+        let fault = StoreError::Locked { path: "pool".into(), holder: "somebody".into(), waited_secs: 5 };
+        let error = LoginError::NotKept(fault.clone());
+        assert_eq!(error.kind(), fault.kind());
+        check(
+            &error,
+            "the sign-in could not be saved",
+            "mend the storage fault named above, then run `codex-multi-auth login`",
+        );
+    }
+}

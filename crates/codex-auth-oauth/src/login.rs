@@ -8,7 +8,7 @@ use codex_auth_core::{Claims, Clock, Credential, Entropy, Granted};
 
 use crate::{
     authorize::{Attempt, AuthorizationCode, AuthorizeProfile, Wishes, authorize_url},
-    callback::{CallbackListener, Page},
+    callback::{CallbackListener, Page, Return},
     endpoints::Endpoints,
     error::LoginError,
     grant,
@@ -99,10 +99,9 @@ pub async fn sign_in(login: &BrowserLogin, ports: LoginPorts<'_>) -> Result<Sign
     let browser_opened = ports.ui.open_browser(&url);
     ports.ui.waiting(port);
     let timed_out = LoginError::TimedOut { port, waited: login.patience, browser_opened };
-    let returned = timeout(login.patience, listener.wait(&attempt.state)).await.map_err(|_| timed_out)?;
-
+    let Return { result, browser } =
+        timeout(login.patience, listener.wait(&attempt.state)).await.map_err(|_| timed_out)?;
     // The browser waits with us, so that its page tells the truth.
-    let (result, browser) = returned.into_parts();
     let signed_in = match result {
         Ok(code) => redeem(login, ports, &attempt, &code).await,
         Err(error) => Err(error),

@@ -21,32 +21,49 @@ const WHY_LIMIT: usize = 200;
 
 /// [`HttpClient`] over reqwest. Costs nothing until its first request.
 ///
-/// Plain http is for this machine alone: it goes there directly, past any proxy, and nowhere else, because tokens are
-/// in it. Everything else is https, through the proxy of the environment where there is one.
+/// This machine is asked directly, past any proxy; everything else through the proxy of the environment, where there is
+/// one, and by https only: tokens are in these requests.
 pub struct ReqwestClient {
     user_agent: String,
     plain: OnceLock<Client>,
-    secure: OnceLock<Client>,
+    near: OnceLock<Client>,
+    far: OnceLock<Client>,
+}
+
+/// How a request travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Plain http to this machine.
+    Plain,
+    /// https to this machine.
+    Near,
+    /// https to another machine.
+    Far,
 }
 
 impl ReqwestClient {
     /// A client that calls itself `user_agent`; see [`USER_AGENT`].
     pub fn new(user_agent: impl Into<String>) -> Self {
-        Self { user_agent: user_agent.into(), plain: OnceLock::new(), secure: OnceLock::new() }
+        let (plain, near, far) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { user_agent: user_agent.into(), plain, near, far }
     }
 
-    fn client_for(&self, uri: &Uri) -> Result<&Client, HttpError> {
-        let is_plain = uri.scheme() != Some(&Scheme::HTTPS);
-        if is_plain && !uri.host().is_some_and(is_loopback_host) {
-            return Err(HttpError::Unsent { why: "plain http to another machine".to_owned() });
-        }
-        let slot = if is_plain { &self.plain } else { &self.secure };
+    fn client_for(&self, way: Way) -> Result<&Client, HttpError> {
+        let slot = match way {
+            Way::Plain => &self.plain,
+            Way::Near => &self.near,
+            Way::Far => &self.far,
+        };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
         let builder = self.builder();
-        // Plain http needs no certificates; reading the system's takes time, and fails where there are none.
-        let builder = if is_plain { builder.no_proxy().tls_certs_only([]) } else { builder };
+        let builder = match way {
+            // Plain http needs no certificates; reading the system's takes time, and fails where there are none.
+            Way::Plain => builder.no_proxy().tls_certs_only([]),
+            Way::Near => builder.no_proxy(),
+            Way::Far => builder,
+        };
         let built = builder.build().map_err(sorted)?;
         Ok(slot.get_or_init(|| built))
     }
@@ -80,7 +97,7 @@ impl fmt::Debug for ReqwestClient {
 #[async_trait]
 impl HttpClient for ReqwestClient {
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, HttpError> {
-        let client = self.client_for(request.uri())?;
+        let client = self.client_for(way(request.uri())?)?;
         let request = reqwest::Request::try_from(request).map_err(sorted)?;
         let mut answer = client.execute(request).await.map_err(sorted)?;
         let mut body = Vec::new();
@@ -94,6 +111,16 @@ impl HttpClient for ReqwestClient {
         *whole.status_mut() = answer.status();
         *whole.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(whole)
+    }
+}
+
+fn way(uri: &Uri) -> Result<Way, HttpError> {
+    let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
+    match (is_secure, uri.host().is_some_and(is_loopback_host)) {
+        (false, true) => Ok(Way::Plain),
+        (true, true) => Ok(Way::Near),
+        (true, false) => Ok(Way::Far),
+        (false, false) => Err(HttpError::Unsent { why: "plain http to another machine".to_owned() }),
     }
 }
 
@@ -196,13 +223,30 @@ mod tests {
         assert_eq!(error, HttpError::Unsent { why: "plain http to another machine".to_owned() });
     }
 
+    #[test]
+    fn only_other_machines_are_asked_through_a_proxy() {
+        let way = |uri: &str| way(&uri.parse().expect("a URI")).ok();
+        assert_eq!(way("http://127.0.0.1:9/a"), Some(Way::Plain));
+        assert_eq!(way("http://[::1]:9/a"), Some(Way::Plain));
+        assert_eq!(way("https://localhost:9/a"), Some(Way::Near));
+        assert_eq!(way("https://auth.openai.com/a"), Some(Way::Far));
+        assert_eq!(way("/a"), None);
+    }
+
     #[tokio::test]
-    async fn https_is_spoken_and_its_failure_sent_nothing() {
-        let (port, served) = answering(Vec::new()).await;
+    async fn a_failed_handshake_sent_nothing() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let mut hello = [0; 1];
+            stream.read_exact(&mut hello).await.expect("a first byte");
+            hello[0]
+        });
         let request = Request::get(format!("https://127.0.0.1:{port}/")).body(Vec::new()).expect("a request");
-        served.abort();
         let error = ReqwestClient::default().send(request).await.expect_err("nobody speaks TLS");
         assert!(matches!(error, HttpError::Unsent { .. }), "{error}");
+        assert_eq!(served.await.expect("served"), 22, "a TLS handshake record");
     }
 
     #[tokio::test]

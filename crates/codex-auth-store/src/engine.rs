@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use codex_auth_core::{Clock, RecordId, SavedPool, StoreError, Timestamp};
+use codex_auth_core::{Clock, Held, RecordId, SavedPool, StoreError, Timestamp};
 
 use crate::{
     document::{Codec, v3::V3},
@@ -22,6 +22,9 @@ use crate::{
 const REMEDY: &str = "it was left as it is; mend it, put back a copy such as the one ending in `.bak`, or move it away \
                       to begin with an empty pool";
 
+/// How often a reader tries to meet the files between two writes.
+const READS: usize = 8;
+
 /// How long locks are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
@@ -35,11 +38,7 @@ pub struct Waits {
 
 impl Default for Waits {
     fn default() -> Self {
-        Self {
-            refresh: Duration::from_secs(35),
-            root: Duration::from_secs(5),
-            official: Duration::from_secs(1),
-        }
+        Self { refresh: Duration::from_secs(35), root: Duration::from_secs(5), official: Duration::from_secs(1) }
     }
 }
 
@@ -123,12 +122,28 @@ impl Engine {
         hasher.finish()
     }
 
-    /// The record of an account, by what both files say without the journal.
-    pub(crate) fn find_identity(&self, record: &RecordId) -> Result<codex_auth_core::Held, StoreError> {
+    /// One account of the pool.
+    pub(crate) fn find(&self, record: &RecordId) -> Result<Held, StoreError> {
         self.read()?.find(record).cloned().ok_or_else(|| StoreError::NoSuchAccount(record.clone()))
     }
 
+    /// Reads both files. The document is looked at before and after, because a writer may be between the two; as it
+    /// writes the sidecar first, a document that stood still fits the sidecar read meanwhile.
     fn read_files(&self) -> Result<Reading, StoreError> {
+        let path = self.layout.accounts();
+        let mut seen = os::glance(&path);
+        for _ in 0..READS {
+            let reading = self.read_once()?;
+            let now = os::glance(&path);
+            if now == seen {
+                return Ok(reading);
+            }
+            seen = now;
+        }
+        self.read_once()
+    }
+
+    fn read_once(&self) -> Result<Reading, StoreError> {
         let (path, now) = (self.layout.accounts(), self.now());
         let was_cleared = os::glance(&self.layout.reset_intent()).is_some();
         let bytes = if was_cleared { None } else { read_optional(self.fs.as_ref(), &path)? };

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, SavedPool, StoreError};
 
 use crate::{
+    claim,
     engine::{Engine, Waits},
     fs::{Fs, io_error, os::OsFs},
     layout::Layout,
@@ -85,7 +86,7 @@ impl AccountStore for FileStore {
     }
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
-        Err(StoreError::NoSuchAccount(record.clone()))
+        Ok(Box::new(claim::claim(self, record).await?))
     }
 }
 
@@ -97,7 +98,11 @@ pub(crate) async fn apart<T: Send + 'static>(
         Ok(result) => result,
         Err(broken) => match broken.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(io_error("finish work on", camino::Utf8Path::new("the pool"), &std::io::Error::other("the program is ending"))),
+            Err(_) => Err(io_error(
+                "finish work on",
+                camino::Utf8Path::new("the pool"),
+                &std::io::Error::other("the program is ending"),
+            )),
         },
     }
 }

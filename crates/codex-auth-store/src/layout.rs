@@ -176,16 +176,18 @@ fn root_of(inputs: &LayoutInputs, names_in: &dyn Fn(&Utf8Path) -> Vec<String>) -
         home.join(".codex/multi-auth"),
         home.join(".codex"),
     ];
-    let found = |test: fn(&str) -> bool| {
-        candidates.iter().find(|dir| names_in(dir).iter().any(|name| test(name))).cloned()
-    };
+    let found =
+        |test: fn(&str) -> bool| candidates.iter().find(|dir| names_in(dir).iter().any(|name| test(name))).cloned();
     found(is_account_storage).or_else(|| found(|name| SIGNALS.contains(&name))).unwrap_or(primary)
 }
 
 fn is_account_storage(name: &str) -> bool {
     [ACCOUNTS, FOREIGN_ACCOUNTS].iter().any(|stem| match name.strip_prefix(stem) {
         Some("") => true,
-        Some(rest) => rest.len() > 1 && rest.starts_with('.') && !rest.ends_with(".tmp") && !rest.contains(".rotate."),
+        Some(rest) => {
+            let is_passing = rest.strip_suffix(".tmp").is_some() || rest.contains(".rotate.");
+            rest.len() > 1 && rest.starts_with('.') && !is_passing
+        }
         None => false,
     })
 }
@@ -214,14 +216,20 @@ mod tests {
     fn check(inputs: &LayoutInputs, files: &[&str], root: &str) {
         let names_in = |dir: &Utf8Path| {
             let under = |file: &&str| Utf8Path::new(file).parent() == Some(dir);
-            files.iter().filter(|file| under(file)).filter_map(|file| Utf8Path::new(file).file_name()).map(str::to_owned).collect()
+            files
+                .iter()
+                .filter(|file| under(file))
+                .filter_map(|file| Utf8Path::new(file).file_name())
+                .map(str::to_owned)
+                .collect()
         };
         assert_eq!(Layout::resolve_with(inputs, &names_in).root(), root);
     }
 
     #[test]
     fn an_explicit_directory_wins() {
-        let explicit = LayoutInputs { multi_auth_dir: Some(" /srv/pool ".into()), codex_home: Some("/c".into()), ..inputs() };
+        let explicit =
+            LayoutInputs { multi_auth_dir: Some(" /srv/pool ".into()), codex_home: Some("/c".into()), ..inputs() };
         check(&explicit, &[], "/srv/pool");
     }
 
@@ -244,7 +252,8 @@ mod tests {
 
     #[test]
     fn blank_means_unset() {
-        let found = LayoutInputs::from_values(|name| (name == "CODEX_HOME").then(|| "  ".into()), Some("/home/a".into()));
+        let found =
+            LayoutInputs::from_values(|name| (name == "CODEX_HOME").then(|| "  ".into()), Some("/home/a".into()));
         assert_eq!(found, inputs());
     }
 
@@ -257,7 +266,10 @@ mod tests {
             workspace: codex_auth_core::WorkspaceId::parse("ws-1").expect("not blank"),
         };
         let name = sha256_hex("user-1\0ws-1");
-        assert_eq!(layout.refresh_lock(Some(&key), &record), format!("/home/a/.local/state/codex-auth/refresh/{name}.lock"));
+        assert_eq!(
+            layout.refresh_lock(Some(&key), &record),
+            format!("/home/a/.local/state/codex-auth/refresh/{name}.lock")
+        );
         assert_ne!(layout.refresh_lock(None, &record), layout.refresh_lock(Some(&key), &record));
     }
 }

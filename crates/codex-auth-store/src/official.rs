@@ -3,7 +3,7 @@
 //! A file the client would load but not sign requests with is unusable here too: such a turn goes out without
 //! authorization, and nobody would notice until it fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{
@@ -17,6 +17,10 @@ use crate::{
     json::{self, Object},
     layout::auth_json_of,
 };
+
+pub(crate) mod config;
+pub(crate) mod replica;
+pub(crate) mod write;
 
 /// Reads the logins of any number of homes; nothing is kept between two questions.
 #[derive(Debug, Clone)]
@@ -71,7 +75,8 @@ fn usable(object: &Object) -> Result<Login, String> {
     }
     let access = AccessToken::new(token("access_token")?);
     // An empty refresh token is loaded by the client; it only cannot be renewed.
-    let refresh = tokens.get("refresh_token").and_then(serde_json::Value::as_str).ok_or("it lacks tokens.refresh_token")?;
+    let refresh =
+        tokens.get("refresh_token").and_then(serde_json::Value::as_str).ok_or("it lacks tokens.refresh_token")?;
     let last_refresh = json::text(object, "last_refresh").ok_or("it lacks last_refresh")?;
     let obtained_at = instant(last_refresh).ok_or("its last_refresh is no RFC 3339 instant")?;
     let workspace = WorkspaceId::parse(token("account_id")?).ok_or("it lacks tokens.account_id")?;
@@ -111,7 +116,7 @@ fn instant(text: &str) -> Option<Timestamp> {
 
 /// The homes whose logins are replicas of accounts of the pool: the default one, and those of running clients.
 #[derive(Debug, Clone, Default)]
-pub struct Homes(Arc<std::sync::RwLock<Vec<Utf8PathBuf>>>);
+pub struct Homes(Arc<RwLock<Vec<Utf8PathBuf>>>);
 
 impl Homes {
     /// Knows one home.
@@ -124,7 +129,7 @@ impl Homes {
     /// Adds a home; one that is known already stays once.
     pub fn add(&self, home: impl Into<Utf8PathBuf>) {
         let home = home.into();
-        let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&home) {
             known.push(home);
         }
@@ -132,7 +137,7 @@ impl Homes {
 
     /// All homes, in the order they came.
     pub fn all(&self) -> Vec<Utf8PathBuf> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -102,7 +102,12 @@ mod tests {
 
     #[test]
     fn one_wrong_value_falls_back_alone() {
-        check(Some(r#"{"pluginConfig":{"codexRuntimeRotationProxy":"x","schedulingStrategy":"manual"}}"#), "", "", (true, Strategy::Manual));
+        check(
+            Some(r#"{"pluginConfig":{"codexRuntimeRotationProxy":"x","schedulingStrategy":"manual"}}"#),
+            "",
+            "",
+            (true, Strategy::Manual),
+        );
     }
 
     #[test]

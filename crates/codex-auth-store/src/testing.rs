@@ -3,6 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+mod fault;
+
+pub use fault::{Fault, FaultFs};
+
 /// A JWT over `claims` with a made-up signature.
 pub fn jwt(claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

@@ -35,7 +35,7 @@ impl Namespace {
     }
 
     fn hold() -> Option<Child> {
-        let mut unshare = Command::new("unshare");
+        let mut unshare = Command::new(tool("unshare"));
         unshare
             .args(["-n", "--", "sh", "-c", HOLDER])
             .stdin(Stdio::piped())
@@ -63,11 +63,11 @@ impl Namespace {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = match &self.holder {
             Some(holder) => {
-                let mut command = Command::new("nsenter");
-                command.args(["-t", &holder.id().to_string(), "-n", "--", "setpriv"]);
+                let mut command = Command::new(tool("nsenter"));
+                command.args(["-t", &holder.id().to_string(), "-n", "--"]).arg(tool("setpriv"));
                 command
             }
-            None => Command::new("setpriv"),
+            None => Command::new(tool("setpriv")),
         };
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).process_group(0);
         command
@@ -149,6 +149,12 @@ impl Process {
             let _ = kill_process(pid, Signal::KILL);
         }
     }
+}
+
+/// A system tool by its whole path: a world's own PATH may lead nowhere.
+fn tool(name: &str) -> PathBuf {
+    let dirs = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+    dirs.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
 }
 
 fn network_of(pid: u32) -> Option<PathBuf> {

@@ -83,7 +83,8 @@ fn j_without_a_login_the_offer_is_taken() {
     let terminal = Terminal::open(&world, &ours.display().to_string(), &["run", "--", "--no-alt-screen"]);
     terminal.wait_for("switch", SOON);
     assert!(!world.login_file().exists(), "the login was written before anybody agreed");
-    terminal.type_text("1");
+    let asks_for_consent = terminal.screen().to_lowercase().contains("[y/n]");
+    terminal.type_text(if asks_for_consent { "y" } else { "1" });
     terminal.press("Enter");
     two_turns(&world, &terminal);
     assert_eq!(world.login()["tokens"]["account_id"], world.account(1)["accountId"]);

@@ -33,16 +33,16 @@ pub(crate) struct CallbackListener {
 impl CallbackListener {
     /// Takes the first of `ports` that can be had; 0 takes any free one. Only the first is asked for.
     pub(crate) async fn bind(ports: &[u16]) -> Result<Self, LoginError> {
-        let mut busy = LoginError::PortBusy { port: 0 };
+        let mut failed = LoginError::Listen { port: 0, why: "no port was given".to_owned() };
         for (index, &port) in ports.iter().enumerate() {
             let bound = if index == 0 { take_over(port).await } else { both(port).await };
             match bound {
                 Ok(listener) => return Ok(listener),
-                Err(error) if error.kind() == ErrorKind::AddrInUse => busy = LoginError::PortBusy { port },
+                Err(error) if error.kind() == ErrorKind::AddrInUse => failed = LoginError::PortBusy { port },
                 Err(error) => return Err(LoginError::Listen { port, why: error.to_string() }),
             }
         }
-        Err(busy)
+        Err(failed)
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -122,7 +122,7 @@ async fn ends_without_a_code() {
 async fn the_browser_waits_for_the_page_it_is_shown() {
     let (port, waiting) = waiting().await;
     let browser = send(port, "GET", &target("&code=CANARY")).await;
-    let (result, shown) = waiting.await.expect("not aborted").into_parts();
+    let Return { result, browser: shown } = waiting.await.expect("not aborted");
     assert!(result.is_ok());
     shown.show(Page::SIGNED_IN).await;
     let answer = rest(browser).await;
@@ -138,7 +138,7 @@ async fn a_second_code_is_ignored() {
     second.write_all(b"GET ").await.expect("the listener reads");
     // The first caller is served only after the second one was let in: connections are taken in order.
     let browser = send(port, "GET", &target("&code=FIRST")).await;
-    let (result, shown) = waiting.await.expect("not aborted").into_parts();
+    let Return { result, browser: shown } = waiting.await.expect("not aborted");
     let line = format!("{} HTTP/1.1\r\nHost: x\r\n\r\n", target("&code=SECOND"));
     second.write_all(line.as_bytes()).await.expect("the listener reads");
     assert_eq!(status(&rest(second).await), "409");
@@ -202,7 +202,7 @@ async fn a_sign_in_that_is_asked_to_cancel_gives_the_port_away() {
     let first = CallbackListener::bind(&[0]).await.expect("a free port");
     let port = first.port();
     let first = tokio::spawn(async move {
-        let (result, shown) = first.wait(&state()).await.into_parts();
+        let Return { result, browser: shown } = first.wait(&state()).await;
         shown.show(Page::of(result.as_ref().expect_err("no code came"))).await;
         result.err()
     });
@@ -238,6 +238,11 @@ async fn first_line(mut stream: TcpStream) -> String {
     let mut buffer = [0; 1024];
     let read = stream.read(&mut buffer).await.expect("readable");
     String::from_utf8_lossy(&buffer[..read]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn without_a_port_there_is_no_sign_in() {
+    assert!(matches!(CallbackListener::bind(&[]).await, Err(LoginError::Listen { port: 0, .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,17 +20,11 @@ pub(super) fn decode(document: &Object, rows: &[Option<RecordId>]) -> (Option<Re
 }
 
 /// Makes the positions say `pool`. Families that were set apart stay on their account wherever it moved.
-pub(super) fn encode(
-    document: &mut Object,
-    before: &[Option<RecordId>],
-    after: &[Option<RecordId>],
-    pool: &SavedPool,
-) {
+pub(super) fn encode(document: &mut Object, before: &[Option<RecordId>], after: &[Option<RecordId>], pool: &SavedPool) {
     let (was_active, _) = decode(document, before);
     let is_new_choice = was_active != pool.active;
-    let position = |record: Option<&RecordId>| {
-        record.and_then(|record| after.iter().position(|row| row.as_ref() == Some(record)))
-    };
+    let position =
+        |record: Option<&RecordId>| record.and_then(|record| after.iter().position(|row| row.as_ref() == Some(record)));
     let chosen = position(pool.active.as_ref()).unwrap_or(0);
     let moved = |old: Option<i64>| {
         let stays = old.filter(|_| !is_new_choice).and_then(|index| clamped(before, index));

@@ -13,18 +13,18 @@ const COOLING_WHY: &str = "cooldownReason";
 
 /// The waits a row tells of.
 pub(crate) fn decode(row: &Object, now: Timestamp) -> Vec<Rest> {
-    let resets: Vec<(&str, Timestamp)> = row
+    let noted: Vec<(&str, Timestamp)> = row
         .get(RESETS)
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
         .filter_map(|(key, until)| Some((key.as_str(), Timestamp::from_millis(json::integer(until)?))))
         .collect();
-    let family = |name: &str| resets.iter().find(|(key, until)| *key == name && now < *until).map(|(_, until)| *until);
+    let family = |name: &str| noted.iter().find(|(key, until)| *key == name && now < *until).map(|(_, until)| *until);
     let whole: Option<Vec<Timestamp>> = FAMILIES.iter().map(|name| family(name)).collect();
     let account = whole.and_then(|untils| untils.into_iter().min());
     let mut rests: Vec<Rest> = account.map(|until| of_account(RestReason::UsageLimit, until)).into_iter().collect();
-    for (key, until) in resets {
+    for (key, until) in noted {
         if account.is_none() || !FAMILIES.contains(&key) {
             rests.push(Rest { until, reason: RestReason::UsageLimit, scope: RestScope::QuotaKey(key.to_owned()) });
         }
@@ -37,14 +37,14 @@ pub(crate) fn decode(row: &Object, now: Timestamp) -> Vec<Rest> {
 
 /// Writes the waits that still hold at `now`; of several cool-downs the format has room for the longest.
 pub(crate) fn encode(row: &mut Object, rests: &[Rest], now: Timestamp) {
-    let mut resets = Object::new();
+    let mut by_key = Object::new();
     let mut cooling: Option<&Rest> = None;
     for rest in rests.iter().filter(|rest| rest.holds(now)) {
         match (&rest.scope, rest.reason) {
-            (RestScope::QuotaKey(key), _) => later(&mut resets, key, rest.until),
+            (RestScope::QuotaKey(key), _) => later(&mut by_key, key, rest.until),
             (RestScope::Account, RestReason::UsageLimit) => {
                 for family in FAMILIES {
-                    later(&mut resets, family, rest.until);
+                    later(&mut by_key, family, rest.until);
                 }
             }
             (RestScope::Account, RestReason::Auth | RestReason::Network | RestReason::Server) => {
@@ -52,7 +52,7 @@ pub(crate) fn encode(row: &mut Object, rests: &[Rest], now: Timestamp) {
             }
         }
     }
-    json::set(row, RESETS, (!resets.is_empty()).then(|| Value::Object(resets)));
+    json::set(row, RESETS, (!by_key.is_empty()).then(|| Value::Object(by_key)));
     json::set(row, COOLING_UNTIL, cooling.map(|rest| json!(rest.until.as_millis())));
     json::set(row, COOLING_WHY, cooling.map(|rest| json!(rest.reason.as_str())));
 }
@@ -61,9 +61,9 @@ fn of_account(reason: RestReason, until: Timestamp) -> Rest {
     Rest { until, reason, scope: RestScope::Account }
 }
 
-fn later(resets: &mut Object, key: &str, until: Timestamp) {
-    let known = resets.get(key).and_then(json::integer).unwrap_or(i64::MIN);
-    resets.insert(key.to_owned(), json!(known.max(until.as_millis())));
+fn later(by_key: &mut Object, key: &str, until: Timestamp) {
+    let known = by_key.get(key).and_then(json::integer).unwrap_or(i64::MIN);
+    by_key.insert(key.to_owned(), json!(known.max(until.as_millis())));
 }
 
 #[cfg(test)]

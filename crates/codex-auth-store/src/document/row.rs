@@ -94,9 +94,10 @@ pub(crate) fn may_be_one(left: &Object, right: &Object) -> bool {
     !differs("accountId") && !differs("email")
 }
 
-/// The record id a copied row gets, so that two rows never share one.
-pub(crate) fn distinct(record: &RecordId, copy: usize) -> RecordId {
-    RecordId::parse(&format!("{record}~{copy}")).expect("a record id is not blank")
+/// The record id itself, then ids for rows that were copied with it: two rows never share one.
+pub(crate) fn names_like(record: &RecordId) -> impl Iterator<Item = RecordId> {
+    let copy = move |number: usize| RecordId::parse(&format!("{record}~{number}")).expect("a record id is not blank");
+    std::iter::once(record.clone()).chain((2..).map(copy))
 }
 
 fn encode_tokens(row: &mut Object, credential: &Credential) {

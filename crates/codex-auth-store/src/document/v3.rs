@@ -124,11 +124,11 @@ fn places(document: &Object, now: Timestamp) -> Vec<Place> {
     let mut places: Vec<Place> = rows.iter().map(|raw| place(raw, now)).collect();
     fold_copies(&mut places, now);
     let mut taken = HashSet::new();
-    for index in 0..places.len() {
-        if let Place::Account(held, _) = &mut places[index] {
+    for place in &mut places {
+        if let Place::Account(held, _) = place {
             let record = held.account.record.clone();
-            let free = (1..).map(|copy| if copy == 1 { record.clone() } else { row::distinct(&record, copy) });
-            held.account.record = free.into_iter().find(|name| !taken.contains(name)).expect("names do not end");
+            let mut names = row::names_like(&record);
+            held.account.record = names.find(|name| !taken.contains(name)).expect("names do not end");
             taken.insert(held.account.record.clone());
         }
     }
@@ -144,7 +144,8 @@ fn place(raw: &Value, now: Timestamp) -> Place {
 fn fold_copies(places: &mut [Place], now: Timestamp) {
     for later in 1..places.len() {
         for earlier in 0..later {
-            let (Place::Account(old, old_row), Place::Account(new, new_row)) = (&places[earlier], &places[later]) else {
+            let (Place::Account(old, old_row), Place::Account(new, new_row)) = (&places[earlier], &places[later])
+            else {
                 continue;
             };
             if !old.credential.same_grant(&new.credential) || !row::may_be_one(old_row, new_row) {

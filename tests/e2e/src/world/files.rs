@@ -110,11 +110,13 @@ impl World {
         pid.and_then(Process::read).expect("agent.json names a living process")
     }
 
-    /// Every file of `CODEX_HOME` outside our own directory, by its path below it, with its bytes.
+    /// Every file of `CODEX_HOME` outside our own directory and the client's scratch, by its path below it.
     #[must_use]
     pub fn codex_files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let home = self.codex_home();
-        let files = scan::files_below(&home).into_iter().filter(|file| !file.starts_with(self.root()));
+        let files = scan::files_below(&home)
+            .into_iter()
+            .filter(|file| !file.starts_with(self.root()) && !file.starts_with(home.join("tmp")));
         let read = |file: PathBuf| Some((file.strip_prefix(&home).ok()?.to_path_buf(), fs::read(&file).ok()?));
         files.filter_map(read).collect()
     }

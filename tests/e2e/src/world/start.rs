@@ -42,7 +42,7 @@ impl World {
     /// Starts the official client through us.
     #[track_caller]
     pub fn start_run(&self, args: &[&str]) -> Running {
-        self.start_codex_direct(args)
+        self.start_ours(&[&["run", "--"], args].concat())
     }
 
     /// A command of ours: `codex-multi-auth <args>`.

@@ -1,0 +1,170 @@
+//! The right to spend one refresh token, across processes and products.
+//!
+//! One lock per identity lets one holder in at a time; the journal lets nobody present a token twice, and keeps what
+//! it bought until the pool has it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use codex_auth_core::{Credential, Held, Intent, NeedsLogin, RecordId, RefreshClaim, RefreshToken, StoreError};
+
+use crate::{
+    engine::Engine,
+    file_store::{FileStore, apart},
+    freshness,
+    fs::lock::{self, FileLock, Signature},
+    hash::token_hash,
+    journal::{self, Entry},
+    lease,
+    official::{Homes, replica},
+};
+
+/// Waits for the identity's lock, then for a refresh the predecessor has begun.
+pub(crate) async fn claim(store: &FileStore, record: &RecordId) -> Result<FileClaim, StoreError> {
+    let (engine, of) = (store.engine.clone(), record.clone());
+    let held = apart(move || engine.find(&of)).await?;
+    let path = store.engine.layout.refresh_lock(held.account.owner.identity().as_ref(), record);
+    let wait = store.engine.waits.refresh;
+    let mut waited = Duration::ZERO;
+    let lock = loop {
+        let path_again = path.clone();
+        if let Some(lock) = apart(move || lock::try_lock(&path_again, Signature::Pid)).await? {
+            break lock;
+        }
+        if waited >= wait {
+            return Err(lock::locked(&path, wait));
+        }
+        tokio::time::sleep(lock::POLL).await;
+        waited += lock::POLL;
+    };
+    lease::wait_for_predecessor(&store.engine, &held.credential.refresh, wait).await?;
+    let work = Work {
+        engine: store.engine.clone(),
+        homes: store.homes.clone(),
+        record: record.clone(),
+        _lock: Arc::new(lock),
+    };
+    Ok(FileClaim { work, entry: None })
+}
+
+/// The port's form.
+#[derive(Debug)]
+pub(crate) struct FileClaim {
+    work: Work,
+    entry: Option<Arc<Entry>>,
+}
+
+#[async_trait]
+impl RefreshClaim for FileClaim {
+    async fn look_again(&mut self) -> Result<Held, StoreError> {
+        let work = self.work.clone();
+        apart(move || work.look_again()).await
+    }
+
+    async fn intend(&mut self, token: &RefreshToken) -> Result<Intent, StoreError> {
+        let (work, token) = (self.work.clone(), token.clone());
+        self.entry = apart(move || work.intend(&token)).await?.map(Arc::new);
+        Ok(if self.entry.is_some() { Intent::Clear } else { Intent::MaybeSpent })
+    }
+
+    async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
+        let (work, entry, fresh) = (self.work.clone(), self.entry.clone(), fresh.clone());
+        apart(move || work.commit(entry.as_deref(), &fresh)).await
+    }
+
+    async fn unspent(&mut self) -> Result<(), StoreError> {
+        let work = self.work.clone();
+        self.entry = None;
+        apart(move || journal::forget(&work.engine, &work.record)).await
+    }
+
+    async fn refuse(&mut self, why: NeedsLogin) -> Result<(), StoreError> {
+        let (work, entry) = (self.work.clone(), self.entry.take());
+        apart(move || work.refuse(entry.as_deref(), &why)).await
+    }
+}
+
+/// What the claim does on disk. A copy of it, and so the lock, stays with work that was begun.
+#[derive(Debug, Clone)]
+struct Work {
+    engine: Engine,
+    homes: Homes,
+    record: RecordId,
+    _lock: Arc<FileLock>,
+}
+
+impl Work {
+    fn look_again(&self) -> Result<Held, StoreError> {
+        // A full disk keeps the answer in the journal; reading finds it there all the same.
+        let _ = self.settle_journal();
+        let held = self.engine.find(&self.record)?;
+        let now = self.engine.now();
+        let Some(login) = replica::newest(&self.engine.fs, &self.homes, &held, now) else { return Ok(held) };
+        let written = self.engine.edit(|pool| {
+            if let Some(held) = pool.find_mut(&self.record) {
+                replica::adopt(held, &login, now);
+            }
+        })?;
+        written.find(&self.record).cloned().ok_or_else(|| StoreError::NoSuchAccount(self.record.clone()))
+    }
+
+    /// The entry of a token that may be presented; `None` when it may be spent already.
+    fn intend(&self, token: &RefreshToken) -> Result<Option<Entry>, StoreError> {
+        let hash = token_hash(token);
+        // An answer the pool does not have is never overwritten: then this refresh has to wait for the disk.
+        self.settle_journal()?;
+        if journal::read(&self.engine, &self.record)?.is_some_and(|entry| entry.token_hash == hash) {
+            return Ok(None);
+        }
+        journal::intend(&self.engine, &self.record, hash, self.engine.now()).map(Some)
+    }
+
+    /// First into the journal, then into the pool; one of both is enough to lose nothing.
+    fn commit(&self, entry: Option<&Entry>, fresh: &Credential) -> Result<(), StoreError> {
+        let noted = entry.map(|entry| journal::answer(&self.engine, entry, fresh));
+        let spent = entry.map(|entry| entry.token_hash.as_str());
+        let now = self.engine.now();
+        let written = self.engine.edit(|pool| {
+            let Some(held) = pool.find_mut(&self.record) else { return };
+            let is_the_spent_one = spent.is_none_or(|hash| hash == token_hash(&held.credential.refresh));
+            if is_the_spent_one || freshness::is_newer(fresh, &held.credential, now) {
+                freshness::replace(held, fresh.clone());
+            }
+        });
+        match (written, noted) {
+            (Ok(pool), _) => {
+                // From here on nothing can be lost; what goes wrong below is put right by the next claim.
+                let _ = journal::forget(&self.engine, &self.record);
+                if pool.find(&self.record).is_none() {
+                    return Err(StoreError::NoSuchAccount(self.record.clone()));
+                }
+                if let Some(spent) = spent {
+                    replica::follow(&self.engine, &self.homes, spent, fresh);
+                }
+                Ok(())
+            }
+            (Err(_), Some(Ok(()))) => Ok(()),
+            (Err(error), Some(Err(_)) | None) => Err(error),
+        }
+    }
+
+    fn refuse(&self, entry: Option<&Entry>, why: &NeedsLogin) -> Result<(), StoreError> {
+        self.engine.edit(|pool| {
+            let Some(held) = pool.find_mut(&self.record) else { return };
+            let is_the_refused_one = entry.is_none_or(|entry| entry.token_hash == token_hash(&held.credential.refresh));
+            if is_the_refused_one {
+                held.account.needs_login = Some(why.clone());
+            }
+        })?;
+        journal::forget(&self.engine, &self.record)
+    }
+
+    /// Brings a waiting answer into the pool and forgets its journal.
+    fn settle_journal(&self) -> Result<(), StoreError> {
+        if journal::read(&self.engine, &self.record)?.is_none_or(|entry| entry.answer.is_none()) {
+            return Ok(());
+        }
+        self.engine.edit(|_| {})?;
+        journal::forget(&self.engine, &self.record)
+    }
+}

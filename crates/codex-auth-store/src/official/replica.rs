@@ -1,0 +1,58 @@
+//! Owns living with copies: an `auth.json` and an account of the pool may hold the same sign-in, and either may be
+//! renewed first.
+//!
+//! A newer pair of the same identity is adopted, whoever wrote it; never across identities, even for equal e-mails.
+
+use std::sync::Arc;
+
+use codex_auth_core::{Credential, Held, Login, LoginState, OfficialLogins as _, Timestamp};
+
+use super::{Homes, OfficialHomes, write};
+use crate::{engine::Engine, freshness, fs::Fs, hash::token_hash};
+
+/// The newest login of these homes that is newer than `held`. A home that cannot be read has nothing to say.
+pub(crate) fn newest(fs: &Arc<dyn Fs>, homes: &Homes, held: &Held, now: Timestamp) -> Option<Login> {
+    let reader = OfficialHomes::over(Arc::clone(fs));
+    let logins = homes.all().into_iter().filter_map(|home| match reader.login(home.as_str()) {
+        Ok(LoginState::Usable(login)) => Some(*login),
+        Ok(LoginState::Absent | LoginState::Unusable { .. }) | Err(_) => None,
+    });
+    logins
+        .filter(|login| is_newer_copy(held, login, now))
+        .reduce(|best, next| if freshness::is_newer(&next.credential, &best.credential, now) { next } else { best })
+}
+
+/// Takes over the login's pair, if it is a newer one of the same account.
+pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
+    if !is_newer_copy(held, login, now) {
+        return;
+    }
+    freshness::replace(held, login.credential.clone());
+    let (owner, found) = (&mut held.account.owner, &login.owner);
+    owner.user = owner.user.take().or_else(|| found.user.clone());
+    owner.email = owner.email.take().or_else(|| found.email.clone());
+    owner.plan = found.plan.clone().or_else(|| owner.plan.take());
+    held.account.issuer = held.account.issuer.take().or_else(|| login.issuer.clone());
+}
+
+/// Hands the fresh pair on to every home that still holds the token it was bought with. Busy locks and other trouble
+/// are passed over: the pool has the pair, and whoever reads both sees that it is newer.
+pub(crate) fn follow(engine: &Engine, homes: &Homes, spent_hash: &str, fresh: &Credential) {
+    for home in homes.all() {
+        let holds_spent = |login: &Login| token_hash(&login.credential.refresh) == spent_hash;
+        let reader = OfficialHomes::over(Arc::clone(&engine.fs));
+        // Looked at before locking, so that homes of other accounts are never locked.
+        if matches!(reader.login(home.as_str()), Ok(LoginState::Usable(login)) if holds_spent(&login)) {
+            let _ = write::renew(engine, &home, spent_hash, fresh);
+        }
+    }
+}
+
+fn is_newer_copy(held: &Held, login: &Login, now: Timestamp) -> bool {
+    let issuers_differ = matches!((&held.account.issuer, &login.issuer), (Some(mine), Some(theirs)) if mine != theirs);
+    !issuers_differ
+        && held.account.owner.agrees_with(&login.owner)
+        && !held.credential.same_grant(&login.credential)
+        && !login.credential.refresh.is_blank()
+        && freshness::is_newer(&login.credential, &held.credential, now)
+}

@@ -1,0 +1,91 @@
+//! Real processes on one root: no update is lost, no reader sees half a file, and a lock names its holder.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use camino::Utf8PathBuf;
+use codex_auth_core::{AccountStore as _, StoreError, Timestamp, testing::ManualClock};
+use codex_auth_store::FileStore;
+
+use crate::world::{NOW, World, layout_in, sign_in};
+
+const HOME: &str = "STORE_TEST_HOME";
+const TASK: &str = "STORE_TEST_TASK";
+const EACH: usize = 20;
+
+/// This test again, in a process of its own, doing `task` on `world`.
+fn process(world: &World, task: &str) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "two_processes::worker", "--nocapture"])
+        .env(HOME, world.home().as_str())
+        .env(TASK, task)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started")
+}
+
+/// Does its task when it is started by another test; alone it has nothing to do.
+#[test]
+fn worker() {
+    let (Ok(home), Ok(task)) = (std::env::var(HOME), std::env::var(TASK)) else { return };
+    let clock = Arc::new(ManualClock::at(Timestamp::from_secs(NOW)));
+    let store = FileStore::new(layout_in(&Utf8PathBuf::from(home)), clock);
+    match task.split_once(' ') {
+        Some(("add", first)) => {
+            let first: usize = first.parse().expect("a number");
+            for n in first..first + EACH {
+                store.edit_now(|pool| pool.accounts.push(sign_in(n, &format!("R{n}"), 0))).expect("written");
+            }
+        }
+        Some(("claim", _)) => hold(&store),
+        Some((other, _)) => panic!("no such task: {other}"),
+        None => panic!("a task and its argument"),
+    }
+}
+
+/// Claims the first account, says so, and holds it until the other end hangs up.
+fn hold(store: &FileStore) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let record = store.read_now().expect("readable").accounts[0].account.record.clone();
+    let _claim = runtime.block_on(store.claim(&record)).expect("free");
+    println!("\nclaimed");
+    let mut rest = Vec::new();
+    std::io::stdin().read_to_end(&mut rest).expect("until the end");
+}
+
+#[test]
+fn no_update_is_lost() {
+    let world = World::new();
+    let mut workers = [process(&world, "add 100"), process(&world, "add 200"), process(&world, "add 300")];
+    let store = world.store();
+    while workers.iter_mut().any(|worker| worker.try_wait().expect("a child").is_none()) {
+        store.read_now().expect("never half a file");
+    }
+    for worker in &mut workers {
+        assert!(worker.wait().expect("a child").success());
+    }
+    let pool = store.read_now().expect("readable");
+    assert_eq!(pool.accounts.len(), 3 * EACH);
+    assert!(pool.accounts.iter().all(|held| held.credential.id.is_some()), "both files tell of every account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_excludes_other_processes_and_ends_with_its_holder() {
+    let world = World::new();
+    let store = world.holding(vec![sign_in(1, "R1", 0)]);
+    let record = store.read_now().expect("readable").accounts[0].account.record.clone();
+    let mut other = process(&world, "claim first");
+    let said = BufReader::new(other.stdout.take().expect("piped"));
+    assert!(said.lines().map_while(Result::ok).any(|line| line == "claimed"));
+    let error = store.claim(&record).await.expect_err("held elsewhere");
+    let StoreError::Locked { holder, path, .. } = &error else { panic!("{error}") };
+    assert_eq!(*holder, format!("process {}", other.id()));
+    assert!(path.ends_with(".lock"), "{path}");
+    other.kill().expect("killed");
+    other.wait().expect("gone");
+    store.claim(&record).await.expect("a dead holder holds nothing");
+}
