@@ -60,7 +60,7 @@ pub use issuer::{RefreshError, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
-pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, wait_of};
+pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
 pub use refresh::{REFRESH_AHEAD, RefreshPlan, USABLE_FOR, plan};

@@ -15,8 +15,8 @@ pub struct AnswerFacts<'a> {
     pub kind: Option<&'a str>,
     /// Message text of a JSON body, for the one signal that comes as prose only.
     pub message: Option<&'a str>,
-    /// Wait the answer asks for, already parsed by [`wait_of`].
-    pub wait: Option<Duration>,
+    /// When the answer asks to come back, already parsed by [`retry_at`].
+    pub retry_at: Option<Timestamp>,
 }
 
 /// What one attempt came to.
@@ -26,8 +26,8 @@ pub enum Outcome {
     Served,
     /// The account's quota is spent.
     UsageLimited {
-        /// Wait named by the answer.
-        wait: Option<Duration>,
+        /// When it starts anew, as the answer names it.
+        until: Option<Timestamp>,
     },
     /// The token was refused and may only have grown old.
     Unauthorized,
@@ -81,7 +81,7 @@ pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
         return Outcome::PolicyRefused;
     }
     match facts.status {
-        429 => Outcome::UsageLimited { wait: facts.wait },
+        429 => Outcome::UsageLimited { until: facts.retry_at },
         402 if says(&["deactivated_workspace"]) => deactivated(facts),
         403 if says(&DEACTIVATED) => deactivated(facts),
         401 if says(&INVALIDATED) || facts.message.is_some_and(tells_invalidation) => {
@@ -138,7 +138,9 @@ impl Outcome {
     /// How long, and why, the account rests after this.
     pub fn rest(&self, policy: RestPolicy, now: Timestamp) -> Option<(RestReason, Timestamp)> {
         match self {
-            Self::UsageLimited { wait } => Some((RestReason::UsageLimit, now.after(wait.unwrap_or(policy.usage)))),
+            Self::UsageLimited { until } => {
+                Some((RestReason::UsageLimit, until.unwrap_or_else(|| now.after(policy.usage))))
+            }
             Self::Unauthorized => Some((RestReason::Auth, now.after(policy.auth))),
             Self::ServerFault { .. } => Some((RestReason::Server, now.after(policy.server))),
             Self::NetworkFault => Some((RestReason::Network, now.after(policy.network))),
@@ -164,15 +166,21 @@ pub struct WaitFields<'a> {
     pub resets_in_seconds: Option<&'a str>,
 }
 
-/// How long an answer asks to wait. A reset named in the body is the truth about a quota; headers speak of retries.
-pub fn wait_of(fields: WaitFields<'_>, now: Timestamp) -> Option<Duration> {
-    let seconds = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0).map(Duration::from_secs);
-    let millis = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0).map(Duration::from_millis);
-    let reset = fields.resets_at.and_then(epoch).map(|reset| reset.since(now)).filter(|wait| !wait.is_zero());
+/// When an answer asks to come back. A reset named in the body is the truth about a quota; headers speak of retries.
+pub fn retry_at(fields: WaitFields<'_>, now: Timestamp) -> Option<Timestamp> {
+    let number = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0);
+    let seconds = |text: &str| Some(now.after(Duration::from_secs(number(text)?)));
+    let millis = |text: &str| Some(now.after(Duration::from_millis(number(text)?)));
+    let reset = fields.resets_at.and_then(epoch).filter(|reset| *reset > now);
     reset
         .or_else(|| fields.resets_in_seconds.and_then(seconds))
         .or_else(|| fields.retry_after_ms.and_then(millis))
         .or_else(|| fields.retry_after.and_then(seconds))
+}
+
+/// How long an answer asks to wait, for callers that wait themselves.
+pub fn wait_of(fields: WaitFields<'_>, now: Timestamp) -> Option<Duration> {
+    retry_at(fields, now).map(|at| at.since(now))
 }
 
 #[cfg(test)]
@@ -188,7 +196,7 @@ mod tests {
     fn statuses_mean_what_the_contract_says() {
         check(200, None, &Outcome::Served);
         check(400, Some("invalid_encrypted_content"), &Outcome::Served);
-        check(429, Some("usage_limit_reached"), &Outcome::UsageLimited { wait: None });
+        check(429, Some("usage_limit_reached"), &Outcome::UsageLimited { until: None });
         check(401, None, &Outcome::Unauthorized);
         check(401, Some("token_invalidated"), &Outcome::TokenInvalidated { code: "token_invalidated".into() });
         check(402, Some("payment_required"), &Outcome::Served);
@@ -222,7 +230,8 @@ mod tests {
 
     #[track_caller]
     fn waits(fields: WaitFields<'_>, expect: Option<u64>) {
-        assert_eq!(wait_of(fields, Timestamp::from_secs(1_767_268_800)), expect.map(Duration::from_millis));
+        let now = Timestamp::from_secs(1_767_268_800);
+        assert_eq!(retry_at(fields, now), expect.map(|wait| now.after(Duration::from_millis(wait))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reads what an error answer of the backend says: its codes, its message and the wait it asks for.
 
-use codex_auth_core::{AnswerFacts, Outcome, Timestamp, WaitFields, classify, wait_of};
+use codex_auth_core::{AnswerFacts, Outcome, Timestamp, WaitFields, classify, retry_at};
 use http::HeaderMap;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(crate) fn outcome_of(status: u16, headers: &HeaderMap, body: &[u8], now: Tim
         |pointer: &str| body.pointer(pointer).filter(|value| value.is_number() || value.is_string()).map(plain);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (resets_at, resets_in) = (number("/error/resets_at"), number("/error/resets_in_seconds"));
-    let wait = wait_of(
+    let retry_at = retry_at(
         WaitFields {
             retry_after_ms: header("retry-after-ms"),
             retry_after: header("retry-after"),
@@ -26,7 +26,7 @@ pub(crate) fn outcome_of(status: u16, headers: &HeaderMap, body: &[u8], now: Tim
         code: at("/error/code").or_else(|| at("/detail/code")).or_else(|| at("/code")).or_else(|| at("/error")),
         kind: at("/error/type"),
         message: at("/error/message").or_else(|| at("/detail")).or_else(|| at("/message")),
-        wait,
+        retry_at,
     })
 }
 
@@ -36,8 +36,6 @@ fn plain(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[track_caller]
@@ -48,9 +46,9 @@ mod tests {
 
     #[test]
     fn bodies_are_read_by_their_codes() {
-        let limited = Outcome::UsageLimited { wait: Some(Duration::from_mins(1)) };
+        let limited = Outcome::UsageLimited { until: Some(Timestamp::from_secs(1_767_268_860)) };
         check(429, r#"{"error":{"type":"usage_limit_reached","resets_at":1767268860}}"#, &limited);
-        check(429, "<html>", &Outcome::UsageLimited { wait: None });
+        check(429, "<html>", &Outcome::UsageLimited { until: None });
         check(401, r#"{"error":{"code":"token_expired"}}"#, &Outcome::Unauthorized);
         check(
             402,

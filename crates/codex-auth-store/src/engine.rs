@@ -9,7 +9,7 @@ use codex_auth_core::{Clock, Held, RecordId, SavedPool, StoreError, Timestamp};
 use crate::{
     document::{Codec, v3::V3},
     fs::{
-        Fs,
+        Fs, leftovers,
         lock::{self, FileLock, Signature},
         os, read_optional, remove_durably, replace_atomically,
     },
@@ -104,8 +104,11 @@ impl Engine {
         let mut pool = reading.pool.clone();
         journal::replay(self, &mut pool)?;
         change(&mut pool);
-        if pool == reading.pool {
+        if pool == reading.pool && reading.sidecar.pruned(&pool) == reading.sidecar {
             return Ok(pool);
+        }
+        for dir in [self.layout.root(), &self.layout.journal_dir()] {
+            leftovers::sweep(self.fs.as_ref(), dir, self.now());
         }
         self.write(&reading, &pool)
     }
@@ -163,8 +166,8 @@ impl Engine {
         let (fs, now) = (self.fs.as_ref(), self.now());
         let document = self.codec.encode(&reading.document, pool, now);
         let is_new_document = reading.bytes.is_none() || document != reading.document;
-        let before = reading.bytes.as_deref().filter(|_| is_new_document);
-        let sidecar = reading.sidecar.saying(pool, before);
+        let before = reading.bytes.as_deref().unwrap_or_default();
+        let sidecar = reading.sidecar.saying(pool, before, is_new_document);
         if sidecar != reading.sidecar {
             replace_atomically(fs, &self.layout.sidecar(), &sidecar.bytes())?;
         }

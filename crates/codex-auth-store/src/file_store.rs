@@ -8,7 +8,7 @@ use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, SavedPo
 use crate::{
     claim,
     engine::{Engine, Waits},
-    fs::{Fs, io_error, os::OsFs},
+    fs::{Fs, os::OsFs},
     layout::Layout,
     official::Homes,
 };
@@ -94,15 +94,14 @@ impl AccountStore for FileStore {
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(broken) => match broken.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(io_error(
-                "finish work on",
-                camino::Utf8Path::new("the pool"),
-                &std::io::Error::other("the program is ending"),
-            )),
-        },
+    let ended = match tokio::task::spawn_blocking(work).await {
+        Ok(result) => return result,
+        Err(ended) => ended,
+    };
+    if let Ok(panic) = ended.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
+    // Only a runtime that shuts down drops work that has not begun.
+    let why = "the program is ending".to_owned();
+    Err(StoreError::Io { verb: "begin", path: "disk work".to_owned(), why })
 }

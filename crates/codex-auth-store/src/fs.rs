@@ -5,6 +5,7 @@ use std::{fmt::Debug, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::StoreError;
 
+pub(crate) mod leftovers;
 pub(crate) mod lock;
 pub(crate) mod os;
 

@@ -135,6 +135,11 @@ impl Homes {
         }
     }
 
+    /// Forgets a home.
+    pub fn forget(&self, home: &Utf8Path) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|known| known != home);
+    }
+
     /// All homes, in the order they came.
     pub fn all(&self) -> Vec<Utf8PathBuf> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -46,20 +46,17 @@ impl Sidecar {
         let earlier = self.earlier(document);
         for held in &mut pool.accounts {
             let record = held.account.record.as_str();
-            let entry = match earlier.and_then(|entries| entries.get(record)) {
-                Some(entry) => entry.as_object(),
-                None => self.entry(record),
-            };
-            match entry {
-                Some(entry) => complete(held, entry),
-                None => relabel(held),
+            match earlier.and_then(|entries| entries.get(record)).or_else(|| self.entries()?.get(record)) {
+                Some(Value::Object(entry)) => complete(held, entry),
+                Some(_) | None => relabel(held),
             }
         }
     }
 
-    /// The sidecar that says `pool`, to be written before the document that replaces `document`.
-    pub(crate) fn saying(&self, pool: &SavedPool, document: Option<&[u8]>) -> Self {
-        let known = self.0.get("accounts").and_then(Value::as_object).cloned().unwrap_or_default();
+    /// The sidecar that says `pool`. With `is_replaced` it is to be written before `document` is replaced, and tells
+    /// of both states.
+    pub(crate) fn saying(&self, pool: &SavedPool, document: &[u8], is_replaced: bool) -> Self {
+        let known = self.known(document);
         let mut entries = known.clone();
         let mut before = Object::new();
         for held in &pool.accounts {
@@ -75,10 +72,9 @@ impl Sidecar {
         let mut object = self.0.clone();
         json::set(&mut object, "version", Some(json!(1)));
         json::set(&mut object, "accounts", Some(Value::Object(entries)));
-        if let (Some(document), false) = (document, before.is_empty()) {
-            let earlier = json!({ "length": document.len(), "sha256": sha256_hex(document), "accounts": before });
-            json::set(&mut object, "before", Some(earlier));
-        }
+        let tells = is_replaced && !before.is_empty();
+        let earlier = || json!({ "length": document.len(), "sha256": sha256_hex(document), "accounts": before });
+        json::set(&mut object, "before", tells.then(earlier));
         Self(object)
     }
 
@@ -95,8 +91,17 @@ impl Sidecar {
         Self(object)
     }
 
-    fn entry(&self, record: &str) -> Option<&Object> {
-        self.0.get("accounts")?.get(record)?.as_object()
+    fn entries(&self) -> Option<&Object> {
+        self.0.get("accounts")?.as_object()
+    }
+
+    /// All entries as they count for `document`.
+    fn known(&self, document: &[u8]) -> Object {
+        let mut entries = self.entries().cloned().unwrap_or_default();
+        for (record, entry) in self.earlier(document).into_iter().flatten() {
+            json::set(&mut entries, record, Some(entry.clone()).filter(Value::is_object));
+        }
+        entries
     }
 
     /// The entries that belong to `document`, when the last write of both files stopped half-way.

@@ -139,6 +139,12 @@ impl World {
         assert!(asked.is_some(), "fewer than {count} turns within {limit:?}\n{}", self.story());
     }
 
+    /// Waits until nothing runs any more, for as long as that may take: the agent goes two seconds after its last
+    /// lease, everything else ends with its command.
+    pub fn await_quiet(&self) {
+        let _ = crate::wait::until(Duration::from_secs(4), || self.processes().is_empty().then_some(()));
+    }
+
     /// The network all processes of this world share.
     #[must_use]
     pub fn namespace(&self) -> &Namespace {
@@ -181,12 +187,9 @@ impl World {
     }
 
     fn faults(&mut self) -> Vec<String> {
-        // The agent goes two seconds after its last lease; everything else ends with its command.
-        let left = crate::wait::until(Duration::from_secs(4), || self.processes().is_empty().then_some(()));
+        self.await_quiet();
         let mut faults = self.command_lines.stop();
-        if left.is_none() {
-            faults.extend(self.processes().into_iter().map(|process| format!("left running: {}", process.line)));
-        }
+        faults.extend(self.processes().into_iter().map(|process| format!("left running: {}", process.line)));
         let outside = self.fake.egress().into_iter().filter(|target| !self.tolerated.contains(&target.as_str()));
         faults.extend(outside.map(|target| format!("outside traffic: {target}")));
         faults.extend(scan::leaks_in_files(self.dir.path()));

@@ -122,6 +122,8 @@ fn d_a_token_that_never_left_is_presented_later() {
     let first = world.start(nowhere, b"");
     first.wait_for_stderr("Reconnecting", Duration::from_secs(30));
     drop(first);
+    // The agent that knows nobody's issuer goes with its last session.
+    world.await_quiet();
     assert_eq!(world.run(&SAY_HI).succeeds().stdout, ANSWER);
     assert_eq!(verdicts(&world.upstream()), ["fresh"], "{}", world.story());
     world.close();

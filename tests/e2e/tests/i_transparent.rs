@@ -16,8 +16,9 @@ type Start = fn(&World, &[&str]) -> Running;
 const WITHOUT_US: Start = |world, args| world.start_codex_direct(args);
 const WITH_US: Start = |world, args| world.start_run(args);
 
+/// With a login of the pool: about any other we have something to say.
 fn scene() -> Scene {
-    Scene::accounts(3).login(Who::Outsider)
+    Scene::accounts(3).login(Who::Account(1))
 }
 
 /// A turn that has begun and does not go on.

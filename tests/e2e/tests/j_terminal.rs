@@ -28,6 +28,11 @@ fn two_turns(world: &World, terminal: &Terminal<'_>) {
     terminal.wait_until("composer", SOON, takes_a_prompt);
     turn(world, terminal, "say one", "The first answer.");
     turn(world, terminal, "say two", "The second answer.");
+    quit(terminal);
+}
+
+#[track_caller]
+fn quit(terminal: &Terminal<'_>) {
     terminal.type_text("/quit");
     terminal.wait_for("/quit", SOON);
     terminal.press_until("Enter", "[ended 0]", SOON);
@@ -70,8 +75,7 @@ fn j_an_account_that_runs_out_between_turns_is_not_noticed() {
     turn(&world, &terminal, "say two", "The second answer.");
     assert!(!terminal.screen().contains("usage limit"), "{}", terminal.screen());
     assert!(world.upstream().turns().by(Who::Account(2)).count() >= 1, "{}", world.story());
-    terminal.press("C-c");
-    terminal.press_until("C-c", "[ended", SOON);
+    quit(&terminal);
     drop(terminal);
     world.close();
 }

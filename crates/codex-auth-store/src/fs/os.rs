@@ -53,7 +53,10 @@ impl Fs for OsFs {
     }
 
     fn make_dir(&self, dir: &Utf8Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+        let missing: Vec<&Utf8Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        // A new directory is durable once its parent is; otherwise its first file could vanish with it.
+        missing.into_iter().try_for_each(|made| self.sync_dir(&super::parent_of(made)))
     }
 }
 

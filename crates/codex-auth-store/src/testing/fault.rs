@@ -83,7 +83,11 @@ impl Fs for FaultFs {
     }
 
     fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
-        match self.step(!matches!(how, Write::At(_)))? {
+        let takes_room = match how {
+            Write::New | Write::Append => true,
+            Write::At(start) => start.saturating_add(bytes.len() as u64) > length_of(path),
+        };
+        match self.step(takes_room)? {
             Fate::Well => OsFs.write(path, bytes, how),
             Fate::Torn(error) => {
                 OsFs.write(path, &bytes[..bytes.len() / 2], how)?;
@@ -107,4 +111,8 @@ impl Fs for FaultFs {
     fn make_dir(&self, dir: &Utf8Path) -> io::Result<()> {
         self.whole(false, || OsFs.make_dir(dir))
     }
+}
+
+fn length_of(path: &Utf8Path) -> u64 {
+    path.metadata().map_or(0, |seen| seen.len())
 }

@@ -1,12 +1,15 @@
 //! A refresh token is presented at most once, by one holder at a time, and newer pairs of others are adopted.
 
 use codex_auth_core::{
-    AccountStore as _, Held, Intent, NeedsLogin, RecordId, RefreshToken, Rest, RestReason, StoreError, Timestamp,
+    AccountStore as _, Held, IdToken, Intent, NeedsLogin, RecordId, RefreshToken, Rest, RestReason, StoreError,
+    Timestamp,
 };
 use codex_auth_store::{FileStore, auth_json_of, testing::auth_json};
 use serde_json::{Value, json};
 
 use crate::world::{NOW, World, credential, sign_in};
+
+const HASH_OF_R1: &str = "a791366f6f6201254edcac9ec72017b12d8a69513b5e1e29a29a4048ffb16e27";
 
 struct Begun {
     world: World,
@@ -219,7 +222,7 @@ async fn a_login_that_held_the_spent_token_gets_the_new_pair() {
     claim.commit(&fresh).await.expect("kept");
     let after = begun.auth_json();
     assert_eq!(after["tokens"]["refresh_token"], json!("R1-new"));
-    assert_eq!(after["tokens"]["id_token"], json!(fresh.id.as_ref().map(|id| id.expose())));
+    assert_eq!(after["tokens"]["id_token"], json!(fresh.id.as_ref().map(IdToken::expose)));
     assert_eq!(after["last_refresh"], json!(jiff_text(NOW)));
     assert_eq!(after["mine"]["keep"].to_string(), "1.0");
     assert_eq!(after["tokens"]["oauth_provenance"], login["tokens"]["oauth_provenance"]);
@@ -253,20 +256,20 @@ async fn a_busy_official_client_is_not_waited_for_long() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_the_predecessor_has_begun_is_waited_for() {
     let begun = begun();
-    let hash = "d7ad7c8e6e7f49b0a6f31b0bca3a4e4a";
-    let lease = begun.world.layout().refresh_lease(hash);
-    begun.world.write(&lease, "{}");
+    let lease = |hash: &str| {
+        let path = begun.world.layout().refresh_lease(hash);
+        begun.world.write(&path, &json!({ "pid": 4711, "expiresAt": (NOW + 60) * 1000 }).to_string());
+        let written_at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW.unsigned_abs());
+        let file = std::fs::File::options().write(true).open(path).expect("there");
+        file.set_modified(written_at).expect("set");
+    };
+    lease("another-tokens-hash");
     begun.store.claim(&begun.record).await.expect("another token's lease");
-    let lease = begun.world.layout().refresh_lease(&sha256("R1"));
-    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis()).expect("fits");
-    let fresh = json!({ "pid": 4711, "expiresAt": now.max(NOW * 1000) + 60_000 });
-    begun.world.write(&lease, &fresh.to_string());
-    begun
-        .world
-        .clock
-        .advance(std::time::Duration::from_millis(u64::try_from((now - NOW * 1000).max(0)).expect("fits")));
+    lease(HASH_OF_R1);
     let error = begun.store.claim(&begun.record).await.expect_err("leased");
-    assert!(error.to_string().contains("locked by process 4711"), "{error}");
+    assert!(error.to_string().contains("is locked by process 4711"), "{error}");
+    begun.world.clock.advance(std::time::Duration::from_secs(30));
+    begun.store.claim(&begun.record).await.expect("no lease lasts longer");
 }
 
 fn lock(path: camino::Utf8PathBuf) -> std::fs::File {
@@ -274,12 +277,6 @@ fn lock(path: camino::Utf8PathBuf) -> std::fs::File {
     let file = std::fs::File::create(path).expect("made");
     file.try_lock().expect("free");
     file
-}
-
-fn sha256(text: &str) -> String {
-    use sha2::Digest as _;
-
-    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn jiff_text(seconds: i64) -> String {

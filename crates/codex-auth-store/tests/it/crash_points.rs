@@ -71,9 +71,25 @@ fn both_files_with_a_new_token() {
 #[test]
 fn a_deletion() {
     check(|pool| {
-        pool.accounts.remove(0);
+        pool.accounts.retain(|held| held.account.owner.email.as_deref() != Some("user-1@example.test"));
         pool.active = pool.accounts.first().map(|held| held.account.record.clone());
     });
+}
+
+#[test]
+fn a_half_way_stop_does_not_shadow_later_edits() {
+    for step in 0..12 {
+        let (world, _) = begun();
+        let both: Change = |pool| {
+            pool.affinity_generation = 5;
+            pool.accounts[0].account.alias = Some("first".into());
+        };
+        let _ = world.store_over(Arc::new(FaultFs::with(Fault::Stop(step)))).edit_now(both);
+        let store = world.store();
+        store.edit_now(|pool| pool.accounts[0].account.alias = Some("later".into())).expect("written");
+        let alias = store.read_now().expect("readable").accounts[0].account.alias.clone();
+        assert_eq!(alias.as_deref(), Some("later"), "stopped at {step}");
+    }
 }
 
 /// A refresh from claim to commit on `disk`; returns whether the keeper would hand the new token out.
@@ -109,7 +125,7 @@ async fn a_refresh() {
         let pool = store.read_now().unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         let has_new = pool.accounts[0].credential.refresh.expose() == "R1-new";
         assert!(has_new || kept.is_err(), "{fault:?} lost the token that was said to be kept");
-        assert_eq!(pool.accounts[0].credential.id.is_some(), true, "{fault:?} lost the id token");
+        assert!(pool.accounts[0].credential.id.is_some(), "{fault:?} lost the id token");
         assert_eq!(pool.accounts[1].credential.refresh.expose(), "R2");
         let written = store.edit_now(|pool| pool.affinity_generation = 8).expect("the disk is well again");
         assert_eq!(written.accounts[0].credential.refresh.expose() == "R1-new", has_new, "{fault:?}");

@@ -281,3 +281,14 @@ fn the_stamp_tells_a_foreign_change() {
     world.write(&world.layout().accounts(), V3);
     assert_ne!(store.stamp(), before);
 }
+
+#[test]
+fn a_broken_sidecar_is_refused_and_left_alone() {
+    for (text, expect) in [("{\"version\":1,", "it ends in the middle"), ("{\"version\":2}", "has version 2")] {
+        let (world, _) = ours();
+        world.write(&world.layout().sidecar(), text);
+        let error = world.store().edit_now(|pool| pool.affinity_generation = 1).expect_err("not usable");
+        assert!(error.to_string().contains(expect), "{error}");
+        assert_eq!(std::fs::read_to_string(world.layout().sidecar()).expect("there"), text);
+    }
+}

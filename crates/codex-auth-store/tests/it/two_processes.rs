@@ -1,8 +1,8 @@
 //! Real processes on one root: no update is lost, no reader sees half a file, and a lock names its holder.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
-    process::{Child, Command, Stdio},
+    io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::Arc,
 };
 
@@ -39,9 +39,18 @@ fn worker() {
             let first: usize = first.parse().expect("a number");
             for n in first..first + EACH {
                 store.edit_now(|pool| pool.accounts.push(sign_in(n, &format!("R{n}"), 0))).expect("written");
+                say("added");
             }
         }
         Some(("claim", _)) => hold(&store),
+        Some(("edit", _)) => {
+            let ended = store.edit_now(|pool| {
+                pool.affinity_generation += 1;
+                say("editing");
+                wait_for_the_other_end();
+            });
+            ended.expect("written");
+        }
         Some((other, _)) => panic!("no such task: {other}"),
         None => panic!("a task and its argument"),
     }
@@ -52,9 +61,26 @@ fn hold(store: &FileStore) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let record = store.read_now().expect("readable").accounts[0].account.record.clone();
     let _claim = runtime.block_on(store.claim(&record)).expect("free");
-    println!("\nclaimed");
+    say("claimed");
+    wait_for_the_other_end();
+}
+
+/// A line of its own, whatever the test harness has written before.
+fn say(word: &str) {
+    writeln!(std::io::stdout(), "\n{word}").expect("somebody listens");
+}
+
+fn wait_for_the_other_end() {
     let mut rest = Vec::new();
     std::io::stdin().read_to_end(&mut rest).expect("until the end");
+}
+
+/// Reads what a process says until it has said `word` so many times. The rest is heard while the result lives.
+fn listen(process: &mut Child, word: &str, times: usize) -> Lines<BufReader<ChildStdout>> {
+    let mut said = BufReader::new(process.stdout.take().expect("piped")).lines();
+    let heard = said.by_ref().map_while(Result::ok).filter(|line| line == word).take(times).count();
+    assert_eq!(heard, times, "it ended before it said {word}");
+    said
 }
 
 #[test]
@@ -79,13 +105,43 @@ async fn a_claim_excludes_other_processes_and_ends_with_its_holder() {
     let store = world.holding(vec![sign_in(1, "R1", 0)]);
     let record = store.read_now().expect("readable").accounts[0].account.record.clone();
     let mut other = process(&world, "claim first");
-    let said = BufReader::new(other.stdout.take().expect("piped"));
-    assert!(said.lines().map_while(Result::ok).any(|line| line == "claimed"));
+    let _said = listen(&mut other, "claimed", 1);
     let error = store.claim(&record).await.expect_err("held elsewhere");
     let StoreError::Locked { holder, path, .. } = &error else { panic!("{error}") };
     assert_eq!(*holder, format!("process {}", other.id()));
-    assert!(path.ends_with(".lock"), "{path}");
+    assert!(path.contains("/codex-auth/refresh/"), "{path}");
     other.kill().expect("killed");
     other.wait().expect("gone");
     store.claim(&record).await.expect("a dead holder holds nothing");
+}
+
+#[test]
+fn an_edit_that_cannot_begin_names_who_edits() {
+    let world = World::new();
+    let store = world.holding(vec![sign_in(1, "R1", 0)]);
+    let mut other = process(&world, "edit slowly");
+    let _said = listen(&mut other, "editing", 1);
+    let error = store.edit_now(|pool| pool.affinity_generation = 9).expect_err("locked");
+    let expect = format!("{} is locked by process {}; waited 0 s", world.layout().root_lock(), other.id());
+    assert_eq!(error.to_string(), expect);
+    assert_eq!(store.read_now().expect("reading takes no lock").affinity_generation, 0);
+    drop(other.stdin.take());
+    assert!(other.wait().expect("a child").success());
+    assert_eq!(store.read_now().expect("readable").affinity_generation, 1);
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_files_and_a_free_lock() {
+    let world = World::new();
+    let store = world.store();
+    for round in 0..6 {
+        let mut worker = process(&world, &format!("add {}", 1000 * (round + 1)));
+        let _said = listen(&mut worker, "added", 2 + round);
+        worker.kill().expect("killed");
+        worker.wait().expect("gone");
+        let pool = store.read_now().expect("whole");
+        assert!(pool.accounts.iter().all(|held| held.credential.id.is_some() && held.credential.generation == 0));
+        store.edit_now(|pool| pool.affinity_generation += 1).expect("nobody holds the lock");
+    }
+    assert!(store.read_now().expect("whole").accounts.len() >= (0..6).map(|round| 2 + round).sum());
 }

@@ -50,6 +50,7 @@ impl World {
     }
 
     pub(crate) fn write(&self, path: &Utf8Path, text: &str) {
+        assert!(path.starts_with(self.home()), "{path} is not of this world");
         std::fs::create_dir_all(path.parent().expect("under the root")).expect("made");
         std::fs::write(path, text).expect("written");
     }
