@@ -1,6 +1,6 @@
 //! Small ports the agent stands on: its directory, the settings that may change under it.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use crate::{StoreError, Strategy};
 
@@ -32,11 +32,15 @@ pub struct RotationSettings {
     pub enabled: bool,
     /// How accounts are chosen.
     pub strategy: Strategy,
+    /// How long the backend may take to begin an answer (`fetchTimeoutMs`), where set.
+    pub answer_within: Option<Duration>,
+    /// How long an answer may be silent (`streamStallTimeoutMs`), where set.
+    pub silence: Option<Duration>,
 }
 
 impl Default for RotationSettings {
     fn default() -> Self {
-        Self { enabled: true, strategy: Strategy::default() }
+        Self { enabled: true, strategy: Strategy::default(), answer_within: None, silence: None }
     }
 }
 

@@ -1,11 +1,9 @@
-//! What must survive the process goes to disk here, off the request path, several changes in one write.
+//! What must survive the process goes to disk here, off the request path; what arrives during one write goes
+//! into the next one together.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use codex_auth_core::{AccountStore, Edit, SavedPool, StoreError};
@@ -13,9 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How many changes may wait; more are dropped, since each only repeats what memory already knows.
 const WAITING: usize = 256;
-
-/// How long further changes are gathered into one write.
-const GATHER: Duration = Duration::from_millis(100);
 
 /// The one writer of routine changes.
 #[derive(Debug)]
@@ -67,15 +62,15 @@ impl Keeping {
 }
 
 async fn write_all(store: Arc<dyn AccountStore>, mut orders: mpsc::Receiver<Order>) {
-    while let Some(order) = orders.recv().await {
+    let mut batch = Vec::new();
+    while orders.recv_many(&mut batch, WAITING).await > 0 {
         let mut edits = Vec::new();
-        let mut finish = None;
-        match order {
-            Order::Keep(edit) => {
-                edits.push(edit);
-                finish = gather(&mut orders, &mut edits).await;
+        let mut waiting = Vec::new();
+        for order in batch.drain(..) {
+            match order {
+                Order::Keep(edit) => edits.push(edit),
+                Order::Finish(done) => waiting.push(done),
             }
-            Order::Finish(done) => finish = finish.or(Some(done)),
         }
         if !edits.is_empty() {
             let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| edit(pool)));
@@ -83,23 +78,8 @@ async fn write_all(store: Arc<dyn AccountStore>, mut orders: mpsc::Receiver<Orde
                 tracing::warn!(%error, "a change could not be written");
             }
         }
-        if let Some(done) = finish {
+        for done in waiting {
             let _nobody_waits = done.send(());
-        }
-    }
-}
-
-/// Collects what comes within [`GATHER`]; ends at once when somebody waits for the end.
-async fn gather(orders: &mut mpsc::Receiver<Order>, edits: &mut Vec<Edit>) -> Option<oneshot::Sender<()>> {
-    let until = tokio::time::sleep(GATHER);
-    tokio::pin!(until);
-    loop {
-        tokio::select! {
-            () = &mut until => return None,
-            order = orders.recv() => match order? {
-                Order::Keep(edit) => edits.push(edit),
-                Order::Finish(done) => return Some(done),
-            },
         }
     }
 }

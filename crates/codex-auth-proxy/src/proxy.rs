@@ -37,10 +37,12 @@ pub struct Proxy {
 
 impl Proxy {
     /// Reads pool and settings and stands ready. Must be called within a tokio runtime.
-    pub async fn ready(ports: Ports, config: ProxyConfig, leases: Leases) -> Result<Arc<Self>, StoreError> {
+    pub async fn ready(ports: Ports, mut config: ProxyConfig, leases: Leases) -> Result<Arc<Self>, StoreError> {
         let stamp = ports.store.stamp();
         let pool = ports.store.read().await?;
         let settings = ports.settings.rotation()?;
+        config.headers_within = settings.answer_within.unwrap_or(config.headers_within);
+        config.silence = settings.silence.unwrap_or(config.silence);
         let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());

@@ -1,6 +1,6 @@
 //! Owns the settings of the rotation: environment over `settings.json` over default.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use camino::Utf8PathBuf;
 use codex_auth_core::{RotationSettings, SettingsSource, StoreError, Strategy};
@@ -57,6 +57,8 @@ impl SettingsSource for FileSettings {
                 .and_then(strategy)
                 .or_else(|| plugin("schedulingStrategy").and_then(Value::as_str).and_then(strategy))
                 .unwrap_or(default.strategy),
+            answer_within: plugin("fetchTimeoutMs").and_then(wait),
+            silence: plugin("streamStallTimeoutMs").and_then(wait),
         })
     }
 }
@@ -68,6 +70,11 @@ fn boolean(text: &str) -> Option<bool> {
         "0" | "false" | "no" => Some(false),
         _ => None,
     }
+}
+
+/// A wait in milliseconds; the format allows none under a second, and drops what is out of bounds.
+fn wait(value: &Value) -> Option<Duration> {
+    value.as_u64().filter(|millis| *millis >= 1000).map(Duration::from_millis)
 }
 
 fn strategy(name: &str) -> Option<Strategy> {

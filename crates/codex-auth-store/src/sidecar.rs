@@ -83,11 +83,7 @@ impl Sidecar {
         let mut object = self.0.clone();
         let is_gone = |record: &str| pool.accounts.iter().all(|held| held.account.record.as_str() != record);
         let Some(entries) = object.get_mut("accounts").and_then(Value::as_object_mut) else { return self.clone() };
-        let kept = entries.len();
         entries.retain(|record, _| !is_gone(record));
-        if entries.len() < kept {
-            object.shift_remove("before");
-        }
         Self(object)
     }
 

@@ -12,6 +12,7 @@ mod b_failover;
 mod bad_callers;
 mod bad_input;
 mod c_history;
+mod commands;
 mod d_refresh;
 mod direct;
 mod e_login_logout;

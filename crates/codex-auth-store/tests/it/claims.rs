@@ -96,6 +96,25 @@ async fn a_commit_is_kept_and_clears_what_the_old_token_caused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_root_keeps_the_answer_in_the_journal_and_no_later_intent_overwrites_it() {
+    let begun = begun();
+    let mut claim = begun.store.claim(&begun.record).await.expect("free");
+    assert_eq!(claim.intend(&RefreshToken::new("R1")).await, Ok(Intent::Clear));
+    let busy = lock(begun.world.layout().root_lock());
+    let mut fresh = credential("user-1", "ws-1", "R1-new", 0);
+    fresh.generation = 1;
+    claim.commit(&fresh).await.expect("the journal has it");
+    assert_eq!(claim.look_again().await.expect("there").credential, fresh);
+    assert!(matches!(claim.intend(&fresh.refresh).await, Err(StoreError::Locked { .. })));
+    drop((busy, claim));
+    assert_eq!(begun.held().credential, fresh);
+    let mut claim = begun.store.claim(&begun.record).await.expect("free");
+    assert_eq!(claim.look_again().await.expect("there").credential, fresh);
+    assert_eq!(begun.world.accounts()["accounts"][0]["refreshToken"], json!("R1-new"));
+    assert_eq!(claim.intend(&fresh.refresh).await, Ok(Intent::Clear));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_presentation_nobody_finished_may_have_spent_the_token() {
     let begun = begun();
     let token = RefreshToken::new("R1");

@@ -77,6 +77,25 @@ fn a_deletion() {
 }
 
 #[test]
+fn stopping_twice_at_the_same_place_is_no_worse_than_once() {
+    let change: Change = |pool| {
+        let held = &mut pool.accounts[0];
+        held.credential = credential("user-1", "ws-1", "R1-new", 0);
+        held.credential.generation = 1;
+    };
+    for step in 0..12 {
+        let (world, before) = begun();
+        for _ in 0..2 {
+            let _ = world.store_over(Arc::new(FaultFs::with(Fault::Stop(step)))).edit_now(change);
+        }
+        let after = world.store().read_now().expect("opens");
+        let mut expect = before.clone();
+        change(&mut expect);
+        assert!(after == before || after == expect, "stopped twice at {step}: {after:?}");
+    }
+}
+
+#[test]
 fn a_half_way_stop_does_not_shadow_later_edits() {
     for step in 0..12 {
         let (world, _) = begun();

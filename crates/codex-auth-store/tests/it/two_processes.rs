@@ -89,7 +89,8 @@ fn no_update_is_lost() {
     let mut workers = [process(&world, "add 100"), process(&world, "add 200"), process(&world, "add 300")];
     let store = world.store();
     while workers.iter_mut().any(|worker| worker.try_wait().expect("a child").is_none()) {
-        store.read_now().expect("never half a file");
+        let pool = store.read_now().expect("never half a file");
+        assert!(pool.accounts.iter().all(|held| held.credential.id.is_some()), "the files were read as one");
     }
     for worker in &mut workers {
         assert!(worker.wait().expect("a child").success());
