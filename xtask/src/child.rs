@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -69,9 +70,10 @@ pub(crate) fn capture(command: &mut Command, limit: Duration, echo: Echo) -> Res
     Err(ChildError::Failed { line: line_of(command), status: ended.status })
 }
 
-/// The command as a person would type it.
-pub(crate) fn line_of(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+/// The command as a person would type it: the program by its name, not by its path.
+fn line_of(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str())).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 

@@ -8,7 +8,7 @@
 //! | [`clients`] | is the pinned official client unpacked and whole? |
 //! | [`suites`] | which test executables exist, and what did each report? |
 //! | [`step`] | what ran, how long did it take, what failed, how is it repeated? |
-//! | [`test`] | which steps make up `test`, `--changed` and `--long`? |
+//! | [`mod@test`] | which steps make up `test`, `--changed` and `--long`? |
 //! | [`graph`] | may this crate depend on that one? |
 //! | [`tidy`] | does every file keep the house rules? |
 //! | [`features`] | does every feature build alone? |

@@ -193,6 +193,10 @@ fn touched_packages(workspace: &Workspace) -> Result<Vec<String>, String> {
             None => {}
         }
     }
+    if touched.contains(END_TO_END) {
+        // Its tests start the programs of these.
+        touched.extend(["codex-auth-cli", "codex-auth-testkit"]);
+    }
     Ok(touched.into_iter().map(str::to_owned).collect())
 }
 

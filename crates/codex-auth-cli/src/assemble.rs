@@ -7,7 +7,7 @@ use codex_auth_core::{
     SavedPool, SettingsSource, StoreError, Timestamp,
 };
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
-use codex_auth_proxy::{AgentSetup, Ports, ProxyConfig, ReqwestUpstream, SOCKET};
+use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
     FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, PrivateDir, RotationOverrides,
 };
@@ -148,16 +148,17 @@ impl Product {
 
     /// What an agent of this product runs on.
     pub(crate) fn agent_setup(&self, port: Option<u16>, stays: bool) -> Result<AgentSetup, CliError> {
+        let backend = self.backend()?;
         let ports = Ports {
             store: self.store.clone(),
             issuer: Arc::new(self.issuer()?),
-            upstream: Arc::new(ReqwestUpstream::default()),
+            upstream: upstream_towards(&backend),
             settings: Arc::new(self.rotation.clone()),
             clock: self.clock.clone(),
         };
         Ok(AgentSetup {
             ports,
-            config: ProxyConfig::against(self.backend()?),
+            config: ProxyConfig::against(backend),
             directory: self.agent_dir.clone(),
             socket: self.socket(),
             logins: self.official.clone(),
@@ -166,6 +167,14 @@ impl Product {
             port,
             stays,
         })
+    }
+}
+
+/// The form of the upstream that this backend needs: TLS, HTTP/2 and proxies are reqwest's.
+fn upstream_towards(backend: &http::Uri) -> Arc<dyn Upstream> {
+    match InlineUpstream::towards(backend) {
+        Some(inline) => Arc::new(inline),
+        None => Arc::new(ReqwestUpstream::default()),
     }
 }
 

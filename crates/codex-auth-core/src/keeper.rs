@@ -91,7 +91,8 @@ impl CredentialKeeper {
         }
         let fresh = held.credential.succeeded_by(granted, self.clock.now());
         claim.commit(&fresh).await?;
-        Ok(Held { credential: fresh, ..held })
+        // A sign-in made meanwhile stands, so what counts is what is kept now.
+        Ok(claim.look_again().await.unwrap_or(Held { credential: fresh, ..held }))
     }
 
     /// The token may be spent. Another program may have written the pair it bought; otherwise the account is done

@@ -200,6 +200,11 @@ impl Rotation {
         self.lock().pool.clone()
     }
 
+    /// How many requests an account is serving now.
+    pub fn in_flight(&self, record: &RecordId) -> u32 {
+        self.lock().busy.get(record).map_or(0, |busy| busy.in_flight)
+    }
+
     /// The account that serves a session, if it has one.
     pub fn bound(&self, session: &SessionKey, now: Timestamp) -> Option<RecordId> {
         self.lock().affinity.of(session, now).cloned()

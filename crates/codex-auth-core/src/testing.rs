@@ -1,7 +1,7 @@
 //! Stand-ins for the outside, behind the feature `testing`: a manual clock, a memory store, a scripted issuer.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -114,7 +114,7 @@ pub struct MemoryStore(Arc<Mutex<Memory>>);
 #[derive(Debug, Default)]
 struct Memory {
     pool: SavedPool,
-    presented: Vec<RefreshToken>,
+    journal: HashMap<RecordId, RefreshToken>,
     claimed: Vec<RecordId>,
     edits: u64,
 }
@@ -183,36 +183,43 @@ impl RefreshClaim for MemoryClaim {
     }
 
     async fn intend(&mut self, token: &RefreshToken) -> Result<Intent, StoreError> {
-        Ok(self.store.with(|memory| {
-            if memory.presented.contains(token) {
-                return Intent::MaybeSpent;
-            }
-            memory.presented.push(token.clone());
-            Intent::Clear
+        Ok(self.store.with(|memory| match memory.journal.insert(self.record.clone(), token.clone()) {
+            Some(noted) if noted == *token => Intent::MaybeSpent,
+            Some(_) | None => Intent::Clear,
         }))
     }
 
     async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
-        self.store.with(|memory| {
-            if let Some(held) = memory.pool.find_mut(&self.record) {
-                held.credential = fresh.clone();
-            }
+        self.resolve(|held| {
+            let generation = fresh.generation.max(held.credential.generation + 1);
+            held.credential = Credential { generation, ..fresh.clone() };
+            held.account.needs_login = None;
         });
         Ok(())
     }
 
     async fn unspent(&mut self) -> Result<(), StoreError> {
-        self.store.with(|memory| memory.presented.pop());
+        self.store.with(|memory| memory.journal.remove(&self.record));
         Ok(())
     }
 
     async fn refuse(&mut self, why: NeedsLogin) -> Result<(), StoreError> {
+        self.resolve(|held| held.account.needs_login = Some(why));
+        Ok(())
+    }
+}
+
+impl MemoryClaim {
+    /// Ends what the journal noted. The change concerns the noted token alone: a sign-in made meanwhile stands.
+    fn resolve(&self, change: impl FnOnce(&mut Held)) {
         self.store.with(|memory| {
-            if let Some(held) = memory.pool.find_mut(&self.record) {
-                held.account.needs_login = Some(why);
+            memory.edits += 1;
+            let noted = memory.journal.remove(&self.record);
+            let held = memory.pool.find_mut(&self.record);
+            if let Some(held) = held.filter(|held| noted.is_none_or(|noted| noted == held.credential.refresh)) {
+                change(held);
             }
         });
-        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ mod guard;
 mod handler;
 mod headers;
 mod inbound;
+mod inline_upstream;
 mod keeping;
 mod leases;
 mod listen;
@@ -46,6 +47,7 @@ pub use agent::{
 };
 pub use body::{BodyStream, StreamError};
 pub use config::ProxyConfig;
+pub use inline_upstream::InlineUpstream;
 pub use leases::{LeaseFacts, LeaseId, LeaseRequest, Leases, mint};
 pub use listen::Listeners;
 pub use proxy::{Ports, Proxy};

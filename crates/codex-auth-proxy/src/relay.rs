@@ -30,6 +30,10 @@ struct Relay {
 
 /// Passes a body on; silence longer than `silence` breaks it off. The attempt is settled when the body ends.
 pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, silence: Duration) -> BodyStream {
+    if upstream.is_end_stream() {
+        attempt.end(&Outcome::Served);
+        return upstream;
+    }
     Relay { upstream, attempt: Some(attempt), silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
 }
 
@@ -54,6 +58,10 @@ impl Body for Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 let next = deadline_after(this.silence);
                 this.deadline.as_mut().reset(next);
+                // A body of known length says so with its last frame and is not asked again.
+                if this.upstream.is_end_stream() {
+                    this.end(&Outcome::Served);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {

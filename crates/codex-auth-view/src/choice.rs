@@ -1,0 +1,195 @@
+//! What a choice of the user changed: `switch`, `unpin`, `remove`.
+
+use codex_auth_core::Strategy;
+use serde::Serialize;
+
+use crate::{named::Named, screen::Screen, words::Lines};
+
+/// What became of the official client's login file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginMirror {
+    /// It holds the account's login now.
+    Written {
+        /// The file.
+        path: String,
+    },
+    /// The user turned mirroring off.
+    Off,
+    /// It was left as it was.
+    Failed {
+        /// Why, in one sentence.
+        why: String,
+    },
+}
+
+/// An account was selected and pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Switched {
+    ok: bool,
+    #[serde(flatten)]
+    account: Named,
+    pinned: bool,
+    re_enabled: bool,
+    synced: bool,
+    auth_json: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Switched {
+    /// The account chosen, whether it had been disabled, and what became of the login file.
+    pub fn new(account: Named, re_enabled: bool, mirror: &LoginMirror, warning: Option<String>) -> Self {
+        let mut notes: Vec<String> = warning.into_iter().collect();
+        let number = account.number;
+        let auth_json = match mirror {
+            LoginMirror::Written { path } => {
+                notes.push(format!(
+                    "{path} holds its login now. A codex that was started without codex-multi-auth keeps the account \
+                     it began with until you restart it."
+                ));
+                Some(path.clone())
+            }
+            LoginMirror::Off => None,
+            LoginMirror::Failed { why } => {
+                notes.push(format!(
+                    "Switched account {number} locally, but Codex auth sync did not complete. {why} Multi-auth \
+                     routing will still use this account."
+                ));
+                None
+            }
+        };
+        Self { ok: true, account, pinned: true, re_enabled, synced: auth_json.is_some(), auth_json, notes }
+    }
+
+    /// What else the person should know; talk, not data.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+impl Screen for Switched {
+    fn command(&self) -> &'static str {
+        "switch"
+    }
+
+    fn text(&self, width: usize) -> String {
+        let Self { account: Named { number, label, .. }, re_enabled, .. } = self;
+        let re_enabled = if *re_enabled { " (re-enabled)" } else { "" };
+        let mut lines = Lines::new(width);
+        lines.line(&format!("Switched to account {number}: {label}{re_enabled} (pinned for runtime routing)"));
+        lines.finish()
+    }
+}
+
+/// The pin is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unpinned {
+    ok: bool,
+    changed: bool,
+    was_pinned: Option<Named>,
+    strategy: &'static str,
+}
+
+impl Unpinned {
+    /// The account that was pinned, if one was, and how accounts are chosen from now on.
+    pub fn new(was_pinned: Option<Named>, strategy: Strategy) -> Self {
+        Self { ok: true, changed: was_pinned.is_some(), was_pinned, strategy: strategy.as_str() }
+    }
+}
+
+impl Screen for Unpinned {
+    fn command(&self) -> &'static str {
+        "unpin"
+    }
+
+    fn text(&self, width: usize) -> String {
+        let mut lines = Lines::new(width);
+        match &self.was_pinned {
+            Some(Named { number, .. }) => lines.line(&format!(
+                "Cleared manual pin (was account {number}). Runtime routing will resume {} rotation.",
+                self.strategy
+            )),
+            None => lines.line("No pin to clear."),
+        };
+        lines.finish()
+    }
+}
+
+/// An account left the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Removed {
+    ok: bool,
+    #[serde(flatten)]
+    account: Named,
+    revoked: bool,
+    account_count: usize,
+    still_in_auth_json: bool,
+}
+
+impl Removed {
+    /// The account as it was called, how many are left, and whether the official client's login file still holds it.
+    pub fn new(account: Named, account_count: usize, still_in_auth_json: bool) -> Self {
+        Self { ok: true, account, revoked: false, account_count, still_in_auth_json }
+    }
+}
+
+impl Screen for Removed {
+    fn command(&self) -> &'static str {
+        "remove"
+    }
+
+    fn text(&self, width: usize) -> String {
+        let mut lines = Lines::new(width);
+        lines.line(&format!("Removed {}. Total: {}", self.account.label, self.account_count));
+        lines.line("Its sign-in was not revoked.");
+        if self.still_in_auth_json {
+            lines.line("Codex's own login file still holds it; `codex logout` removes that, too.");
+        }
+        lines.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_auth_core::testing;
+
+    use super::*;
+    use crate::document;
+
+    fn second() -> Named {
+        Named::at(1, &testing::account(2))
+    }
+
+    #[test]
+    fn a_switch_says_what_it_did() {
+        let written = LoginMirror::Written { path: "/home/a/.codex/auth.json".to_owned() };
+        let switched = Switched::new(second(), true, &written, None);
+        insta::assert_snapshot!(format!("{}{:#?}\n{}", switched.text(200), switched.notes(), document(&switched)));
+    }
+
+    #[test]
+    fn a_switch_without_a_mirror_says_why() {
+        let failed = LoginMirror::Failed { why: "The file is a hard link.".to_owned() };
+        let switched = Switched::new(second(), false, &failed, None);
+        assert_eq!(
+            switched.notes(),
+            ["Switched account 2 locally, but Codex auth sync did not complete. The file is a hard link. Multi-auth \
+              routing will still use this account."]
+        );
+        assert!(!switched.synced);
+    }
+
+    #[test]
+    fn a_pin_is_cleared_or_was_not_there() {
+        let cleared = Unpinned::new(Some(second()), Strategy::Hybrid).text(200);
+        assert_eq!(cleared, "Cleared manual pin (was account 2). Runtime routing will resume hybrid rotation.\n");
+        assert_eq!(Unpinned::new(None, Strategy::Hybrid).text(200), "No pin to clear.\n");
+    }
+
+    #[test]
+    fn a_removal_names_what_is_left() {
+        insta::assert_snapshot!(Removed::new(second(), 1, true).text(80));
+    }
+}

@@ -1,0 +1,263 @@
+//! `list` and `status`: the accounts, who would serve next, and where it all is kept.
+
+use codex_auth_core::{Decision, RecordId, SavedPool, Timestamp};
+use serde::Serialize;
+
+use crate::{row::AccountRow, screen::Screen, wait::left, words::Lines};
+
+/// More accounts than this and the predecessor drops the rest.
+const PREDECESSOR_STOPS_AT: usize = 20;
+
+/// Under which of its two names the list was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListName {
+    /// `list`
+    List,
+    /// `status`
+    Status,
+}
+
+/// Where the pool is kept and how that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Path of the accounts file.
+    pub path: String,
+    /// What is found there.
+    pub health: StorageHealth,
+}
+
+/// What is found where the pool is kept; the words are the predecessor's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageHealth {
+    /// Accounts.
+    Healthy,
+    /// Nothing yet.
+    Empty,
+    /// Nothing, on purpose.
+    IntentionalReset,
+    /// Rows, but none that can be used.
+    Corrupt,
+    /// Nothing, but copies made earlier lie beside it.
+    Recoverable,
+}
+
+impl StorageHealth {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Empty => "empty",
+            Self::IntentionalReset => "intentional-reset",
+            Self::Corrupt => "corrupt",
+            Self::Recoverable => "recoverable",
+        }
+    }
+
+    /// Why there are no accounts.
+    fn remark(self) -> &'static str {
+        match self {
+            Self::Healthy | Self::Empty => "",
+            Self::IntentionalReset => " Storage was intentionally reset.",
+            Self::Corrupt => " Storage appears corrupted.",
+            Self::Recoverable => " Recovery artifacts are available.",
+        }
+    }
+}
+
+/// The accounts and the next choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountList {
+    #[serde(skip)]
+    name: ListName,
+    #[serde(skip)]
+    now: Timestamp,
+    storage_path: String,
+    storage_health: StorageHealth,
+    account_count: usize,
+    active_index: Option<usize>,
+    active_number: Option<usize>,
+    pinned_account_index: Option<usize>,
+    pinned_number: Option<usize>,
+    recommended_index: Option<usize>,
+    recommended_number: Option<usize>,
+    recommendation_reason: Option<String>,
+    /// The predecessor's key; which account serves a session is told by `rotation status`.
+    runtime_in_use_index: Option<usize>,
+    accounts: Vec<AccountRow>,
+    notes: Vec<String>,
+}
+
+impl AccountList {
+    /// The list of a pool under this decision about its next request.
+    pub fn new(name: ListName, pool: &SavedPool, decision: &Decision, storage: Storage, now: Timestamp) -> Self {
+        let number = |record: Option<&RecordId>| record.and_then(|record| pool.number_of(record));
+        let index = |number: Option<usize>| number.map(|number| number - 1);
+        let active = number(pool.active.as_ref());
+        let pinned = number(pool.pin.as_ref());
+        let recommended = number(decision.choice.as_ref().map(|(record, _)| record));
+        let count = pool.accounts.len();
+        let notes = (count > PREDECESSOR_STOPS_AT).then(|| {
+            format!(
+                "codex-multi-auth 2.x stops at {PREDECESSOR_STOPS_AT} accounts; opened there, this file would lose {}.",
+                count - PREDECESSOR_STOPS_AT
+            )
+        });
+        Self {
+            name,
+            now,
+            storage_path: storage.path,
+            storage_health: storage.health,
+            account_count: count,
+            active_index: index(active),
+            active_number: active,
+            pinned_account_index: index(pinned),
+            pinned_number: pinned,
+            recommended_index: index(recommended),
+            recommended_number: recommended,
+            recommendation_reason: recommendation(pool, decision, now),
+            runtime_in_use_index: None,
+            accounts: AccountRow::all(pool, &decision.standings, now),
+            notes: notes.into_iter().collect(),
+        }
+    }
+
+    /// The rows.
+    pub fn accounts(&self) -> &[AccountRow] {
+        &self.accounts
+    }
+}
+
+/// Why the next choice is what it is; `None` without accounts.
+fn recommendation(pool: &SavedPool, decision: &Decision, now: Timestamp) -> Option<String> {
+    if let Some((_, reason)) = &decision.choice {
+        return Some(reason.as_str().to_owned());
+    }
+    if pool.accounts.is_empty() {
+        return None;
+    }
+    if decision.standings.iter().any(codex_auth_core::Standing::is_ready) {
+        return Some("the strategy is manual and the selected account cannot serve".to_owned());
+    }
+    let next = decision.standings.iter().filter_map(|standing| Some((standing.ready_at()?, &standing.record))).min();
+    Some(match next {
+        Some((at, record)) => {
+            let number = pool.number_of(record).map_or_else(String::new, |number| number.to_string());
+            format!("no account can serve now; account {number} is ready in {}", left(at, now))
+        }
+        None => "no account can serve; see the reasons below".to_owned(),
+    })
+}
+
+impl Screen for AccountList {
+    fn command(&self) -> &'static str {
+        match self.name {
+            ListName::List => "list",
+            ListName::Status => "status",
+        }
+    }
+
+    fn text(&self, width: usize) -> String {
+        let mut lines = Lines::new(width);
+        if self.accounts.is_empty() {
+            lines.line(&format!("No accounts configured.{}", self.storage_health.remark()));
+        } else {
+            lines.line(&format!("Accounts ({})", self.account_count));
+        }
+        lines.whole(&format!("Storage: {}", self.storage_path));
+        if let Some(reason) = &self.recommendation_reason {
+            let who = self.recommended_number.map_or_else(|| "none".to_owned(), |number| format!("account {number}"));
+            lines.line(&format!("Selection reason: {who} ({reason})"));
+        }
+        lines.line(&format!("Storage health: {}", self.storage_health.as_str()));
+        if let Some(number) = self.pinned_number {
+            lines.line(&format!("Pinned: account {number} (set by switch)"));
+        }
+        lines.gap();
+        for row in &self.accounts {
+            row.write(&mut lines, self.now);
+        }
+        if self.accounts.is_empty() {
+            lines.line("Sign in with `codex-multi-auth login`, or add codex's own login with");
+            lines.line("`codex-multi-auth import-current`.");
+        }
+        for note in &self.notes {
+            lines.gap().line(&format!("Note: {note}"));
+        }
+        lines.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use codex_auth_core::{NeedsLogin, Query, Rest, RestPolicy, RestReason, RestScope, Rotation, Strategy, testing};
+
+    use super::*;
+    use crate::document;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn list(pool: &SavedPool, health: StorageHealth) -> AccountList {
+        let rotation = Rotation::new(pool.clone(), Strategy::Hybrid, RestPolicy::default());
+        let decision = rotation.decide(&Query::default(), NOW);
+        let path = "/home/a/.codex/multi-auth/openai-codex-accounts.json".to_owned();
+        AccountList::new(ListName::List, pool, &decision, Storage { path, health }, NOW)
+    }
+
+    /// One account of every sort.
+    fn motley() -> SavedPool {
+        let mut pool = testing::pool(6);
+        let [_, resting, dead, off, faulty, models] = pool.accounts.as_mut_slice() else { unreachable!() };
+        let rest = |secs, reason| Rest::of_account(reason, NOW.after(Duration::from_secs(secs)), NOW);
+        resting.account.rest(rest(3552, RestReason::UsageLimit));
+        resting.account.seen.last_used_at = Timestamp::from_secs(1_800_000_000 - 3600);
+        resting.account.alias = Some("work".to_owned());
+        dead.account.needs_login = Some(NeedsLogin { code: "refresh_token_reused".to_owned(), at: NOW });
+        off.account.enabled = false;
+        faulty.account.rest(rest(4, RestReason::Server));
+        let scope = RestScope::QuotaKey("gpt-5.2".to_owned());
+        models.account.rest(Rest { scope, ..rest(90_000, RestReason::UsageLimit) });
+        pool
+    }
+
+    #[test]
+    fn every_sort_of_account() {
+        insta::assert_snapshot!(list(&motley(), StorageHealth::Healthy).text(80));
+    }
+
+    #[test]
+    fn every_sort_of_account_as_a_document() {
+        let mut pool = motley();
+        pool.pin = pool.accounts.first().map(|held| held.account.record.clone());
+        insta::assert_snapshot!(document(&list(&pool, StorageHealth::Healthy)));
+    }
+
+    #[test]
+    fn nobody_can_serve() {
+        let mut pool = motley();
+        pool.accounts.drain(..1);
+        pool.accounts.drain(2..);
+        insta::assert_snapshot!(list(&pool, StorageHealth::Healthy).text(80));
+    }
+
+    #[test]
+    fn nobody_is_there() {
+        insta::assert_snapshot!(list(&SavedPool::default(), StorageHealth::Recoverable).text(80));
+    }
+
+    #[test]
+    fn the_predecessors_limit_is_said_once() {
+        let text = list(&testing::pool(23), StorageHealth::Healthy).text(200);
+        assert_eq!(text.matches("stops at 20 accounts; opened there, this file would lose 3.").count(), 1);
+        assert!(!list(&testing::pool(20), StorageHealth::Healthy).text(80).contains("Note"));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        for line in list(&motley(), StorageHealth::Healthy).text(80).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}
