@@ -35,10 +35,17 @@ enum Commands {
     },
     /// Run the agent in the foreground
     Serve(serve::ServeArguments),
+    /// Show the main job in ten seconds, against a fake OpenAI on this machine
+    #[cfg(feature = "demo")]
+    Demo(crate::commands::demo::DemoArguments),
 }
 
 /// Answers one invocation of this program.
 pub(crate) fn answer(program: &OsStr, words: Vec<OsString>, environment: Environment, ui: Ui) -> ExitCode {
+    #[cfg(feature = "demo")]
+    if std::path::Path::new(program).file_name() == Some(OsStr::new(crate::commands::demo::CLIENT_NAME)) {
+        return crate::commands::demo::answer_as_client(&words, &environment, ui);
+    }
     let bypass = environment.switch("CODEX_MULTI_AUTH_BYPASS") == Some(true);
     match sort(program, words, bypass) {
         Invocation::Manager(words) => manage(words, environment, ui),
@@ -84,6 +91,8 @@ impl Commands {
         match self {
             Self::Run { arguments } => run::run(product, &arguments),
             Self::Serve(arguments) => serve::serve(product, &arguments),
+            #[cfg(feature = "demo")]
+            Self::Demo(arguments) => crate::commands::demo::demo(product, &arguments),
         }
     }
 }

@@ -175,7 +175,12 @@ mod tests {
     #[test]
     fn a_preview_and_its_outcome() {
         let applied = three().applied();
-        insta::assert_snapshot!(format!("{}\n{}\n{}", three().dry_run().text(80), applied.text(80), document(&applied)));
+        insta::assert_snapshot!(format!(
+            "{}\n{}\n{}",
+            three().dry_run().text(80),
+            applied.text(80),
+            document(&applied)
+        ));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Switched {
     ok: bool,
     #[serde(flatten)]
     account: Named,
-    pinned: bool,
+    pinned_number: usize,
     re_enabled: bool,
     synced: bool,
     auth_json: Option<String>,
@@ -58,7 +58,7 @@ impl Switched {
                 None
             }
         };
-        Self { ok: true, account, pinned: true, re_enabled, synced: auth_json.is_some(), auth_json, notes }
+        Self { ok: true, pinned_number: number, account, re_enabled, synced: auth_json.is_some(), auth_json, notes }
     }
 
     /// What else the person should know; talk, not data.

@@ -65,6 +65,7 @@ impl AccountRow {
             .chain(of_models.iter().map(|(models, rest)| format!("{models} rests {} more", left(rest.until, now))))
             .collect();
         let last_used = account.seen.last_used_at;
+        let alone = Standing { record: account.record.clone(), blockers: own.iter().copied().cloned().collect() };
         Self {
             named,
             email: account.owner.email.clone(),
@@ -75,7 +76,7 @@ impl AccountRow {
             ready: own.is_empty(),
             markers,
             last_used: (last_used > Timestamp::default()).then(|| last_used.as_millis()),
-            ready_at: standing.ready_at().map(Timestamp::as_millis),
+            ready_at: alone.ready_at().map(Timestamp::as_millis),
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         }
     }

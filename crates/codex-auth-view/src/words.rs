@@ -2,7 +2,8 @@
 
 /// The text without what could steer a terminal: control characters and marks that turn the direction of writing.
 pub(crate) fn plain(text: &str) -> String {
-    let turns = |letter: char| matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |letter: char| matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|letter| !letter.is_control() && !turns(*letter)).collect::<String>().trim().to_owned()
 }
 
@@ -77,9 +78,6 @@ mod tests {
     fn long_lines_break_between_words() {
         let mut lines = Lines::new(20);
         lines.hang(3, "1. one two three four five").whole("a line that stays whole, come what may").hang(2, "  x");
-        assert_eq!(
-            lines.finish(),
-            "1. one two three\n   four five\na line that stays whole, come what may\n  x\n"
-        );
+        assert_eq!(lines.finish(), "1. one two three\n   four five\na line that stays whole, come what may\n  x\n");
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use codex_auth_core::{
     AccessToken, Account, AccountStore, CredentialKeeper, Granted, Held, KeepError, RefreshError, RefreshToken,
     TokenIssuer,
-    testing::{ManualClock, ScriptedIssuer, held, pool},
+    testing::{ManualClock, MemoryStore, ScriptedIssuer, held, pool},
 };
 
 use crate::{
@@ -100,7 +100,7 @@ fn run(orders: &mut Orders, answers: &[Result<Granted, RefreshError>], beside: B
     let first = renewal(&mut jobs);
     renewal(&mut jobs);
     if beside == Beside::SignIn {
-        jobs.give(Box::pin(sign_in(store.clone())));
+        jobs.give(Box::pin(sign_in(store.at_once())));
     }
     let mut may_crash = beside == Beside::Crash;
     while !jobs.is_empty() {
@@ -132,7 +132,7 @@ fn run(orders: &mut Orders, answers: &[Result<Granted, RefreshError>], beside: B
     Run { ended, presented: issuer.presented(), stored }
 }
 
-async fn sign_in(store: Arc<Stepped>) {
+async fn sign_in(store: MemoryStore) {
     let change = |pool: &mut codex_auth_core::SavedPool| {
         let credential = &mut pool.accounts[0].credential;
         credential.access = Some(AccessToken::new("access-signed-in"));

@@ -39,6 +39,11 @@ impl Stepped {
         Self { inner: MemoryStore::holding(pool), waiting: Arc::default(), flaw }
     }
 
+    /// The same store without pauses.
+    pub(crate) fn at_once(&self) -> MemoryStore {
+        self.inner.clone()
+    }
+
     /// Waits until some claim was given back.
     async fn given_back(&self) {
         let mut is_noted = false;
