@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -93,10 +95,13 @@ impl Course<'_> {
         let test = format!("cargo test --all-targets {}", selection.join(" "));
         let mut steps = vec![self.cargo("clippy", &clippy)];
         steps.push(Step::new("build", build, || self.build()));
-        steps.push(Step::new("unit and golden tests", test, || self.run_suites(|suite| !suite.is_end_to_end())));
+        steps.push(Step::new("unit and golden tests", test, || self.run_suites(|suite| !suite.is_end_to_end(), &[])));
         if end_to_end {
             let repeat = format!("cargo test -p {END_TO_END}");
-            steps.push(Step::new("end-to-end tests", repeat, || self.run_suites(Suite::is_end_to_end)));
+            // These tests mostly wait for processes; two for each core keep the cores busy.
+            let threads = thread::available_parallelism().map_or(2, NonZero::get) * 2;
+            let args = format!("--test-threads={threads}");
+            steps.push(Step::new("end-to-end tests", repeat, move || self.run_suites(Suite::is_end_to_end, &[&args])));
         }
         steps
     }
@@ -117,10 +122,10 @@ impl Course<'_> {
         Ok(Report::remark(remark))
     }
 
-    fn run_suites(&self, wanted: impl Fn(&Suite) -> bool) -> Result<Report, Failure> {
+    fn run_suites(&self, wanted: impl Fn(&Suite) -> bool, args: &[&str]) -> Result<Report, Failure> {
         let env = test_env(self.workspace, self.long)?;
         let built = self.built.borrow();
-        suites::run(built.iter().filter(|suite| wanted(suite)), &env, &[])
+        suites::run(built.iter().filter(|suite| wanted(suite)), &env, args)
     }
 
     fn doc_tests(&self) -> Step<'_> {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use codex_auth_core::{
-    Clock, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation, RotationSettings,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation, RotationSettings,
     SavedPool, SettingsSource, StoreError, Timestamp,
 };
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
@@ -95,12 +95,12 @@ impl Product {
     }
 
     /// Where the user works.
-    pub(crate) fn working_directory(&self) -> String {
+    pub(crate) fn working_directory() -> String {
         std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// A small runtime for the commands that talk to somebody.
-    pub(crate) fn runtime(&self) -> Result<tokio::runtime::Runtime, CliError> {
+    pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -119,6 +119,11 @@ impl Product {
     /// The issuer.
     pub(crate) fn issuer(&self) -> Result<OpenAiIssuer, CliError> {
         Ok(OpenAiIssuer::new(self.endpoints()?, Arc::new(ReqwestClient::new(USER_AGENT)), self.clock.clone()))
+    }
+
+    /// Renews credentials for commands that need no agent.
+    pub(crate) fn keeper(&self) -> Result<CredentialKeeper, CliError> {
+        Ok(CredentialKeeper::new(self.store.clone(), Arc::new(self.issuer()?), self.clock.clone()))
     }
 
     /// The backend's address. Like the issuer's, it is https or on this machine.

@@ -7,12 +7,15 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use codex_auth_view::ListName;
+
 use crate::{
     assemble::Product,
-    commands::{run, serve},
+    commands::{check, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected, wrapper},
     environment::Environment,
     error::CliError,
     invocation::{Invocation, sort},
+    misuse::misuse,
     official_binary,
     ui::Ui,
 };
@@ -25,8 +28,49 @@ struct Cli {
     command: Option<Commands>,
 }
 
+/// The flag of every command that shows something.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Json {
+    /// Print one JSON document
+    #[arg(long, short)]
+    json: bool,
+}
+
+impl Json {
+    /// Whether a document is wanted.
+    pub(crate) fn is_wanted(self) -> bool {
+        self.json
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Commands {
+    /// Sign in to ChatGPT and add the account
+    #[command(visible_alias = "add")]
+    Login(login::LoginArguments),
+    /// Add the login codex itself has
+    ImportCurrent(import_current::ImportCurrentArguments),
+    /// Add the accounts of files: accounts files of codex-multi-auth, or codex's auth.json
+    Import(import::ImportArguments),
+    /// Show the accounts and who would serve next
+    List(list::ListArguments),
+    /// The same as list
+    Status(list::ListArguments),
+    /// Select and pin an account, and make it codex's own login
+    Switch(switch::SwitchArguments),
+    /// Remove the pin, so that routing chooses again
+    Unpin(unpin::UnpinArguments),
+    /// Remove an account from the pool; its sign-in is not revoked
+    #[command(visible_alias = "rm")]
+    Remove(remove::RemoveArguments),
+    /// Ask the backend about every account; no model is asked
+    Check(check::CheckArguments),
+    /// Show who serves the next request, and why not the others
+    WhySelected(why_selected::WhyArguments),
+    /// Show or set the routing of sessions
+    Rotation(rotation::RotationArguments),
+    /// Put a `codex` that leads here into a directory of ours, or remove it
+    Wrapper(wrapper::WrapperArguments),
     /// Run the official codex through the agent
     Run {
         /// Arguments of codex
@@ -61,24 +105,29 @@ fn manage(words: Vec<OsString>, environment: Environment, ui: Ui) -> ExitCode {
         ui.line(env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
+    let typed = words.clone();
     let parsed = Cli::try_parse_from([OsString::from("codex-multi-auth")].into_iter().chain(words));
     match parsed {
-        Ok(Cli { command: Some(command) }) => with_product(environment, ui, |product| command.run(product)),
+        Ok(Cli { command: Some(command) }) => {
+            let (name, as_json) = command.face();
+            answered(Product::of(environment, ui).and_then(|product| command.run(&product)), ui, name, as_json)
+        }
         Ok(Cli { command: None }) => {
             ui.data(&help());
             ExitCode::SUCCESS
         }
-        Err(error) => unparsed(&error, ui),
+        Err(error) => unparsed(&error, ui, &typed),
     }
 }
 
-fn unparsed(error: &clap::Error, ui: Ui) -> ExitCode {
-    if error.use_stderr() {
-        ui.say(error.to_string().trim_end());
-        return ExitCode::FAILURE;
+fn unparsed(error: &clap::Error, ui: Ui, typed: &[OsString]) -> ExitCode {
+    if !error.use_stderr() {
+        ui.data(&error.to_string());
+        return ExitCode::SUCCESS;
     }
-    ui.data(&error.to_string());
-    ExitCode::SUCCESS
+    let command = typed.first().and_then(|word| word.to_str()).unwrap_or("codex-multi-auth");
+    let as_json = typed.iter().any(|word| word == "--json" || word == "-j");
+    answered(Err(misuse(error)), ui, command, as_json)
 }
 
 fn help() -> String {
@@ -87,8 +136,42 @@ fn help() -> String {
 }
 
 impl Commands {
+    /// The command's name in documents, and whether one is wanted.
+    fn face(&self) -> (&'static str, bool) {
+        match self {
+            Self::Login(asked) => ("login", asked.json.is_wanted()),
+            Self::ImportCurrent(asked) => ("import-current", asked.json.is_wanted()),
+            Self::Import(asked) => ("import", asked.json.is_wanted()),
+            Self::List(asked) => ("list", asked.json.is_wanted()),
+            Self::Status(asked) => ("status", asked.json.is_wanted()),
+            Self::Switch(asked) => ("switch", asked.json.is_wanted()),
+            Self::Unpin(asked) => ("unpin", asked.json.is_wanted()),
+            Self::Remove(asked) => ("remove", asked.json.is_wanted()),
+            Self::Check(asked) => ("check", asked.json.is_wanted()),
+            Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
+            Self::Rotation(asked) => (asked.name(), asked.json.is_wanted()),
+            Self::Wrapper(asked) => (asked.name(), asked.json.is_wanted()),
+            Self::Run { .. } => ("run", false),
+            Self::Serve(_) => ("serve", false),
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => ("demo", false),
+        }
+    }
+
     fn run(self, product: &Product) -> Result<ExitCode, CliError> {
         match self {
+            Self::Login(asked) => login::login(product, &asked),
+            Self::ImportCurrent(asked) => import_current::import_current(product, asked),
+            Self::Import(asked) => import::import(product, &asked),
+            Self::List(asked) => list::list(product, ListName::List, &asked),
+            Self::Status(asked) => list::list(product, ListName::Status, &asked),
+            Self::Switch(asked) => switch::switch(product, &asked),
+            Self::Unpin(asked) => unpin::unpin(product, &asked),
+            Self::Remove(asked) => remove::remove(product, &asked),
+            Self::Check(asked) => check::check(product, asked),
+            Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
+            Self::Rotation(asked) => rotation::rotation(product, &asked),
+            Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
             Self::Run { arguments } => run::run(product, &arguments),
             Self::Serve(arguments) => serve::serve(product, &arguments),
             #[cfg(feature = "demo")]
@@ -102,11 +185,13 @@ fn with_product(
     ui: Ui,
     act: impl FnOnce(&Product) -> Result<ExitCode, CliError>,
 ) -> ExitCode {
-    match Product::of(environment, ui).and_then(|product| act(&product)) {
-        Ok(code) => code,
-        Err(error) => {
-            error.report(ui, "codex-multi-auth", false);
-            ExitCode::FAILURE
-        }
-    }
+    answered(Product::of(environment, ui).and_then(|product| act(&product)), ui, "codex-multi-auth", false)
+}
+
+/// The end of an invocation: errors go to one printer.
+fn answered(result: Result<ExitCode, CliError>, ui: Ui, command: &str, as_json: bool) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        error.report(ui, command, as_json);
+        ExitCode::FAILURE
+    })
 }

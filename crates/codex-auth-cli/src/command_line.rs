@@ -22,16 +22,6 @@ pub(crate) enum Purpose {
     Plain,
 }
 
-impl Purpose {
-    /// Whether it will ask models.
-    pub(crate) fn is_routed(self) -> bool {
-        match self {
-            Self::Exec | Self::Screen | Self::AppServer => true,
-            Self::Login | Self::Logout | Self::Plain => false,
-        }
-    }
-}
-
 /// Root options followed by a value of their own.
 const WITH_VALUE: [&str; 21] = [
     "-c",

@@ -1,7 +1,18 @@
 //! The commands, one room each.
 
+pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod import;
+pub(crate) mod import_current;
+pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod official;
+pub(crate) mod remove;
+pub(crate) mod rotation;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod switch;
+pub(crate) mod unpin;
+pub(crate) mod why_selected;
+pub(crate) mod wrapper;

@@ -16,12 +16,14 @@ pub(crate) struct CliError {
     pub(crate) message: String,
     /// The exact next command, or the way out.
     pub(crate) hint: Option<String>,
+    /// Number of the account it is about.
+    pub(crate) account: Option<usize>,
 }
 
 impl CliError {
     /// An error of this kind.
     pub(crate) fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), hint: None }
+        Self { kind, code, message: message.into(), hint: None, account: None }
     }
 
     /// A wrong use of a command.
@@ -33,6 +35,13 @@ impl CliError {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the account it is about.
+    #[must_use]
+    pub(crate) fn account(mut self, number: usize) -> Self {
+        self.account = Some(number);
         self
     }
 
@@ -49,7 +58,7 @@ impl CliError {
                 | Kind::Network
                 | Kind::Internal => None,
             };
-            let info = json!({ "code": self.code, "hint": self.hint, "retryAt": retry_at });
+            let info = json!({ "code": self.code, "account": self.account, "hint": self.hint, "retryAt": retry_at });
             let document = json!({
                 "schemaVersion": 1, "command": command, "ok": false, "error": self.message, "errorInfo": info,
             });
@@ -88,6 +97,35 @@ impl From<KeepError> for CliError {
             KeepError::NeedsLogin { .. } => Self::new(kind, "needs_login", message),
             KeepError::Issuer(_) => Self::new(kind, "refresh_failed", message),
         }
+    }
+}
+
+/// A login file that was not written or removed.
+impl From<codex_auth_store::LoginError> for CliError {
+    fn from(error: codex_auth_store::LoginError) -> Self {
+        use codex_auth_store::LoginError;
+        let (kind, message) = (error.kind(), capitalised(&error.to_string()));
+        let (code, hint) = match error {
+            LoginError::Store(error) => return error.into(),
+            LoginError::KeptElsewhere { .. } => {
+                ("login_kept_elsewhere", "Set cli_auth_credentials_store to \"file\" there, then run the command again.")
+            }
+            LoginError::Incomplete { .. } => ("login_incomplete", "Sign in again with `codex-multi-auth login`."),
+            LoginError::NotInPool { .. } => {
+                ("login_not_in_pool", "Run `codex-multi-auth import-current` to keep it, then run the command again.")
+            }
+            LoginError::HardLinked { .. } => ("login_hard_linked", "Replace it by a file of its own."),
+            LoginError::NotVerified { .. } => ("login_not_verified", "Run the command again."),
+        };
+        Self::new(kind, code, message).hint(hint)
+    }
+}
+
+/// A sign-in that failed.
+impl From<codex_auth_oauth::LoginError> for CliError {
+    fn from(error: codex_auth_oauth::LoginError) -> Self {
+        Self::new(error.kind(), "login_failed", format!("Login failed: {}", capitalised(&error.to_string())))
+            .hint(capitalised(&error.next_step()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `codex-multi-auth`: sign in, see, switch, diagnose, and run codex through the agent.
 
+mod accounts;
 mod assemble;
 mod child;
 mod cli;
@@ -10,6 +11,7 @@ mod environment;
 mod error;
 mod invocation;
 mod launch;
+mod misuse;
 mod official_binary;
 mod ui;
 mod version_cache;

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 
+use codex_auth_view::{Screen, document};
+
 /// The two streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
@@ -9,18 +11,24 @@ pub(crate) struct Ui {
     pub(crate) talks_to_a_person: bool,
     /// Whether stdin and stdout are terminals, so that a question can be asked.
     pub(crate) can_ask: bool,
-    /// Width of the screen in columns.
+    /// Width of the screen in columns; lines for other programs are never broken.
     pub(crate) width: usize,
 }
 
 impl Ui {
     /// Looks at the streams of this process.
     pub(crate) fn of_process(columns: Option<usize>) -> Self {
+        let shows = std::io::stdout().is_terminal();
         Self {
             talks_to_a_person: std::io::stderr().is_terminal(),
-            can_ask: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
-            width: columns.unwrap_or(80),
+            can_ask: std::io::stdin().is_terminal() && shows,
+            width: columns.unwrap_or_else(|| if shows { screen_width() } else { usize::MAX }),
         }
+    }
+
+    /// A view, as text or as its document.
+    pub(crate) fn show(self, screen: &impl Screen, as_json: bool) {
+        self.data(&if as_json { document(screen) } else { screen.text(self.width) });
     }
 
     /// Data, as it is. A reader that went away is no error of ours.
@@ -49,4 +57,10 @@ impl Ui {
         let read = std::io::stdin().read_line(&mut answer).ok()?;
         (read > 0).then(|| answer.trim().to_owned())
     }
+}
+
+/// What the terminal says; one that says nothing has the classic width.
+fn screen_width() -> usize {
+    let told = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if told == 0 { 80 } else { told }
 }

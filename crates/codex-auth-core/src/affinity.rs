@@ -36,11 +36,6 @@ impl Affinity {
         self.bound.get(session).filter(|bond| now.since(bond.used_at) < MEMORY).map(|bond| &bond.record)
     }
 
-    /// Forgets one session.
-    pub fn release(&mut self, session: &SessionKey) {
-        self.bound.remove(session);
-    }
-
     /// Forgets all sessions, after a decision of the user.
     pub fn clear(&mut self) {
         self.bound.clear();

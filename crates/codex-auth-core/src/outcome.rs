@@ -43,6 +43,8 @@ pub enum Outcome {
     },
     /// The vendor's policy refused the content; no second account may be asked.
     PolicyRefused,
+    /// The request carries reasoning that another account's backend encrypted.
+    ForeignCiphertext,
     /// The backend failed.
     ServerFault {
         /// Its status.
@@ -61,6 +63,8 @@ pub enum Reaction {
     Relay,
     /// Refresh this account's credential and ask it once more.
     RefreshAndRetry,
+    /// Ask this account once more, without what another account's backend encrypted.
+    RewriteAndRetry,
     /// Ask another account.
     TryAnother,
     /// Mark the account durably, then ask at most one other account in this request.
@@ -81,6 +85,7 @@ pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
         return Outcome::PolicyRefused;
     }
     match facts.status {
+        400 if says(&["invalid_encrypted_content"]) => Outcome::ForeignCiphertext,
         429 => Outcome::UsageLimited { until: facts.retry_at },
         402 if says(&["deactivated_workspace"]) => deactivated(facts),
         403 if says(&DEACTIVATED) => deactivated(facts),
@@ -131,6 +136,7 @@ impl Outcome {
             Self::Unauthorized if refreshed => Reaction::TryAnother,
             Self::Unauthorized => Reaction::RefreshAndRetry,
             Self::TokenInvalidated { .. } => Reaction::MarkAndTryOne,
+            Self::ForeignCiphertext => Reaction::RewriteAndRetry,
             Self::Cancelled => Reaction::Stop,
         }
     }
@@ -148,6 +154,7 @@ impl Outcome {
             | Self::TokenInvalidated { .. }
             | Self::Deactivated { .. }
             | Self::PolicyRefused
+            | Self::ForeignCiphertext
             | Self::Cancelled => None,
         }
     }
@@ -195,7 +202,8 @@ mod tests {
     #[test]
     fn statuses_mean_what_the_contract_says() {
         check(200, None, &Outcome::Served);
-        check(400, Some("invalid_encrypted_content"), &Outcome::Served);
+        check(400, Some("invalid_encrypted_content"), &Outcome::ForeignCiphertext);
+        check(400, Some("invalid_prompt"), &Outcome::Served);
         check(429, Some("usage_limit_reached"), &Outcome::UsageLimited { until: None });
         check(401, None, &Outcome::Unauthorized);
         check(401, Some("token_invalidated"), &Outcome::TokenInvalidated { code: "token_invalidated".into() });

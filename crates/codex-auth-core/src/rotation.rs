@@ -47,6 +47,8 @@ pub struct Query {
     pub quota_key: Option<String>,
     /// Accounts already tried for it.
     pub tried: Vec<RecordId>,
+    /// Account that is to be asked once more, after its token or the request was mended.
+    pub again: Option<RecordId>,
 }
 
 /// The right to use an account for one attempt; give it back with [`Rotation::settle`].
@@ -147,13 +149,12 @@ impl Rotation {
             busy.in_flight = busy.in_flight.saturating_sub(1);
         }
         let reaction = outcome.reaction(refreshed);
-        match (outcome, session) {
-            (Outcome::Served | Outcome::PolicyRefused, Some(session)) => live.affinity.bind(&session, &record, now),
-            (Outcome::Cancelled, _) | (_, None) => {}
-            (_, Some(session)) if reaction != Reaction::RefreshAndRetry => live.affinity.release(&session),
-            (_, Some(_)) => {}
+        // A failure unbinds no session: its account is blocked while it cannot serve, and whoever answers in its place
+        // is bound instead. Where nobody does, the session finds its prompt cache again.
+        if let (Outcome::Served | Outcome::PolicyRefused, Some(session)) = (outcome, session) {
+            live.affinity.bind(&session, &record, now);
         }
-        if reaction == Reaction::RefreshAndRetry {
+        if is_again(reaction) {
             return Settled { reaction, edit: None, is_urgent: false };
         }
         let edit = live.consequence(&record, outcome, self.policy, now);
@@ -218,7 +219,8 @@ impl Rotation {
 
 impl Live {
     fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        let bound = query.session.as_ref().and_then(|session| self.affinity.of(session, now));
+        let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
+        let bound = query.again.as_ref().or_else(served_before);
         let seats: Vec<_> = self
             .pool
             .accounts
@@ -295,6 +297,14 @@ impl Consequence {
             Self::Rests(rest) => !is_in_memory(rest.reason),
             Self::NeedsLogin(_) | Self::Disabled => true,
         }
+    }
+}
+
+/// Whether the same account is to be asked once more.
+fn is_again(reaction: Reaction) -> bool {
+    match reaction {
+        Reaction::RefreshAndRetry | Reaction::RewriteAndRetry => true,
+        Reaction::Relay | Reaction::TryAnother | Reaction::MarkAndTryOne | Reaction::Stop => false,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     proxy::Proxy,
     relay::relay,
     respond::{self, Answer},
+    rewrite,
     upstream::UpstreamError,
     verdict::outcome_of,
 };
@@ -58,6 +59,10 @@ struct Search {
     tried: Vec<RecordId>,
     /// Accounts whose credential was renewed after a 401, to be asked once more.
     refreshed: Vec<RecordId>,
+    /// The account to be asked once more.
+    again: Option<RecordId>,
+    /// The request without what another account's backend encrypted; made at most once.
+    rewritten: Option<Call>,
     /// How many accounts had been tried when the first one turned out to be signed out by the issuer.
     marked_after: Option<usize>,
     /// The backend's own fault answer, passed on when nobody does better.
@@ -72,7 +77,8 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
 
 async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let mut search = Search::default();
-    let query = Query { session: session_of(&call.headers), quota_key: quota_key_of(&call.headers), tried: Vec::new() };
+    let query =
+        Query { session: session_of(&call.headers), quota_key: quota_key_of(&call.headers), ..Query::default() };
     loop {
         let now = proxy.ports.clock.now();
         if search.marked_after.is_some()
@@ -80,7 +86,7 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         {
             return respond::wave(&proxy.rotation.pool(), &hit);
         }
-        let query = Query { tried: search.tried_with(proxy), ..query.clone() };
+        let query = Query { tried: search.tried_with(proxy), again: search.again.take(), ..query.clone() };
         let lease = match proxy.rotation.acquire(&query, now) {
             Ok(lease) => lease,
             Err(refusal) => return nobody(proxy, search, &refusal, now),
@@ -89,6 +95,7 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
             == Some(&lease.held.account.record);
         let refreshed = search.refreshed.contains(&lease.held.account.record);
         let attempt = Attempt::new(proxy.clone(), lease, refreshed);
+        let call = search.rewritten.as_ref().unwrap_or(call);
         match one(proxy, call, attempt, is_bound).await {
             Step::Answer(answer) => return answer,
             Step::Next { record, fault, marked } => {
@@ -96,7 +103,17 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
                 search.fault = fault.or(search.fault);
                 search.marked_after = search.marked_after.or(marked.then_some(search.tried.len()));
             }
-            Step::Again { record } => search.refreshed.push(record),
+            Step::Again { record } => {
+                search.refreshed.push(record.clone());
+                search.again = Some(record);
+            }
+            Step::Foreign { record, answer } => {
+                let rewritten = if search.rewritten.is_some() { None } else { rewrite::without_ciphertext(call) };
+                let Some(rewritten) = rewritten else { return answer };
+                tracing::info!(%record, "another account's encrypted reasoning was left out");
+                search.rewritten = Some(rewritten);
+                search.again = Some(record);
+            }
         }
     }
 }
@@ -118,6 +135,8 @@ enum Step {
     Next { record: RecordId, fault: Option<Answer>, marked: bool },
     /// The same account, with a renewed token.
     Again { record: RecordId },
+    /// The same account, without another's ciphertext; or this answer where that cannot be left out.
+    Foreign { record: RecordId, answer: Answer },
 }
 
 async fn one(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, is_bound: bool) -> Step {
@@ -218,6 +237,7 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
             }
             Step::Next { record, fault, marked: false }
         }
+        Reaction::RewriteAndRetry => Step::Foreign { record, answer: original() },
         Reaction::MarkAndTryOne => Step::Next { record, fault: None, marked: true },
         Reaction::Stop => Step::Answer(respond::unreachable_backend()),
     }

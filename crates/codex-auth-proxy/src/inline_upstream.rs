@@ -118,6 +118,3 @@ impl Upstream for InlineUpstream {
         }
     }
 }
-
-
-

@@ -13,7 +13,7 @@
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `keeping` (the disk, off the path),
-//! `respond` (every status code of ours). [`run_agent`] is the process around it all.
+//! `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
 mod attempt;
@@ -36,6 +36,7 @@ mod relay;
 mod renewals;
 mod reqwest_upstream;
 mod respond;
+mod rewrite;
 mod server;
 mod token_door;
 mod upstream;

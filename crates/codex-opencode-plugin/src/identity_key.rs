@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_missing_part_makes_no_key() {
-        let mut owner = codex_auth_core::Owner { email: Some("a@b".into()), ..Owner::default() };
+        let mut owner = Owner { email: Some("a@b".into()), ..Owner::default() };
         assert_eq!(IdentityKeyField::of(&owner), None);
         owner.workspace = codex_auth_core::WorkspaceId::parse("acc");
         owner.plan = Some(" ".into());

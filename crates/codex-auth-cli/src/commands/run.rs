@@ -2,7 +2,9 @@
 
 use std::{
     ffi::OsString,
+    fs::{File, OpenOptions},
     io,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     sync::Arc,
@@ -21,6 +23,9 @@ use crate::{
     launch::{Face, Launch, NoShape, Situation, routed},
     official_binary, version_cache,
 };
+
+/// The agent's log is begun anew when it is larger than this, in bytes.
+const LARGEST_LOG: u64 = 1024 * 1024;
 
 /// Runs the official client with these arguments.
 pub(crate) fn run(product: &Product, arguments: &[OsString]) -> Result<ExitCode, CliError> {
@@ -74,11 +79,11 @@ fn through_agent(
     let client = AgentClient::at(product.socket());
     let request = LeaseRequest {
         pid: std::process::id(),
-        cwd: product.working_directory(),
+        cwd: Product::working_directory(),
         codex_home: Some(product.layout.codex_home().to_string()),
     };
     let start = starter(product);
-    let runtime = product.runtime()?;
+    let runtime = Product::runtime()?;
     let attached = runtime.block_on(attach(&client, &request, start.as_ref())).map_err(|error| {
         CliError::new(Kind::Internal, "agent_unavailable", crate::error::capitalised(&error.to_string()))
             .hint("Run `codex-multi-auth serve` to see why the agent does not start.")
@@ -153,16 +158,25 @@ fn end_of(command: Command, binary: &Path) -> Result<ExitCode, CliError> {
 /// Starts an agent of this very program, away from this terminal and its signals.
 pub(crate) fn starter(product: &Product) -> Arc<dyn Fn() -> io::Result<()> + Send + Sync> {
     let (own, root): (PathBuf, String) = (product.own_path.clone(), product.layout.root().to_string());
+    let log = product.agent_dir.path().join("agent.log");
     Arc::new(move || {
         let mut command = Command::new(&own);
         command.args(["serve", "--agent"]).env("CODEX_MULTI_AUTH_DIR", &root);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-        use std::os::unix::process::CommandExt;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
+        command.stderr(log_file(log.as_std_path()).map_or_else(|_| Stdio::null(), Stdio::from));
         let mut child = command.process_group(0).spawn()?;
         // Reaped when it ends before us; when it outlives us, the system takes it over.
         std::thread::spawn(move || child.wait());
         Ok(())
     })
+}
+
+/// The agent's log, private from creation; begun anew when it has grown large.
+fn log_file(path: &Path) -> io::Result<File> {
+    let is_large = std::fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_LOG);
+    let mut open = OpenOptions::new();
+    open.create(true).mode(0o600);
+    if is_large { open.write(true).truncate(true).open(path) } else { open.append(true).open(path) }
 }
 
 fn status_line(product: &Product, attached: &Attached) {

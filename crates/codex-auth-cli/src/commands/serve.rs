@@ -32,6 +32,7 @@ pub(crate) fn serve(product: &Product, arguments: &ServeArguments) -> Result<Exi
     } else {
         product.say_overrides();
     }
+    log_to_stderr(product);
     let setup = product.agent_setup(arguments.port, !arguments.agent)?;
     let (stop, stopped) = watch::channel(false);
     let ui = product.ui;
@@ -47,7 +48,7 @@ pub(crate) fn serve(product: &Product, arguments: &ServeArguments) -> Result<Exi
             ui.say(&format!("codex-multi-auth serves on {url}; end it with Ctrl-C."));
         }
     };
-    product.runtime()?.block_on(async {
+    Product::runtime()?.block_on(async {
         tokio::spawn(async move {
             told_to_stop().await;
             stop.send_replace(true);
@@ -55,6 +56,14 @@ pub(crate) fn serve(product: &Product, arguments: &ServeArguments) -> Result<Exi
         run_agent(setup, stopped, ready).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what happens on stderr, which is `agent.log` for the background agent. Lines name accounts by record id and
+/// errors by their words; no token has a type that can be printed.
+fn log_to_stderr(product: &Product) {
+    let is_debugging = product.environment.switch("CODEX_MULTI_AUTH_DEBUG") == Some(true);
+    let level = if is_debugging { tracing::Level::DEBUG } else { tracing::Level::INFO };
+    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(std::io::stderr).init();
 }
 
 /// Returns at the first signal that asks a service to end.

@@ -86,8 +86,7 @@ fn granted() -> Granted {
 fn run(orders: &mut Orders, answers: &[Result<Granted, RefreshError>], beside: Beside, flaw: Flaw) -> Run {
     let issuer = ScriptedIssuer::answering(answers.to_vec());
     let store = Arc::new(Stepped::holding(pool(1), flaw));
-    let keeper =
-        CredentialKeeper::new(store.clone(), Arc::new(Slow(issuer.clone())), Arc::new(ManualClock::default()));
+    let keeper = CredentialKeeper::new(store.clone(), Arc::new(Slow(issuer.clone())), Arc::new(ManualClock::default()));
     let ended = Arc::new(Mutex::new(Vec::new()));
     let mut jobs = Jobs::default();
     let renewal = |jobs: &mut Jobs| {

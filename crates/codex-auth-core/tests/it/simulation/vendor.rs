@@ -136,7 +136,9 @@ impl TokenIssuer for Vendor {
         world.count(|tally| tally.presentations += 1);
         let text = token.expose();
         let is_first = self.truth.lock().unwrap().maybe_spent.insert(text.to_owned());
-        world.must(is_first, || format!("{text} of {} was presented after an attempt that may have spent it", account.record));
+        world.must(is_first, || {
+            format!("{text} of {} was presented after an attempt that may have spent it", account.record)
+        });
         world.a_while(Duration::from_secs(3)).await;
         if world.strikes(12) {
             self.truth.lock().unwrap().maybe_spent.remove(text);
@@ -177,7 +179,10 @@ impl Vendor {
         if keeps_the_old {
             truth.families[family].current = Some(text.to_owned());
         }
-        let claims = Claims { user: self.world.strikes(100).then(|| UserId::parse("somebody-else")).flatten(), ..Claims::default() };
+        let claims = Claims {
+            user: self.world.strikes(100).then(|| UserId::parse("somebody-else")).flatten(),
+            ..Claims::default()
+        };
         Ok(Granted {
             access: Some(AccessToken::new(access)),
             refresh: (!keeps_the_old).then(|| RefreshToken::new(refresh)),

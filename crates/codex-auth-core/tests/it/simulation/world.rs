@@ -37,6 +37,20 @@ pub(crate) struct Tally {
     pub(crate) presentations: u64,
 }
 
+impl Tally {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            served: self.served + other.served,
+            refused: self.refused + other.refused,
+            moved: self.moved + other.moved,
+            cancelled: self.cancelled + other.cancelled,
+            crashes: self.crashes + other.crashes,
+            presentations: self.presentations + other.presentations,
+        }
+    }
+}
+
 /// The surroundings of one seed.
 #[derive(Debug)]
 pub(crate) struct World {

@@ -1,0 +1,120 @@
+//! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
+
+use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, SavedPool, WorkspaceId, plan};
+use codex_auth_store::{OpLog, Operation};
+use codex_auth_view::{LoginMirror, Named};
+
+use crate::{
+    assemble::Product,
+    error::{CliError, capitalised},
+};
+
+/// An account of the pool under its names.
+#[derive(Debug, Clone)]
+pub(crate) struct Chosen {
+    pub(crate) named: Named,
+    pub(crate) held: Held,
+}
+
+/// Finds the account meant by a number, an alias, an e-mail address or a workspace id.
+pub(crate) fn chosen(pool: &SavedPool, selector: &str) -> Result<Chosen, CliError> {
+    if pool.accounts.is_empty() {
+        return Err(no_accounts());
+    }
+    let held = pool.select(selector)?.clone();
+    let named = Named::of(pool, &held.account.record).expect("the pool just named it");
+    Ok(Chosen { named, held })
+}
+
+/// There is nobody to choose from.
+pub(crate) fn no_accounts() -> CliError {
+    CliError::new(Kind::NeedsLogin, "no_accounts", "No accounts configured.").hint(
+        "Run `codex-multi-auth login` to sign in, or `codex-multi-auth import-current` to add codex's own login.",
+    )
+}
+
+impl Chosen {
+    /// Refuses an account that no request could use: choosing it would only make every request fail.
+    pub(crate) fn refuse_dead(&self, product: &Product) -> Result<(), CliError> {
+        let Held { account, .. } = &self.held;
+        if let Some(needs) = &account.needs_login {
+            return Err(self.dead(&format!("needs a new sign-in ({})", needs.code)));
+        }
+        if account.owner.workspace.as_ref().is_none_or(WorkspaceId::is_platform_organisation) {
+            return Err(self.dead("names no workspace, so no request could use it"));
+        }
+        if plan(&self.held, product.clock.now()) == RefreshPlan::AskForLogin {
+            return Err(self.dead("has no usable token any more"));
+        }
+        Ok(())
+    }
+
+    fn dead(&self, why: &str) -> CliError {
+        let Named { number, label, .. } = &self.named;
+        CliError::new(Kind::NeedsLogin, "needs_login", format!("{label} {why}. Nothing was changed."))
+            .hint(format!("Run `codex-multi-auth login --account {number}`."))
+            .account(*number)
+    }
+
+    /// Renews tokens that are about to end, and those without the id token that codex needs. What only the network
+    /// keeps from being renewed is handed back as it is, with a warning.
+    pub(crate) fn freshened(self, product: &Product) -> Result<(Self, Option<String>), CliError> {
+        let is_whole = self.held.credential.id.is_some();
+        match plan(&self.held, product.clock.now()) {
+            RefreshPlan::Use if is_whole => return Ok((self, None)),
+            RefreshPlan::Use | RefreshPlan::RefreshBehind | RefreshPlan::RefreshFirst => {}
+            RefreshPlan::AskForLogin => return Err(self.dead("has no usable token any more")),
+        }
+        product.say_overrides();
+        let keeper = product.keeper()?;
+        let renewed = keeper.renew(&self.held.account.record, &self.held.credential);
+        match product.runtime()?.block_on(renewed) {
+            Ok(held) => Ok((Self { held, ..self }, None)),
+            Err(KeepError::NeedsLogin { code }) => Err(self.dead(&format!("needs a new sign-in ({code})"))),
+            Err(error) => match error.kind() {
+                Kind::Network | Kind::Wait { .. } => {
+                    let number = self.named.number;
+                    let warning = format!("Switch validation refresh failed for account {number}: {error}.");
+                    Ok((self, Some(warning)))
+                }
+                Kind::Usage | Kind::NeedsLogin | Kind::Conflict | Kind::Storage | Kind::Internal => Err(error.into()),
+            },
+        }
+    }
+
+    /// Makes it the login of the official client, unless the user keeps us away from there.
+    pub(crate) fn mirrored(&self, product: &Product) -> LoginMirror {
+        if product.environment.switch("CODEX_MULTI_AUTH_SYNC_CODEX_CLI") == Some(false) {
+            return LoginMirror::Off;
+        }
+        match product.store.write_login(product.layout.codex_home(), &self.held.account.record) {
+            Ok(()) => LoginMirror::Written { path: product.layout.auth_json().into_string() },
+            Err(error) => {
+                let CliError { message, hint, .. } = error.into();
+                LoginMirror::Failed { why: hint.map_or_else(|| message.clone(), |hint| format!("{message} {hint}")) }
+            }
+        }
+    }
+}
+
+impl Product {
+    /// Applies a change a person asked for to freshly read state, and notes it in the log of operations.
+    pub(crate) fn change(
+        &self,
+        command: &str,
+        what: &str,
+        change: impl FnOnce(&mut SavedPool),
+    ) -> Result<SavedPool, CliError> {
+        let mut before = SavedPool::default();
+        let after = self.store.edit_now(|pool| {
+            before = pool.clone();
+            change(pool);
+        })?;
+        let operation = Operation { at: self.clock.now(), command, change: what };
+        if let Err(error) = OpLog::new(self.layout.oplog()).append(operation, &before, &after) {
+            // The change itself is done and durable.
+            self.ui.say(&format!("codex-multi-auth: the change was not logged. {}", capitalised(&error.to_string())));
+        }
+        Ok(after)
+    }
+}

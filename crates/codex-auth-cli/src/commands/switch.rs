@@ -1,0 +1,59 @@
+//! `switch`: an account is selected and pinned, and becomes the official client's login.
+
+use std::process::ExitCode;
+
+use codex_auth_view::Switched;
+
+use crate::{
+    accounts::{Chosen, chosen},
+    assemble::Product,
+    cli::Json,
+    error::CliError,
+};
+
+/// How a switch was asked for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SwitchArguments {
+    /// Number, alias or e-mail address of the account
+    #[arg(value_name = "index")]
+    account: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// Selects and pins an account.
+pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<ExitCode, CliError> {
+    let selector = arguments
+        .account
+        .as_deref()
+        .ok_or_else(|| CliError::usage("Missing index. Usage: codex-multi-auth switch <index>"))?;
+    let target = chosen(&product.store.read_now()?, selector)?;
+    target.refuse_dead(product)?;
+    let (target, warning) = target.freshened(product)?;
+    let was_disabled = !target.held.account.enabled;
+    select(product, &target, true)?;
+    let switched = Switched::new(target.named.clone(), was_disabled, &target.mirrored(product), warning);
+    product.ui.show(&switched, arguments.json.is_wanted());
+    if !arguments.json.is_wanted() {
+        switched.notes().iter().for_each(|note| product.ui.say(note));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an account the selected one, in service, and pinned or not. Every session lets go of its account.
+pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result<(), CliError> {
+    let record = &target.held.account.record;
+    let now = product.clock.now();
+    let what = format!("selected{} account {}", if pinned { " and pinned" } else { "" }, target.named.number);
+    product.change("switch", &what, |pool| {
+        let Some(held) = pool.find_mut(record) else { return };
+        held.account.enabled = true;
+        held.account.seen.last_used_at = now;
+        pool.active = Some(record.clone());
+        if pinned {
+            pool.pin = Some(record.clone());
+        }
+        pool.affinity_generation += 1;
+    })?;
+    Ok(())
+}

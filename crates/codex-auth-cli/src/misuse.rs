@@ -1,0 +1,38 @@
+//! A command line nobody understands, in our words: what is wrong, the nearest match, and how it would be right.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::error::{CliError, capitalised};
+
+/// The parser's complaint as an error of ours.
+pub(crate) fn misuse(error: &clap::Error) -> CliError {
+    let context = |kind| error.get(kind).and_then(text_of);
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let word = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+        let nearest = context(ContextKind::SuggestedSubcommand)
+            .map_or_else(String::new, |nearest| format!("Did you mean `codex-multi-auth {nearest}`? "));
+        return CliError::usage(format!("Unknown command: {word}"))
+            .hint(format!("{nearest}Run `codex-multi-auth --help` to see the commands."));
+    }
+    let rendered = error.to_string();
+    let mut parts = rendered.split("\n\n");
+    let complaint = parts.next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+    let usage = context(ContextKind::Usage).or_else(|| {
+        let line = parts.find(|part| part.starts_with("Usage:"))?;
+        Some(line.to_owned())
+    });
+    let error = CliError::usage(capitalised(complaint.trim()));
+    match usage {
+        Some(usage) => error.hint(usage.trim().to_owned()),
+        None => error,
+    }
+}
+
+fn text_of(value: &ContextValue) -> Option<String> {
+    match value {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.first().cloned(),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,144 @@
+//! What must hold whenever an account is leased or refused, said once more and independently of the code it judges.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use codex_auth_core::{
+    Blocker, Cause, Exit, Held, Lease, Query, RecordId, Refusal, RestScope, SavedPool, SessionKey, Strategy, Timestamp,
+};
+
+use super::world::World;
+
+/// How long a session keeps its account.
+const STAYS: Duration = Duration::from_mins(20);
+
+/// The judge of one agent.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    world: Arc<World>,
+    strategy: Strategy,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    served: BTreeMap<SessionKey, (RecordId, Timestamp)>,
+    generation: u64,
+}
+
+impl Rules {
+    pub(crate) fn new(world: &Arc<World>, strategy: Strategy, generation: u64) -> Self {
+        let sessions = Sessions { generation, ..Sessions::default() };
+        Self { world: world.clone(), strategy, sessions: Mutex::new(sessions) }
+    }
+
+    /// Nobody is leased who may not serve, and a session moves only when its account cannot.
+    pub(crate) fn leased(&self, lease: &Lease, pool: &SavedPool, query: &Query) {
+        let now = self.world.now();
+        let record = &lease.held.account.record;
+        let held = pool.find(record);
+        self.world.must(held.is_some_and(|held| may_serve(held, pool, query, now)), || {
+            format!("{record} was leased although it may not serve")
+        });
+        if let Some(again) = &query.again {
+            let may = pool.find(again).is_some_and(|held| may_serve(held, pool, query, now));
+            let must_be_it = self.strategy == Strategy::Hybrid && may;
+            self.world.must(!must_be_it || again == record, || format!("{again} was to be asked again, not {record}"));
+            return;
+        }
+        let sessions = self.sessions.lock().unwrap();
+        let served = query.session.as_ref().and_then(|session| sessions.served.get(session));
+        let Some((bound, at)) = served.filter(|(_, at)| now.since(*at) < STAYS) else { return };
+        if bound == record {
+            return;
+        }
+        self.world.count(|tally| tally.moved += 1);
+        let could_stay = pool.find(bound).is_some_and(|held| may_serve(held, pool, query, now));
+        let must_stay = self.strategy == Strategy::Hybrid && could_stay;
+        self.world.must(!must_stay, || format!("a session moved from {bound} to {record} at {now}, last served {at}"));
+    }
+
+    /// A refusal comes when nobody can serve, and names a live blocker with an exit for everybody.
+    pub(crate) fn refused(&self, refusal: &Refusal, pool: &SavedPool, query: &Query) {
+        let now = self.world.now();
+        let able = pool.accounts.iter().find(|held| {
+            let is_active = pool.active.as_ref() == Some(&held.account.record);
+            may_serve(held, pool, query, now) && (self.strategy != Strategy::Manual || pool.pin.is_some() || is_active)
+        });
+        self.world.must(able.is_none(), || format!("a request was refused although {able:?} can serve"));
+        let is_choosy = refusal.cause == Cause::NothingSelected;
+        for (held, standing) in pool.accounts.iter().zip(&refusal.standings) {
+            let name = &standing.record;
+            self.world.must(*name == held.account.record, || format!("{name} stands in somebody else's place"));
+            self.world.must(is_choosy || !standing.blockers.is_empty(), || format!("{name} was refused for nothing"));
+            for blocker in &standing.blockers {
+                let is_live = is_true(blocker, held, pool, query, now) && leads_out(blocker, now);
+                self.world.must(is_live, || format!("{name} is said to be blocked by {blocker:?} at {now}"));
+            }
+        }
+        self.world.must(refusal.standings.len() == pool.accounts.len(), || "somebody has no standing".into());
+        let is_due = match &refusal.cause {
+            Cause::UsageLimited { until } | Cause::Unreachable { until: Some(until) } => *until > now,
+            Cause::Pinned { record, until } => {
+                pool.pin.as_ref() == Some(record) && until.is_none_or(|until| until > now)
+            }
+            Cause::NoAccounts => pool.accounts.is_empty(),
+            Cause::NeedsUser | Cause::Unreachable { until: None } | Cause::NothingSelected => true,
+        };
+        self.world.must(is_due, || format!("a refusal gives {:?} at {now}", refusal.cause));
+    }
+
+    /// Notes that an account answers a session.
+    pub(crate) fn answering(&self, session: &SessionKey, record: &RecordId) {
+        let served = (record.clone(), self.world.now());
+        self.sessions.lock().unwrap().served.insert(session.clone(), served);
+    }
+
+    /// A decision of the user ends all affinity.
+    pub(crate) fn adopting(&self, pool: &SavedPool) {
+        let mut sessions = self.sessions.lock().unwrap();
+        if pool.affinity_generation > sessions.generation {
+            sessions.served.clear();
+        }
+        sessions.generation = pool.affinity_generation;
+    }
+}
+
+/// Whether nothing known keeps this account from serving.
+fn may_serve(held: &Held, pool: &SavedPool, query: &Query, now: Timestamp) -> bool {
+    let account = &held.account;
+    let rests = account.rests.iter().any(|rest| now < rest.until && keeps_away(&rest.scope, query));
+    let is_meant = pool.pin.as_ref().is_none_or(|pin| *pin == account.record);
+    account.enabled && account.needs_login.is_none() && !rests && is_meant && !query.tried.contains(&account.record)
+}
+
+fn keeps_away(scope: &RestScope, query: &Query) -> bool {
+    match scope {
+        RestScope::Account => true,
+        RestScope::QuotaKey(key) => query.quota_key.as_deref().is_some_and(|asked| asked.starts_with(key.as_str())),
+    }
+}
+
+fn is_true(blocker: &Blocker, held: &Held, pool: &SavedPool, query: &Query, now: Timestamp) -> bool {
+    match blocker {
+        Blocker::Disabled => !held.account.enabled,
+        Blocker::NeedsLogin { .. } => held.account.needs_login.is_some(),
+        Blocker::Resting { until, .. } => {
+            *until > now && held.account.rests.iter().any(|rest| rest.until == *until && keeps_away(&rest.scope, query))
+        }
+        Blocker::NotPinned { pin } => pool.pin.as_ref() == Some(pin) && *pin != held.account.record,
+        Blocker::AlreadyTried => query.tried.contains(&held.account.record),
+        Blocker::NoWorkspace => held.account.owner.workspace.is_none(),
+    }
+}
+
+fn leads_out(blocker: &Blocker, now: Timestamp) -> bool {
+    match blocker.exit() {
+        Exit::Wait { until } => until > now,
+        Exit::Command(command) => command.starts_with("codex-multi-auth "),
+        Exit::NextRequest => true,
+    }
+}
