@@ -95,7 +95,8 @@ fn member(package: &Value) -> Option<Member> {
 fn may_link(name: &str) -> Option<Vec<&'static str>> {
     let below_products = || [&[CORE], RANK.as_slice()].concat();
     match name {
-        CORE | "xtask" => Some(Vec::new()),
+        // The last two meet the products through their programs only.
+        CORE | "xtask" | "codex-auth-bench" => Some(Vec::new()),
         TESTKIT => Some(vec![CORE]),
         "codex-opencode-plugin" => Some(below_products()),
         CLI | "codex-auth-examples" => Some([below_products(), vec![TESTKIT]].concat()),

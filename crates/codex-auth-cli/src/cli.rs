@@ -29,7 +29,7 @@ struct Cli {
 }
 
 /// The flag of every command that shows something.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct Json {
     /// Print one JSON document
     #[arg(long, short)]

@@ -1,6 +1,7 @@
 //! `codex-multi-auth`: sign in, see, switch, diagnose, and run codex through the agent.
 
 mod accounts;
+mod agent;
 mod assemble;
 mod child;
 mod cli;

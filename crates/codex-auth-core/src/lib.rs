@@ -26,6 +26,7 @@
 
 mod account;
 mod affinity;
+mod consequence;
 mod credential;
 mod evaluate;
 mod family;

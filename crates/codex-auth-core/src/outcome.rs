@@ -73,6 +73,16 @@ pub enum Reaction {
     Stop,
 }
 
+impl Reaction {
+    /// Whether the same account is to be asked once more.
+    pub fn is_again(self) -> bool {
+        match self {
+            Self::RefreshAndRetry | Self::RewriteAndRetry => true,
+            Self::Relay | Self::TryAnother | Self::MarkAndTryOne | Self::Stop => false,
+        }
+    }
+}
+
 /// Reads an answer. Source: `contracts` on observed answers of the backend; structured codes only, prose never disables.
 pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
     let says = |words: &[&str]| {

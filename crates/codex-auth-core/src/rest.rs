@@ -63,6 +63,14 @@ impl RestReason {
         }
     }
 
+    /// Whether rests of this kind are one process's own business: short ones after faults, which nobody else need know.
+    pub fn is_in_memory(self) -> bool {
+        match self {
+            Self::Network | Self::Server | Self::Auth => true,
+            Self::UsageLimit => false,
+        }
+    }
+
     /// Reads the predecessor's spelling; unknown words are a usage limit, the most patient reading.
     pub fn parse(text: &str) -> Self {
         match text {

@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     Affinity, Ask, Decision, Edit, Held, NeedsLogin, Outcome, QuotaSnapshot, Reaction, Reason, RecordId, Refusal, Rest,
-    RestPolicy, RestReason, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, evaluate, refusal_of,
+    RestPolicy, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, consequence::Consequence, evaluate,
+    refusal_of,
 };
 
 /// Two invalidations within this span are a wave: nobody else's token is presented until it has passed.
@@ -99,7 +100,7 @@ impl Rotation {
         for held in &mut fresh.accounts {
             let Some(known) = live.pool.find(&held.account.record) else { continue };
             held.account.seen.last_used_at = held.account.seen.last_used_at.max(known.account.seen.last_used_at);
-            let in_memory = known.account.rests.iter().filter(|rest| rest.holds(now) && is_in_memory(rest.reason));
+            let in_memory = known.account.rests.iter().filter(|rest| rest.holds(now) && rest.reason.is_in_memory());
             let in_memory: Vec<Rest> = in_memory.cloned().collect();
             for rest in in_memory {
                 held.account.rest(rest);
@@ -154,7 +155,7 @@ impl Rotation {
         if let (Outcome::Served | Outcome::PolicyRefused, Some(session)) = (outcome, session) {
             live.affinity.bind(&session, &record, now);
         }
-        if is_again(reaction) {
+        if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
         }
         let edit = live.consequence(&record, outcome, self.policy, now);
@@ -261,56 +262,5 @@ impl Live {
                 }
             })
         })
-    }
-}
-
-/// What an outcome changes about an account.
-enum Consequence {
-    Rests(Rest),
-    NeedsLogin(NeedsLogin),
-    Disabled,
-}
-
-impl Consequence {
-    fn of(outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Self> {
-        if let Outcome::TokenInvalidated { code } = outcome {
-            return Some(Self::NeedsLogin(NeedsLogin { code: code.clone(), at: now }));
-        }
-        if let Outcome::Deactivated { .. } = outcome {
-            return Some(Self::Disabled);
-        }
-        let (reason, until) = outcome.rest(policy, now)?;
-        Some(Self::Rests(Rest::of_account(reason, until, now)))
-    }
-
-    fn apply(&self, held: &mut Held) {
-        match self {
-            Self::Rests(rest) => held.account.rest(rest.clone()),
-            Self::NeedsLogin(needs) => held.account.needs_login = Some(needs.clone()),
-            Self::Disabled => held.account.enabled = false,
-        }
-    }
-
-    /// Short rests after faults are this process's own business; the rest must outlive it.
-    fn is_kept(&self) -> bool {
-        match self {
-            Self::Rests(rest) => !is_in_memory(rest.reason),
-            Self::NeedsLogin(_) | Self::Disabled => true,
-        }
-    }
-}
-
-/// Whether the same account is to be asked once more.
-fn is_again(reaction: Reaction) -> bool {
-    match reaction {
-        Reaction::RefreshAndRetry | Reaction::RewriteAndRetry => true,
-        Reaction::Relay | Reaction::TryAnother | Reaction::MarkAndTryOne | Reaction::Stop => false,
-    }
-}
-
-fn is_in_memory(reason: RestReason) -> bool {
-    match reason {
-        RestReason::Network | RestReason::Server | RestReason::Auth => true,
-        RestReason::UsageLimit => false,
     }
 }

@@ -9,7 +9,8 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use crate::{
-    forward::{Call, is_usable},
+    call::Call,
+    forward::is_usable,
     headers::{Wearing, inbound, outbound},
     leases::Caller,
     own::face_of,

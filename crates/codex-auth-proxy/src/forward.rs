@@ -6,15 +6,15 @@ use bytes::Bytes;
 use codex_auth_core::{
     Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, Refusal, Timestamp, USABLE_FOR, plan,
 };
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 
 use crate::{
     attempt::Attempt,
     body::{BodyStream, whole},
+    call::Call,
     headers::{Wearing, inbound, outbound},
     inbound::{quota_key_of, session_of},
-    leases::Caller,
     proxy::Proxy,
     relay::relay,
     respond::{self, Answer},
@@ -25,33 +25,6 @@ use crate::{
 
 /// Error answers are read whole to learn what they mean; larger ones speak by their status.
 const LARGEST_REFUSAL: usize = 1024 * 1024;
-
-/// A model call, ready to be sent as often as needed.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    /// Path below the backend.
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) caller: Caller,
-}
-
-impl Call {
-    /// The same call without its body.
-    pub(crate) fn clone_head(&self) -> Self {
-        let Self { method, path, query, headers, body: _, caller } = self;
-        Self {
-            method: method.clone(),
-            path: path.clone(),
-            query: query.clone(),
-            headers: headers.clone(),
-            body: Bytes::new(),
-            caller: caller.clone(),
-        }
-    }
-}
 
 /// What is remembered over the attempts of one call.
 #[derive(Debug, Default)]

@@ -6,9 +6,8 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use crate::{
-    face,
-    forward::{self, Call},
-    guard,
+    call::Call,
+    face, forward, guard,
     inbound::{BodyRefused, Route, read_body, route},
     leases::Caller,
     models, own,

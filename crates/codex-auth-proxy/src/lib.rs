@@ -18,6 +18,7 @@
 mod agent;
 mod attempt;
 mod body;
+mod call;
 mod config;
 mod face;
 mod forward;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    forward::{Call, is_usable},
+    call::Call,
+    forward::is_usable,
     headers::{Wearing, outbound},
     proxy::Proxy,
     respond::{Answer, document},

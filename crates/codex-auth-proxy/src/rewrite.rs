@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header;
 use serde_json::Value;
 
-use crate::forward::Call;
+use crate::call::Call;
 
 /// Bodies are capped at 64 MiB as they come; decompressed ones at this, so that a small body cannot fill the memory.
 const LARGEST_DECODED: usize = 256 * 1024 * 1024;

@@ -22,7 +22,7 @@ use world::{Owner, Tally, World};
 
 const AGENTS: usize = 2;
 const SESSIONS: usize = 3;
-const EVENTS: usize = 1500;
+const EVENTS: usize = 2000;
 
 /// Seeds that once found a fault, run before all others.
 const FOUND: [u64; 0] = [];
@@ -58,7 +58,11 @@ fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
     let active = accounts.first().map(|held| held.account.record.clone());
     let of_store = if let Flaw::Store(flaw) = flaw { flaw } else { stepped::Flaw::None };
     let store = Arc::new(Stepped::holding(SavedPool { accounts, active, ..SavedPool::default() }, of_store));
-    let strategy = [Strategy::Hybrid, Strategy::Hybrid, Strategy::Sequential, Strategy::Manual][world.below(4)];
+    let strategy = match world.below(8) {
+        0 => Strategy::Manual,
+        1 | 2 => Strategy::Sequential,
+        _ => Strategy::Hybrid,
+    };
     let (agents, jobs, open) = (Vec::new(), Jobs::default(), Vec::new());
     let mut run = Simulation { world, vendor, store, agents, strategy, flaw, jobs, open };
     (0..AGENTS).for_each(|number| run.start(number));
@@ -172,16 +176,17 @@ impl Simulation {
         let store = self.store.at_once();
         let keeper = CredentialKeeper::new(Arc::new(store.clone()), self.vendor.clone(), self.world.clock.clone());
         for held in at_once(store.read()).expect("memory obeys").accounts {
-            let (name, mark) = others::mark(&held);
-            if mark.is_some() {
-                let is_justified = others::is_marked_for_a_reason(&self.vendor, &held);
-                self.world.must(is_justified, || format!("{name} is marked {mark:?} although its token is good"));
+            let name = &held.account.record;
+            let is_justified = |code: &str| others::is_justified(&self.vendor, &held, code, self.world.tally().crashes);
+            if let Some(mark) = &held.account.needs_login {
+                let text = || format!("{name} is marked {mark:?} although its token is good");
+                self.world.must(is_justified(&mark.code), text);
                 continue;
             }
             let renewed = self.in_time(keeper.renew(name, &held.credential));
             let is_fine = match &renewed {
                 Ok(renewed) => self.vendor.is_good(&renewed.credential.refresh),
-                Err(KeepError::NeedsLogin { .. }) => others::is_marked_for_a_reason(&self.vendor, &held),
+                Err(KeepError::NeedsLogin { code }) => is_justified(code),
                 Err(KeepError::Issuer(_) | KeepError::Store(_)) => false,
             };
             self.world.must(is_fine, || format!("in calm weather the renewal of {name} came to {renewed:?}"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccountStore, Held, NeedsLogin, RecordId, Rest, RestReason, RestScope, SavedPool, testing::account,
+    ANSWER_LOST, AccountStore, Credential, Held, Rest, RestReason, RestScope, SavedPool, testing::account,
 };
 
 use super::{vendor::Vendor, world::World};
@@ -16,10 +16,11 @@ pub(crate) fn signed_in(vendor: &Vendor, n: usize) -> Held {
 
 /// One edit by chance.
 pub(crate) async fn edit(world: Arc<World>, vendor: Arc<Vendor>, store: Arc<Stepped>) {
-    let (act, number, now) = (world.below(11), world.below(5) + 1, world.now());
+    let (act, number, now) = (world.below(16), world.below(5) + 1, world.now());
     let fresh = signed_in(&vendor, number);
     let change = move |pool: &mut SavedPool| match act {
-        0 | 1 => with(pool, &fresh, |held| held.account.enabled = act == 1),
+        0 => with(pool, &fresh, |held| held.account.enabled = false),
+        1 => pool.accounts.iter_mut().for_each(|held| held.account.enabled = true),
         2 => pool.pin = Some(fresh.account.record),
         3 | 4 => pool.pin = None,
         5 => pool.affinity_generation += 1,
@@ -30,7 +31,8 @@ pub(crate) async fn edit(world: Arc<World>, vendor: Arc<Vendor>, store: Arc<Step
             let scope = RestScope::QuotaKey("gpt-5.2".into());
             with(pool, &fresh, |held| held.account.rest(Rest { until, reason: RestReason::UsageLimit, scope }));
         }
-        _ => sign_in(pool, fresh),
+        9 => sign_in(pool, fresh),
+        _ => sign_in_again(&vendor, pool),
     };
     store.edit(Box::new(change)).await.expect("memory obeys");
 }
@@ -46,20 +48,25 @@ fn sign_in(pool: &mut SavedPool, fresh: Held) {
     match pool.find_mut(&fresh.account.record) {
         Some(held) => {
             let generation = held.credential.generation + 1;
-            held.credential = codex_auth_core::Credential { generation, ..fresh.credential };
+            held.credential = Credential { generation, ..fresh.credential };
             held.account.needs_login = None;
         }
         None => pool.accounts.push(fresh),
     }
 }
 
-/// Whether an account may be marked: only when its token is worth nothing, or may be.
-pub(crate) fn is_marked_for_a_reason(vendor: &Vendor, held: &Held) -> bool {
-    let token = &held.credential.refresh;
-    !vendor.is_good(token) || vendor.may_be_spent(token)
+/// Mostly, people sign in where they are asked to.
+fn sign_in_again(vendor: &Vendor, pool: &mut SavedPool) {
+    for held in pool.accounts.iter_mut().filter(|held| held.account.needs_login.is_some()) {
+        let generation = held.credential.generation + 1;
+        let person = held.account.owner.user.as_ref().map_or("nobody", |user| user.as_str());
+        held.credential = Credential { generation, ..vendor.sign_in(person) };
+        held.account.needs_login = None;
+    }
 }
 
-/// The mark of an account, for messages.
-pub(crate) fn mark(held: &Held) -> (&RecordId, Option<&NeedsLogin>) {
-    (&held.account.record, held.account.needs_login.as_ref())
+/// Whether an account was marked for a reason: its token is worth nothing or may be, or a crash left that in the dark.
+pub(crate) fn is_justified(vendor: &Vendor, held: &Held, code: &str, crashes: u64) -> bool {
+    let token = &held.credential.refresh;
+    !vendor.is_good(token) || vendor.may_be_spent(token) || (code == ANSWER_LOST && crashes > 0)
 }

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use codex_auth_core::{
-    Held, KeepError, Lease, Outcome, Query, Reaction, RecordId, RefreshPlan, SessionKey, Settled, plan,
-};
+use codex_auth_core::{Held, KeepError, Lease, Outcome, Query, Reaction, RefreshPlan, SessionKey, Settled, plan};
 
 use super::{Flaw, agent::Agent};
 
@@ -92,8 +90,13 @@ async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> 
     let Ok(held) = ready(agent, &held).await else { return Next::Another { marked: false } };
     let access = held.credential.access.clone().expect("every sign-in brings one");
     let mut outcome = agent.vendor.answer(access.expose()).await;
+    let session = query.session.as_ref().expect("every session has a name");
     if outcome == Outcome::Served {
-        outcome = stream(agent, &attempt, query, &held.account.record).await;
+        agent.rules.answering(session, &held.account.record);
+        outcome = stream(agent, &attempt).await;
+    }
+    if matches!(outcome, Outcome::Served | Outcome::PolicyRefused) {
+        agent.rules.answering(session, &held.account.record);
     }
     let Some(settled) = attempt.settle(&outcome) else { return Next::Done };
     match settled.edit {
@@ -118,16 +121,15 @@ async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> 
     }
 }
 
-async fn stream(agent: &Agent, attempt: &Attempt, query: &Query, record: &RecordId) -> Outcome {
+/// The answer's body: the session belongs to the account from its first byte on.
+async fn stream(agent: &Agent, attempt: &Attempt) -> Outcome {
     let now = agent.world.now();
     agent.rotation.answering(attempt.lease.as_ref().expect("not settled yet"), now);
-    agent.rules.answering(query.session.as_ref().expect("every session has a name"), record);
     agent.world.a_while(Duration::from_secs(30)).await;
     if agent.world.strikes(20) {
         return Outcome::NetworkFault;
     }
     agent.world.count(|tally| tally.served += 1);
-    agent.rules.answering(query.session.as_ref().expect("every session has a name"), record);
     Outcome::Served
 }
 

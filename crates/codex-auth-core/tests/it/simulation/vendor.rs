@@ -15,7 +15,7 @@ use codex_auth_core::{
 use super::world::World;
 
 /// Requests per quota window; the window; how long an access token lives.
-const QUOTA: u32 = 12;
+const QUOTA: u32 = 15;
 const WINDOW: Duration = Duration::from_mins(40);
 const ACCESS_LIVES: Duration = Duration::from_mins(15);
 
@@ -84,7 +84,7 @@ impl Vendor {
         let now = self.world.now();
         let mut truth = self.truth.lock().unwrap();
         let Some((family, ends_at)) = truth.access.get(access).copied() else { return Outcome::Unauthorized };
-        if self.world.strikes(250) {
+        if self.world.strikes(600) {
             truth.families[family].current = None;
         }
         if truth.families[family].current.is_none() {
@@ -97,7 +97,7 @@ impl Vendor {
             0 | 1 if !self.world.is_calm() => return Outcome::ServerFault { status: 503 },
             2 | 3 if !self.world.is_calm() => return Outcome::NetworkFault,
             4 if !self.world.is_calm() => return Outcome::PolicyRefused,
-            5 if self.world.strikes(5) => return Outcome::Deactivated { code: "workspace_disabled".into() },
+            5 if self.world.strikes(10) => return Outcome::Deactivated { code: "workspace_disabled".into() },
             _ => {}
         }
         let person = truth.families[family].person.clone();
@@ -149,12 +149,12 @@ impl TokenIssuer for Vendor {
                 RefreshError::Unsent { why: "connection refused".into() }
             });
         }
-        if world.strikes(40) {
+        if world.strikes(80) {
             return Err(RefreshError::Lost { why: "reset before the issuer read it".into() });
         }
         let granted = self.spend(text)?;
         world.a_while(Duration::from_secs(1)).await;
-        if world.strikes(30) {
+        if world.strikes(60) {
             return Err(RefreshError::Lost { why: "reset before the answer came".into() });
         }
         if granted.refresh.is_none() {
@@ -170,7 +170,7 @@ impl Vendor {
         let mut truth = self.truth.lock().unwrap();
         let family = truth.refresh[text];
         let is_current = truth.families[family].current.as_deref() == Some(text);
-        if !is_current || self.world.strikes(80) {
+        if !is_current || self.world.strikes(150) {
             truth.families[family].current = None;
             return Err(RefreshError::Refused { code: "refresh_token_reused".into() });
         }
@@ -180,7 +180,7 @@ impl Vendor {
             truth.families[family].current = Some(text.to_owned());
         }
         let claims = Claims {
-            user: self.world.strikes(100).then(|| UserId::parse("somebody-else")).flatten(),
+            user: self.world.strikes(200).then(|| UserId::parse("somebody-else")).flatten(),
             ..Claims::default()
         };
         Ok(Granted {

@@ -1,0 +1,33 @@
+//! A call to the backend, with its body at hand, so that it can be sent as often as needed.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::leases::Caller;
+
+/// What a client asked for, and who it is.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Path below the backend.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) caller: Caller,
+}
+
+impl Call {
+    /// The same call without its body.
+    pub(crate) fn clone_head(&self) -> Self {
+        let Self { method, path, query, headers, body: _, caller } = self;
+        Self {
+            method: method.clone(),
+            path: path.clone(),
+            query: query.clone(),
+            headers: headers.clone(),
+            body: Bytes::new(),
+            caller: caller.clone(),
+        }
+    }
+}
