@@ -149,8 +149,8 @@ impl Commands {
             Self::Remove(asked) => ("remove", asked.json.is_wanted()),
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
-            Self::Rotation(asked) => (asked.name(), asked.json.is_wanted()),
-            Self::Wrapper(asked) => (asked.name(), asked.json.is_wanted()),
+            Self::Rotation(asked) => (asked.name(), asked.wants_json()),
+            Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
             Self::Run { .. } => ("run", false),
             Self::Serve(_) => ("serve", false),
             #[cfg(feature = "demo")]

@@ -14,6 +14,7 @@ mod invocation;
 mod launch;
 mod misuse;
 mod official_binary;
+mod settings_file;
 mod ui;
 mod version_cache;
 

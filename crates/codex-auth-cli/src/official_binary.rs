@@ -37,7 +37,7 @@ pub(crate) fn find(environment: &Environment, own: &Path) -> Result<PathBuf, Cli
     for directory in std::env::split_paths(environment.raw("PATH").unwrap_or(OsStr::new(""))) {
         let candidate = directory.join("codex");
         let Ok(found) = std::fs::metadata(&candidate) else { continue };
-        if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
+        if !is_executable(&found) {
             continue;
         }
         if is_same(&found, own) {
@@ -55,8 +55,13 @@ pub(crate) fn find(environment: &Environment, own: &Path) -> Result<PathBuf, Cli
         .hint(format!("Install it with `npm install -g @openai/codex`, or set {REAL_BINARY} to its path.")))
 }
 
+/// Whether a shell would start it.
+pub(crate) fn is_executable(found: &Metadata) -> bool {
+    found.is_file() && found.permissions().mode() & 0o111 != 0
+}
+
 /// Whether both are one file on disk, also through links.
-fn is_same(found: &Metadata, own: &Path) -> bool {
+pub(crate) fn is_same(found: &Metadata, own: &Path) -> bool {
     std::fs::metadata(own).is_ok_and(|own| own.dev() == found.dev() && own.ino() == found.ino())
 }
 

@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use crate::Timestamp;
-
 macro_rules! name_text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -66,35 +64,6 @@ pub struct IdentityKey {
     pub user: UserId,
     /// The workspace they work in.
     pub workspace: WorkspaceId,
-}
-
-/// What a token says about its owner, unverified: a label for us, never a permission.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// The person, where the token names one.
-    pub user: Option<UserId>,
-    /// The workspace, where the token names one.
-    pub workspace: Option<WorkspaceId>,
-    /// Lower-cased e-mail address.
-    pub email: Option<String>,
-    /// Wire value of the plan, such as `plus`; unknown plans are kept as they came.
-    pub plan: Option<String>,
-    /// When the token ends by its own word (`exp`).
-    pub expires_at: Option<Timestamp>,
-}
-
-impl Claims {
-    /// Fills what this token does not say with what `other` says.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            user: self.user.or(other.user),
-            workspace: self.workspace.or(other.workspace),
-            email: self.email.or(other.email),
-            plan: self.plan.or(other.plan),
-            expires_at: self.expires_at.or(other.expires_at),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! | Room | Question it answers |
 //! |---|---|
 //! | [`time`](Timestamp), [`secret`](AccessToken) | what is an instant, what is a secret? |
-//! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
+//! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`claims`](Claims), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
 //! | [`rest`](Rest), [`quota`](QuotaSnapshot), [`outcome`](Outcome) | what did an answer teach about an account? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
@@ -26,6 +26,7 @@
 
 mod account;
 mod affinity;
+mod claims;
 mod consequence;
 mod credential;
 mod evaluate;
@@ -53,10 +54,11 @@ mod time;
 
 pub use account::{Account, NeedsLogin, Owner, Seen};
 pub use affinity::Affinity;
+pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate};
 pub use family::{FAMILIES, quota_key};
-pub use identity::{Claims, IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
+pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
 pub use issuer::{RefreshError, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;

@@ -1,70 +1,46 @@
 //! What a token says about its owner, read without any verification and named so.
 //!
 //! The tokens come straight from the issuer over TLS; what they say is a label for us, never a permission
-//! (protocol 5.1, domain 3.7).
+//! (protocol 5.1, domain 3.7). Which claim means what is core's rule; here they are decoded.
 
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use codex_auth_core::{AccessToken, Claims, IdToken, TokenPayload};
 use serde_json::Value;
 
-use codex_auth_core::{AccessToken, Claims, IdToken, Timestamp, UserId, WorkspaceId};
-
-/// The JSON pointer of a claim below the vendor's own key.
-macro_rules! auth {
-    ($name:literal) => {
-        concat!("/https:~1~1api.openai.com~1auth/", $name)
-    };
-}
-
-const USER: [&str; 3] = [auth!("chatgpt_user_id"), auth!("user_id"), "/sub"];
-const PLAN: &str = auth!("chatgpt_plan_type");
-const PROFILE_EMAIL: &str = "/https:~1~1api.openai.com~1profile/email";
-const ID_WORKSPACE: [&str; 4] = [auth!("chatgpt_account_id"), "/chatgpt_account_id", "/account_id", "/accountId"];
-const ID_EMAIL: [&str; 2] = ["/email", PROFILE_EMAIL];
-const ACCESS_WORKSPACE: [&str; 1] = [auth!("chatgpt_account_id")];
-const ACCESS_EMAIL: [&str; 5] =
-    [auth!("email"), auth!("chatgpt_user_email"), PROFILE_EMAIL, "/email", "/preferred_username"];
-
-/// Claims of an id token; empty for a text that is no JWT.
-pub fn unverified_id_claims(token: &IdToken) -> Claims {
-    claims(token.expose(), &ID_WORKSPACE, &ID_EMAIL)
-}
-
-/// Claims of an access token; empty for an opaque one.
-pub fn unverified_access_claims(token: &AccessToken) -> Claims {
-    claims(token.expose(), &ACCESS_WORKSPACE, &ACCESS_EMAIL)
-}
-
-/// What both tokens of one grant say: the id token first, then the access token, whose end is the one that counts.
+/// What the tokens of one grant say, as core reads it; nothing for texts that are no JWT.
 pub fn unverified_claims(id: Option<&IdToken>, access: Option<&AccessToken>) -> Claims {
-    let of_id = id.map(unverified_id_claims).unwrap_or_default();
-    let of_access = access.map(unverified_access_claims).unwrap_or_default();
-    let expires_at = of_access.expires_at;
-    Claims { expires_at, ..of_id.or(of_access) }
+    let id = id.and_then(|token| payload(token.expose()));
+    let access = access.and_then(|token| payload(token.expose()));
+    Claims::of(
+        access.as_ref().map(|payload| payload as &dyn TokenPayload),
+        id.as_ref().map(|payload| payload as &dyn TokenPayload),
+    )
 }
 
-fn claims(token: &str, workspace: &[&str], email: &[&str]) -> Claims {
-    let Some(payload) = payload(token) else { return Claims::default() };
-    let text = |path: &&str| payload.pointer(path)?.as_str().map(str::trim).filter(|text| !text.is_empty());
-    // Platform organisations are no workspaces: the backend refuses a request that names one.
-    let mut workspaces = workspace.iter().filter_map(text).filter_map(WorkspaceId::parse);
-    Claims {
-        user: USER.iter().find_map(text).and_then(UserId::parse),
-        workspace: workspaces.find(|id| !id.is_platform_organisation()),
-        email: email.iter().filter_map(text).find(|text| text.contains('@')).map(str::to_lowercase),
-        plan: text(&PLAN).map(str::to_owned),
-        expires_at: payload.get("exp").and_then(seconds).map(Timestamp::from_secs),
+/// A decoded payload.
+struct Payload(Value);
+
+impl TokenPayload for Payload {
+    fn text(&self, pointer: &str) -> Option<String> {
+        let text = self.0.pointer(pointer)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn seconds(&self, pointer: &str) -> Option<i64> {
+        seconds(self.0.pointer(pointer)?)
     }
 }
 
-fn payload(token: &str) -> Option<Value> {
+fn payload(token: &str) -> Option<Payload> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;
     };
-    jsonwebtoken::dangerous::insecure_decode_claims(token).ok().or_else(|| leniently_decoded(payload))
+    let decoded = jsonwebtoken::dangerous::insecure_decode_claims(token).ok();
+    decoded.or_else(|| leniently_decoded(payload)).map(Payload)
 }
 
 /// Payloads with padding, which the library refuses though other programs write them.
@@ -85,6 +61,8 @@ mod tests {
     use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
     use serde_json::json;
 
+    use codex_auth_core::{Timestamp, UserId, WorkspaceId};
+
     use super::*;
 
     fn jwt(claims: &Value) -> String {
@@ -93,11 +71,11 @@ mod tests {
     }
 
     fn id(claims: &Value) -> Claims {
-        unverified_id_claims(&IdToken::new(jwt(claims)))
+        unverified_claims(Some(&IdToken::new(jwt(claims))), None)
     }
 
     fn access(claims: &Value) -> Claims {
-        unverified_access_claims(&AccessToken::new(jwt(claims)))
+        unverified_claims(None, Some(&AccessToken::new(jwt(claims))))
     }
 
     fn workspace(claims: &Claims) -> Option<&str> {
@@ -118,7 +96,6 @@ mod tests {
         }));
         assert_eq!((user(&claims), workspace(&claims)), (Some("user-7"), Some("ws-7")));
         assert_eq!((claims.email.as_deref(), claims.plan.as_deref()), (Some("ann@example.test"), Some("Team")));
-        assert_eq!(claims.expires_at, Some(Timestamp::from_secs(1_900_000_000)));
     }
 
     #[test]
@@ -164,14 +141,14 @@ mod tests {
         let claims = r#"{"sub":"s","x":1}"#;
         for payload in [URL_SAFE_NO_PAD.encode(claims), URL_SAFE.encode(claims)] {
             let token = AccessToken::new(format!("{header}.{payload}."));
-            assert_eq!(user(&unverified_access_claims(&token)), Some("s"), "{payload}");
+            assert_eq!(user(&unverified_claims(None, Some(&token))), Some("s"), "{payload}");
         }
     }
 
     #[test]
     fn what_is_no_jwt_says_nothing() {
         for text in ["", "opaque", "a.b", "a.b.c", "a.b.c.d", "..", "at-12345678.!!!.x"] {
-            assert_eq!(unverified_access_claims(&AccessToken::new(text)), Claims::default(), "{text}");
+            assert_eq!(unverified_claims(None, Some(&AccessToken::new(text))), Claims::default(), "{text}");
         }
         assert_eq!(access(&json!(["sub"])), Claims::default());
     }

@@ -33,6 +33,6 @@ pub use authorize::{AuthorizeProfile, Wishes};
 pub use endpoints::{DEFAULT_CLIENT_ID, DEFAULT_ISSUER, EndpointError, Endpoints};
 pub use error::LoginError;
 pub use issuer::OpenAiIssuer;
-pub use jwt::{unverified_access_claims, unverified_claims, unverified_id_claims};
+pub use jwt::unverified_claims;
 pub use login::{BrowserLogin, CALLBACK_PORTS, LoginPorts, LoginUi, PATIENCE, SignedIn, sign_in};
 pub use reqwest_client::{ReqwestClient, USER_AGENT};

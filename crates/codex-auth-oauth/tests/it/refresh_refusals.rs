@@ -97,7 +97,7 @@ async fn the_owner_is_read_from_both_tokens() {
     let http = Scripted::new(move || says(200, &body));
     let claims = refresh(DEFAULT_ISSUER, &testing::account(1), http).await.expect("granted").claims;
     assert_eq!(claims.user.map(|user| user.to_string()).as_deref(), Some("u-1"));
-    assert_eq!(claims.workspace.map(|workspace| workspace.to_string()).as_deref(), Some("ws-1"));
+    assert_eq!(claims.workspace.map(|workspace| workspace.to_string()).as_deref(), Some("ws-2"));
     assert_eq!((claims.email.as_deref(), claims.expires_at), (Some("a@x"), Some(Timestamp::from_secs(9))));
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn edit(world: Arc<World>, vendor: Arc<Vendor>, store: Arc<Step
         0 => with(pool, &fresh, |held| held.account.enabled = false),
         1 => pool.accounts.iter_mut().for_each(|held| held.account.enabled = true),
         2 => pool.pin = Some(fresh.account.record),
-        3 | 4 => pool.pin = None,
+        3 | 4 | 10 | 11 => pool.pin = None,
         5 => pool.affinity_generation += 1,
         6 => pool.accounts.retain(|held| held.account.record != fresh.account.record),
         7 => pool.active = Some(fresh.account.record),

@@ -15,7 +15,7 @@ use codex_auth_core::{
 use super::world::World;
 
 /// Requests per quota window; the window; how long an access token lives.
-const QUOTA: u32 = 15;
+const QUOTA: u32 = 60;
 const WINDOW: Duration = Duration::from_mins(40);
 const ACCESS_LIVES: Duration = Duration::from_mins(15);
 

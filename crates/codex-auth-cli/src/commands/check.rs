@@ -1,0 +1,81 @@
+//! `check`: every enabled account is asked for its usage, a few at a time. No model is asked, and nothing is enabled.
+
+use std::{process::ExitCode, sync::Arc};
+
+use codex_auth_core::{Account, Held, SavedPool, Timestamp};
+use codex_auth_view::{CheckOutcome, CheckRow, Checked, Named, QuotaView};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    assemble::Product,
+    cli::Json,
+    commands::check::asking::{Asking, Finding},
+    error::CliError,
+};
+
+mod asking;
+mod usage;
+
+/// How many accounts are asked at one time.
+const AT_ONCE: usize = 4;
+
+/// How it was asked for.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct CheckArguments {
+    /// Tell by the exit code: 2 = a new sign-in is needed, 3 = no quota is left anywhere, 4 = an account could not be asked
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+/// Checks every account.
+pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<ExitCode, CliError> {
+    let pool = product.store.read_now()?;
+    let asking = Arc::new(Asking::new(product)?);
+    if !pool.accounts.is_empty() {
+        product.say_overrides();
+        if product.ui.talks_to_a_person {
+            product.ui.say(&format!("Checking {} account(s)...", pool.accounts.len()));
+        }
+    }
+    let findings = product.runtime()?.block_on(all(&asking, &pool));
+    let now = product.clock.now();
+    let rows = pool.accounts.iter().enumerate().zip(findings);
+    let rows = rows.map(|((index, held), finding)| row(index, &held.account, finding, now)).collect();
+    let checked = Checked::new(rows, now);
+    product.ui.show(&checked, arguments.json.is_wanted());
+    Ok(if arguments.exit_code { ExitCode::from(checked.exit_code()) } else { ExitCode::SUCCESS })
+}
+
+/// The findings in pool order.
+async fn all(asking: &Arc<Asking>, pool: &SavedPool) -> Vec<Finding> {
+    let turnstile = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (index, held) in pool.accounts.iter().enumerate() {
+        let (asking, turnstile, held): (_, _, Held) = (asking.clone(), turnstile.clone(), held.clone());
+        running.spawn(async move {
+            let _turn = turnstile.acquire().await.expect("nobody closes the turnstile");
+            (index, asking.look(held).await)
+        });
+    }
+    let mut findings = running.join_all().await;
+    findings.sort_by_key(|(index, _)| *index);
+    findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn row(index: usize, account: &Account, finding: Finding, now: Timestamp) -> CheckRow {
+    let Finding { outcome, detail, plan, quota } = finding;
+    let account = Named::at(index, account);
+    let number = account.number;
+    let detail = match outcome {
+        CheckOutcome::NeedsLogin => {
+            let why = detail.unwrap_or_else(|| "its tokens are no longer accepted".to_owned());
+            Some(format!("{why}: codex-multi-auth login --account {number}"))
+        }
+        CheckOutcome::Available | CheckOutcome::Exhausted | CheckOutcome::SignedInOnly | CheckOutcome::Disabled => {
+            detail
+        }
+    };
+    CheckRow { account, outcome, detail, plan, quota: quota.map(|quota| QuotaView::of(&quota, now)) }
+}

@@ -1,0 +1,97 @@
+//! What the backend's usage answer says. Source: `GET /wham/usage` as the official client maps it.
+
+use codex_auth_core::{AnswerFacts, Outcome, QuotaSnapshot, QuotaWindow, Timestamp, classify};
+use serde_json::Value;
+
+/// The usage of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Usage {
+    /// Its windows; business plans may have none.
+    pub(super) quota: Option<QuotaSnapshot>,
+    /// Its plan, as the backend spells it.
+    pub(super) plan: Option<String>,
+    /// Whether the backend would refuse a turn now.
+    pub(super) is_exhausted: bool,
+}
+
+/// Reads a good answer; `None` when it is no usage document.
+pub(super) fn read(body: &[u8], now: Timestamp) -> Option<Usage> {
+    let document: Value = serde_json::from_slice(body).ok()?;
+    let limits = document.as_object()?.get("rate_limit")?;
+    let window = |name: &str| window(&limits[name], now);
+    let (primary, secondary) = (window("primary_window"), window("secondary_window"));
+    let quota = (primary.is_some() || secondary.is_some()).then_some(QuotaSnapshot { primary, secondary, seen_at: now });
+    let is_spent = [primary, secondary].into_iter().flatten().any(|window| window.is_exhausted(now));
+    Some(Usage {
+        quota,
+        plan: document["plan_type"].as_str().map(str::to_owned),
+        is_exhausted: is_spent || limits["limit_reached"] == true || limits["allowed"] == false,
+    })
+}
+
+fn window(told: &Value, now: Timestamp) -> Option<QuotaWindow> {
+    let seconds = told["limit_window_seconds"].as_u64().filter(|seconds| *seconds > 0);
+    let after = told["reset_after_seconds"].as_u64().filter(|seconds| *seconds > 0);
+    let at = told["reset_at"].as_i64().filter(|at| *at > 0).map(Timestamp::from_secs);
+    Some(QuotaWindow {
+        used_percent: told["used_percent"].as_f64().filter(|used| used.is_finite())?,
+        window_minutes: seconds.map(|seconds| seconds.div_ceil(60)),
+        resets_at: after.map(|seconds| now.after(std::time::Duration::from_secs(seconds))).or(at),
+    })
+}
+
+/// What an answer that is not good means for the account.
+pub(super) fn refusal(status: u16, body: &[u8]) -> Outcome {
+    let document: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = |path: &str| document.pointer(path).and_then(Value::as_str);
+    let code = ["/error/code", "/error/type", "/detail/code", "/code"].into_iter().find_map(text);
+    let message = ["/error/message", "/detail/message", "/detail", "/message"].into_iter().find_map(text);
+    classify(AnswerFacts { status, code, kind: text("/error/type"), message, retry_at: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[track_caller]
+    fn check(limits: &Value, expect: Option<(Option<f64>, bool)>) {
+        let body = json!({ "plan_type": "plus", "rate_limit": limits }).to_string();
+        let read = read(body.as_bytes(), NOW);
+        let seen = read.map(|usage| (usage.quota.map(|quota| quota.left_percent(NOW)), usage.is_exhausted));
+        assert_eq!(seen, expect);
+    }
+
+    fn used(percent: i64) -> Value {
+        json!({ "used_percent": percent, "limit_window_seconds": 18_000, "reset_after_seconds": 60, "reset_at": 1 })
+    }
+
+    #[test]
+    fn the_tightest_window_counts() {
+        check(&json!({ "allowed": true, "primary_window": used(12), "secondary_window": used(33) }), Some((Some(67.0), false)));
+        check(&json!({ "primary_window": used(100), "secondary_window": null }), Some((Some(0.0), true)));
+        check(&json!({ "limit_reached": true, "primary_window": used(99) }), Some((Some(1.0), true)));
+    }
+
+    #[test]
+    fn a_plan_without_windows_is_available() {
+        check(&Value::Null, Some((None, false)));
+    }
+
+    #[test]
+    fn what_is_no_usage_tells_nothing() {
+        assert_eq!(read(b"<html>", NOW), None);
+        assert_eq!(read(b"{}", NOW), None);
+    }
+
+    #[test]
+    fn refusals_are_told_apart() {
+        let invalidated = json!({ "error": { "code": "token_invalidated" } }).to_string();
+        assert!(matches!(refusal(401, invalidated.as_bytes()), Outcome::TokenInvalidated { .. }));
+        assert_eq!(refusal(401, b"{}"), Outcome::Unauthorized);
+        assert_eq!(refusal(403, b"<html>"), Outcome::Served);
+    }
+}

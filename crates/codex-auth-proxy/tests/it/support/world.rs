@@ -1,0 +1,130 @@
+//! A proxy at work: its pool in memory, a clock that stands still, an issuer that follows a script.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use codex_auth_core::{
+    AccessToken, ClientToken, Granted, RefreshError, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
+    testing::{ManualClock, MemoryStore, ScriptedIssuer, pool},
+};
+use codex_auth_proxy::{
+    InlineUpstream, LeaseId, LeaseRequest, Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, serve,
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{homes::Homes, homes::Settings, upstream::Upstream, within};
+
+/// The client token of every proxy here.
+pub(crate) const TOKEN: &str = "CANARY-client-token";
+/// When everything here happens.
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// How the backend is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Inline,
+    Reqwest,
+}
+
+/// Both forms of the upstream port.
+pub(crate) const FORMS: [Form; 2] = [Form::Inline, Form::Reqwest];
+
+/// What a proxy is started with.
+pub(crate) struct Setup {
+    pub(crate) pool: SavedPool,
+    pub(crate) strategy: Strategy,
+    pub(crate) form: Form,
+    pub(crate) config: fn(&mut ProxyConfig),
+    pub(crate) issuer: Arc<dyn TokenIssuer>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let issuer = Arc::new(ScriptedIssuer::default());
+        Self { pool: pool(3), strategy: Strategy::Sequential, form: Form::Inline, config: |_| {}, issuer }
+    }
+}
+
+/// A proxy and what surrounds it.
+pub(crate) struct World {
+    pub(crate) port: u16,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) store: MemoryStore,
+    pub(crate) homes: Arc<Homes>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Arc<ManualClock>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl World {
+    /// A proxy in front of this upstream.
+    pub(crate) async fn before(upstream: &Upstream, setup: Setup) -> Self {
+        Self::at(&format!("http://127.0.0.1:{}/backend-api", upstream.port), setup).await
+    }
+
+    /// A proxy in front of this address.
+    pub(crate) async fn at(backend: &str, setup: Setup) -> Self {
+        let mut config = ProxyConfig::against(backend.parse().unwrap());
+        (setup.config)(&mut config);
+        let store = MemoryStore::holding(setup.pool);
+        let homes = Arc::new(Homes::default());
+        let settings = Arc::new(Settings(Mutex::new(setup.strategy)));
+        let clock = Arc::new(ManualClock::at(NOW));
+        let ports = Ports {
+            store: Arc::new(store.clone()),
+            issuer: setup.issuer,
+            upstream: match setup.form {
+                Form::Inline => Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
+                Form::Reqwest => Arc::new(ReqwestUpstream::default()),
+            },
+            settings: settings.clone(),
+            clock: clock.clone(),
+        };
+        let leases = Leases::new(homes.clone(), ClientToken::new(TOKEN));
+        let proxy = Proxy::ready(ports, config, leases).await.unwrap();
+        let listeners = Listeners::bind(0).unwrap();
+        let (port, (stop, stopped)) = (listeners.port(), watch::channel(false));
+        let serving = tokio::spawn(serve(proxy.clone(), listeners, stopped));
+        Self { port, proxy, store, homes, settings, clock, stop, serving }
+    }
+
+    /// Opens a lease under this token, for this home if any.
+    pub(crate) fn lease(&self, token: &str, home: Option<&str>) -> LeaseId {
+        let request = LeaseRequest { pid: 1, cwd: "/".into(), codex_home: home.map(str::to_owned) };
+        self.proxy.leases().open(request, ClientToken::new(token), NOW)
+    }
+
+    /// How many requests the accounts serve now.
+    pub(crate) fn in_flight(&self) -> u32 {
+        let accounts = self.proxy.rotation().pool().accounts;
+        accounts.iter().map(|held| self.proxy.rotation().in_flight(&held.account.record)).sum()
+    }
+
+    /// Waits until every lease is settled.
+    pub(crate) async fn all_settled(&self) {
+        within("leases to be settled", async {
+            while self.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Stops serving and waits for the end.
+    pub(crate) async fn end(self) {
+        self.stop.send_replace(true);
+        within("the server to end", self.serving).await.unwrap().unwrap();
+    }
+}
+
+/// What the issuer grants account `n` at its next renewal.
+pub(crate) fn renewed(n: usize) -> Result<Granted, RefreshError> {
+    Ok(Granted {
+        access: Some(AccessToken::new(format!("access-{n}-renewed"))),
+        refresh: Some(RefreshToken::new(format!("refresh-{n}-renewed"))),
+        ..Granted::default()
+    })
+}
