@@ -28,9 +28,8 @@ pub(crate) fn chosen(pool: &SavedPool, selector: &str) -> Result<Chosen, CliErro
 
 /// There is nobody to choose from.
 pub(crate) fn no_accounts() -> CliError {
-    CliError::new(Kind::NeedsLogin, "no_accounts", "No accounts configured.").hint(
-        "Run `codex-multi-auth login` to sign in, or `codex-multi-auth import-current` to add codex's own login.",
-    )
+    CliError::new(Kind::NeedsLogin, "no_accounts", "No accounts configured.")
+        .hint("Run `codex-multi-auth login` to sign in, or `codex-multi-auth import-current` to add codex's own login.")
 }
 
 impl Chosen {
@@ -68,7 +67,7 @@ impl Chosen {
         product.say_overrides();
         let keeper = product.keeper()?;
         let renewed = keeper.renew(&self.held.account.record, &self.held.credential);
-        match product.runtime()?.block_on(renewed) {
+        match Product::runtime()?.block_on(renewed) {
             Ok(held) => Ok((Self { held, ..self }, None)),
             Err(KeepError::NeedsLogin { code }) => Err(self.dead(&format!("needs a new sign-in ({code})"))),
             Err(error) => match error.kind() {

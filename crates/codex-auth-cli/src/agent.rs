@@ -14,14 +14,14 @@ pub(crate) fn ask(product: &Product, method: Method, path: &str) -> Result<Optio
     if !socket.exists() {
         return Ok(None);
     }
-    let answer = product.runtime()?.block_on(AgentClient::at(socket).ask(method, path, &Value::Null));
+    let answer = Product::runtime()?.block_on(AgentClient::at(socket).ask(method, path, &Value::Null));
     match answer {
         Ok(document) => Ok(Some(document)),
         // A socket that an agent left behind leads nowhere.
         Err(ControlError::NotRunning | ControlError::Broke(_)) => Ok(None),
-        Err(error @ (ControlError::NotUp | ControlError::NotStarted(_) | ControlError::Refused { .. })) => Err(
-            CliError::new(codex_auth_core::Kind::Internal, "agent", crate::error::capitalised(&error.to_string())),
-        ),
+        Err(error @ (ControlError::NotUp | ControlError::NotStarted(_) | ControlError::Refused { .. })) => {
+            Err(CliError::new(codex_auth_core::Kind::Internal, "agent", crate::error::capitalised(&error.to_string())))
+        }
     }
 }
 
@@ -66,8 +66,7 @@ pub(crate) fn decision_of(document: &Value, pool: &SavedPool) -> Option<Decision
 }
 
 fn reason_of(told: &str) -> Option<Reason> {
-    let all =
-        [Reason::Pinned, Reason::SameSession, Reason::FirstInOrder, Reason::MostHeadroom, Reason::Selected];
+    let all = [Reason::Pinned, Reason::SameSession, Reason::FirstInOrder, Reason::MostHeadroom, Reason::Selected];
     all.into_iter().find(|reason| reason.as_str() == told)
 }
 

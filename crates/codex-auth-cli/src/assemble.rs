@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation, RotationSettings,
-    SavedPool, SettingsSource, StoreError, Timestamp,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
+    RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
 };
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};

@@ -11,7 +11,9 @@ use codex_auth_view::ListName;
 
 use crate::{
     assemble::Product,
-    commands::{check, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected, wrapper},
+    commands::{
+        check, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected, wrapper,
+    },
     environment::Environment,
     error::CliError,
     invocation::{Invocation, sort},

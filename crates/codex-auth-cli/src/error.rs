@@ -107,9 +107,10 @@ impl From<codex_auth_store::LoginError> for CliError {
         let (kind, message) = (error.kind(), capitalised(&error.to_string()));
         let (code, hint) = match error {
             LoginError::Store(error) => return error.into(),
-            LoginError::KeptElsewhere { .. } => {
-                ("login_kept_elsewhere", "Set cli_auth_credentials_store to \"file\" there, then run the command again.")
-            }
+            LoginError::KeptElsewhere { .. } => (
+                "login_kept_elsewhere",
+                "Set cli_auth_credentials_store to \"file\" there, then run the command again.",
+            ),
             LoginError::Incomplete { .. } => ("login_incomplete", "Sign in again with `codex-multi-auth login`."),
             LoginError::NotInPool { .. } => {
                 ("login_not_in_pool", "Run `codex-multi-auth import-current` to keep it, then run the command again.")

@@ -1,22 +1,23 @@
 //! What an outcome changes about an account, here and on disk.
 
-use crate::{Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
+use crate::{AccessToken, Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
 
 /// What an outcome changes about an account.
 pub(crate) enum Consequence {
     /// It rests.
     Rests(Rest),
-    /// Only a new sign-in helps.
-    NeedsLogin(NeedsLogin),
+    /// Only a new sign-in helps the account that wears this token.
+    NeedsLogin(NeedsLogin, Option<AccessToken>),
     /// Its workspace is gone.
     Disabled,
 }
 
 impl Consequence {
-    /// What follows, if anything.
-    pub(crate) fn of(outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Self> {
+    /// What follows, if anything, for the account that was asked as `worn`.
+    pub(crate) fn of(outcome: &Outcome, worn: &Held, policy: RestPolicy, now: Timestamp) -> Option<Self> {
         if let Outcome::TokenInvalidated { code } = outcome {
-            return Some(Self::NeedsLogin(NeedsLogin { code: code.clone(), at: now }));
+            let needs = NeedsLogin { code: code.clone(), at: now };
+            return Some(Self::NeedsLogin(needs, worn.credential.access.clone()));
         }
         if let Outcome::Deactivated { .. } = outcome {
             return Some(Self::Disabled);
@@ -29,7 +30,9 @@ impl Consequence {
     pub(crate) fn apply(&self, held: &mut Held) {
         match self {
             Self::Rests(rest) => held.account.rest(rest.clone()),
-            Self::NeedsLogin(needs) => held.account.needs_login = Some(needs.clone()),
+            // A sign-in made meanwhile is not the one that was invalidated.
+            Self::NeedsLogin(_, refused) if held.credential.access != *refused => {}
+            Self::NeedsLogin(needs, _) => held.account.needs_login = Some(needs.clone()),
             Self::Disabled => held.account.enabled = false,
         }
     }
@@ -38,7 +41,7 @@ impl Consequence {
     pub(crate) fn is_kept(&self) -> bool {
         match self {
             Self::Rests(rest) => !rest.reason.is_in_memory(),
-            Self::NeedsLogin(_) | Self::Disabled => true,
+            Self::NeedsLogin(..) | Self::Disabled => true,
         }
     }
 }

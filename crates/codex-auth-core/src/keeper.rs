@@ -120,6 +120,11 @@ impl CredentialKeeper {
     async fn refuse(&self, claim: &mut dyn RefreshClaim, code: &str) -> Result<Held, KeepError> {
         let at: Timestamp = self.clock.now();
         claim.refuse(NeedsLogin { code: code.to_owned(), at }).await?;
+        // A sign-in made meanwhile stands, and the mark concerned the token before it.
+        let again = claim.look_again().await.ok().filter(|held| held.account.needs_login.is_none());
+        if let Some(held) = again {
+            return Ok(held);
+        }
         Err(KeepError::NeedsLogin { code: code.to_owned() })
     }
 }

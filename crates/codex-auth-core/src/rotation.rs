@@ -144,7 +144,7 @@ impl Rotation {
     /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
     pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
         let Lease { held, session, .. } = lease;
-        let record = held.account.record;
+        let record = held.account.record.clone();
         let mut live = self.lock();
         if let Some(busy) = live.busy.get_mut(&record) {
             busy.in_flight = busy.in_flight.saturating_sub(1);
@@ -158,7 +158,7 @@ impl Rotation {
         if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
         }
-        let edit = live.consequence(&record, outcome, self.policy, now);
+        let edit = live.consequence(&held, outcome, self.policy, now);
         let is_urgent = matches!(outcome, Outcome::TokenInvalidated { .. });
         Settled { reaction, edit, is_urgent }
     }
@@ -241,16 +241,17 @@ impl Live {
     /// Applies what an outcome means for the account, here and as an edit for the disk.
     fn consequence(
         &mut self,
-        record: &RecordId,
+        worn: &Held,
         outcome: &Outcome,
         policy: RestPolicy,
         now: Timestamp,
     ) -> Option<Edit> {
+        let record = &worn.account.record;
         if let Outcome::TokenInvalidated { .. } = outcome {
             self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);
             self.invalidated.push((record.clone(), now));
         }
-        let change = Consequence::of(outcome, policy, now)?;
+        let change = Consequence::of(outcome, worn, policy, now)?;
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
         }

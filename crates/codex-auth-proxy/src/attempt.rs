@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codex_auth_core::{Lease, Outcome, Reaction, RecordId};
+use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId};
 
 use crate::{leases::Caller, proxy::Proxy};
 
@@ -29,6 +29,13 @@ impl Attempt {
     /// The account asked.
     pub(crate) fn record(&self) -> &RecordId {
         &self.lease().held.account.record
+    }
+
+    /// Notes the tokens the account is asked with: what its answer says concerns these and no others.
+    pub(crate) fn wear(&mut self, held: &Held) {
+        if let Some(lease) = &mut self.lease {
+            lease.held = held.clone();
+        }
     }
 
     /// Notes that the answer has begun: the session stays with this account from here on.

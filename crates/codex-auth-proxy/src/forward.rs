@@ -112,7 +112,7 @@ enum Step {
     Foreign { record: RecordId, answer: Answer },
 }
 
-async fn one(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, is_bound: bool) -> Step {
+async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bool) -> Step {
     let record = attempt.record().clone();
     let held = match ready(proxy, &attempt.lease().held).await {
         Ok(held) => held,
@@ -122,6 +122,7 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, is_bound: bool) 
             return Step::Next { record, fault: None, marked: false };
         }
     };
+    attempt.wear(&held);
     let Some(request) = request_as(proxy, call, &held, is_bound) else {
         drop(attempt);
         return Step::Next { record, fault: None, marked: false };

@@ -39,7 +39,7 @@ pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<Exit
             product.ui.say(&format!("Checking {} account(s)...", pool.accounts.len()));
         }
     }
-    let findings = product.runtime()?.block_on(all(&asking, &pool));
+    let findings = Product::runtime()?.block_on(all(&asking, &pool));
     let now = product.clock.now();
     let rows = pool.accounts.iter().enumerate().zip(findings);
     let rows = rows.map(|((index, held), finding)| row(index, &held.account, finding, now)).collect();

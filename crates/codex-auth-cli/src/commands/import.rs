@@ -93,7 +93,9 @@ fn accounts_of(product: &Product, file: &Utf8Path) -> Result<Vec<Held>, CliError
     if document.get("accounts").is_some_and(Value::is_array) {
         return Ok(from_document(file, &bytes, now)?.accounts);
     }
-    if document.get("tokens").is_none() && document.get("auth_mode").is_none() && document.get("OPENAI_API_KEY").is_none()
+    if document.get("tokens").is_none()
+        && document.get("auth_mode").is_none()
+        && document.get("OPENAI_API_KEY").is_none()
     {
         return Err(refused(format!("Invalid account storage format: {file}")));
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use codex_auth_core::{Credential, Held, Kind, Owner, RecordId, SavedPool, WorkspaceId};
+use codex_auth_core::{Credential, Held, Kind, Login, Owner, RecordId, SavedPool, WorkspaceId};
 use codex_auth_oauth::{BrowserLogin, Endpoints, LoginPorts, ReqwestClient, SignedIn, Wishes, sign_in};
 use codex_auth_store::{MergeOutcome, import::from_sign_in, merge};
 use codex_auth_view::{Added, Addition, AdditionOutcome, Named, label};
@@ -64,13 +64,9 @@ pub(crate) fn signed_in(product: &Product, arguments: &LoginArguments) -> Result
     product.say_overrides();
     let login = wanted(product, arguments, !pool.accounts.is_empty())?;
     let http = ReqwestClient::new(USER_AGENT);
-    let ports = LoginPorts {
-        http: &http,
-        entropy: product.entropy.as_ref(),
-        clock: product.clock.as_ref(),
-        ui: &person,
-    };
-    let signed_in = product.runtime()?.block_on(sign_in(&login, ports))?;
+    let ports =
+        LoginPorts { http: &http, entropy: product.entropy.as_ref(), clock: product.clock.as_ref(), ui: &person };
+    let signed_in = Product::runtime()?.block_on(sign_in(&login, ports))?;
     let held = held_of(signed_in, product);
     if let Some(again) = &again {
         refuse_another(again, &held)?;
@@ -163,4 +159,11 @@ pub(crate) fn show(product: &Product, command: &'static str, joined: Joined, jso
     if is_second {
         product.ui.say(TERMS);
     }
+}
+
+/// Whether an official login is one of the pool's accounts.
+pub(crate) fn is_in_pool(pool: &SavedPool, login: &Login) -> bool {
+    pool.accounts
+        .iter()
+        .any(|held| held.account.owner.agrees_with(&login.owner) || held.credential.same_grant(&login.credential))
 }

@@ -38,9 +38,11 @@ pub(crate) fn remove(product: &Product, arguments: &RemoveArguments) -> Result<E
                 return Ok(ExitCode::FAILURE);
             }
             None => {
-                return Err(CliError::usage(format!("Removing {label} deletes its tokens, and nobody is here to ask."))
-                    .hint(format!("Run `codex-multi-auth remove {number} --yes`."))
-                    .account(number));
+                return Err(CliError::usage(format!(
+                    "Removing {label} deletes its tokens, and nobody is here to ask."
+                ))
+                .hint(format!("Run `codex-multi-auth remove {number} --yes`."))
+                .account(number));
             }
         }
     }
@@ -54,7 +56,8 @@ pub(crate) fn remove(product: &Product, arguments: &RemoveArguments) -> Result<E
         pool.affinity_generation += 1;
     })?;
     let login = product.official.login(product.layout.codex_home().as_str());
-    let is_still_there = matches!(login, Ok(LoginState::Usable(login)) if target.held.account.owner.agrees_with(&login.owner));
+    let is_still_there =
+        matches!(login, Ok(LoginState::Usable(login)) if target.held.account.owner.agrees_with(&login.owner));
     let removed = Removed::new(target.named, after.accounts.len(), is_still_there);
     product.ui.show(&removed, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,6 @@ use http::Method;
 use crate::{
     agent::{ask, status_of},
     assemble::Product,
-    cli::Json,
     error::CliError,
     settings_file,
 };

@@ -87,7 +87,7 @@ fn status(product: &Product, link: &Link, change: WrapperChange) -> Result<Wrapp
 /// What a shell would start as `codex`.
 fn first_on_path(product: &Product) -> Option<PathBuf> {
     let path = product.environment.raw("PATH").unwrap_or(OsStr::new(""));
-    std::env::split_paths(path).map(|directory| directory.join("codex")).find(|candidate| {
-        std::fs::metadata(candidate).is_ok_and(|found| official_binary::is_executable(&found))
-    })
+    std::env::split_paths(path)
+        .map(|directory| directory.join("codex"))
+        .find(|candidate| std::fs::metadata(candidate).is_ok_and(|found| official_binary::is_executable(&found)))
 }

@@ -121,6 +121,7 @@ impl Asking {
                 Outcome::Served
                 | Outcome::UsageLimited { .. }
                 | Outcome::PolicyRefused
+                | Outcome::ForeignCiphertext
                 | Outcome::ServerFault { .. }
                 | Outcome::NetworkFault
                 | Outcome::Cancelled,

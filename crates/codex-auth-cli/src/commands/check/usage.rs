@@ -20,7 +20,8 @@ pub(super) fn read(body: &[u8], now: Timestamp) -> Option<Usage> {
     let limits = document.as_object()?.get("rate_limit")?;
     let window = |name: &str| window(&limits[name], now);
     let (primary, secondary) = (window("primary_window"), window("secondary_window"));
-    let quota = (primary.is_some() || secondary.is_some()).then_some(QuotaSnapshot { primary, secondary, seen_at: now });
+    let quota =
+        (primary.is_some() || secondary.is_some()).then_some(QuotaSnapshot { primary, secondary, seen_at: now });
     let is_spent = [primary, secondary].into_iter().flatten().any(|window| window.is_exhausted(now));
     Some(Usage {
         quota,
@@ -71,7 +72,10 @@ mod tests {
 
     #[test]
     fn the_tightest_window_counts() {
-        check(&json!({ "allowed": true, "primary_window": used(12), "secondary_window": used(33) }), Some((Some(67.0), false)));
+        check(
+            &json!({ "allowed": true, "primary_window": used(12), "secondary_window": used(33) }),
+            Some((Some(67.0), false)),
+        );
         check(&json!({ "primary_window": used(100), "secondary_window": null }), Some((Some(0.0), true)));
         check(&json!({ "limit_reached": true, "primary_window": used(99) }), Some((Some(1.0), true)));
     }

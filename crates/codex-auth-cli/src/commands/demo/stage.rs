@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -104,28 +104,25 @@ impl<'a> Stage<'a> {
 
     /// One sign-in with our own command; the demo's browser opens the address it prints.
     pub(super) fn sign_in(&self) -> Result<(), CliError> {
-        let mut child = self
-            .ours(&["login", "--no-browser"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| failed(&error.to_string()))?;
-        let talk = child.stderr.take().map(|pipe| std::thread::spawn(move || read_all(pipe)));
-        let lines = child.stdout.take().map(|pipe| BufReader::new(pipe).lines()).into_iter().flatten();
+        let broke = |error: std::io::Error| failed(&error.to_string());
+        let (printed, print) = std::io::pipe().map_err(broke)?;
+        let mut command = self.ours(&["login", "--no-browser"]);
+        command.stdout(print.try_clone().map_err(broke)?).stderr(print);
+        let mut child = command.spawn().map_err(broke)?;
+        // The command holds the writing end too; without this the reading would never end.
+        drop(command);
         let mut seen = String::new();
-        for line in lines.map_while(Result::ok) {
-            let url = line.split_whitespace().find(|word| word.contains("/oauth/authorize?"));
-            if let Some(url) = url {
-                browser::open(url).map_err(|error| failed(&error.to_string()))?;
+        for line in BufReader::new(printed).lines().map_while(Result::ok) {
+            if let Some(url) = line.split_whitespace().find(|word| word.contains("/oauth/authorize?")) {
+                browser::open(url).map_err(broke)?;
             }
             seen.push_str(&line);
+            seen.push('\n');
         }
-        let ended = child.wait().map_err(|error| failed(&error.to_string()))?;
-        if ended.success() {
+        if child.wait().map_err(broke)?.success() {
             return Ok(());
         }
-        let talk = talk.and_then(|reading| reading.join().ok()).unwrap_or_default();
-        Err(failed(&format!("sign-in ended with: {}", talk.trim())))
+        Err(failed(&format!("a sign-in ended with: {}", seen.trim())))
     }
 
     /// Starts a turn of the client through the agent.
@@ -219,13 +216,6 @@ fn wait_for_end(pid: Pid) {
 #[expect(clippy::disallowed_methods, reason = "the demo's world is thrown away; nothing in it must survive a crash")]
 fn write(path: &Path, words: &str) -> Result<(), CliError> {
     std::fs::write(path, words).map_err(|error| CliError::new(Kind::Storage, "demo_failed", error.to_string()))
-}
-
-fn read_all(mut pipe: impl Read) -> String {
-    let mut all = String::new();
-    // What came before a broken pipe is all there is to show.
-    let _broken = pipe.read_to_string(&mut all);
-    all
 }
 
 fn text(path: &Path) -> String {

@@ -198,7 +198,8 @@ mod tests {
     #[test]
     fn a_link_to_an_earlier_program_of_ours_is_led_here() {
         let Home { dir: _dir, link } = home();
-        let earlier = Link { own: link.directory.join("gone"), directory: link.directory.clone(), path: link.path.clone() };
+        let earlier =
+            Link { own: link.directory.join("gone"), directory: link.directory.clone(), path: link.path.clone() };
         earlier.install().expect("installed");
         assert_eq!(link.state(), Ok(WrapperState::Installed));
         assert_eq!(link.install(), Ok(WrapperChange::Installed));

@@ -88,6 +88,7 @@ enum Next {
 async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> Next {
     let held = attempt.lease.as_ref().expect("not settled yet").held.clone();
     let Ok(held) = ready(agent, &held).await else { return Next::Another { marked: false } };
+    attempt.lease.as_mut().expect("not settled yet").held = held.clone();
     let access = held.credential.access.clone().expect("every sign-in brings one");
     let mut outcome = agent.vendor.answer(access.expose()).await;
     let session = query.session.as_ref().expect("every session has a name");
