@@ -163,7 +163,7 @@ impl Product {
         };
         Ok(AgentSetup {
             ports,
-            config: ProxyConfig::against(backend),
+            config: ProxyConfig { threads: serving_threads(), ..ProxyConfig::against(backend) },
             directory: self.agent_dir.clone(),
             socket: self.socket(),
             logins: self.official.clone(),
@@ -173,6 +173,11 @@ impl Product {
             stays,
         })
     }
+}
+
+/// Two threads serve where there are two cores: an event need not wait while another stream's is written.
+fn serving_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
 }
 
 /// The form of the upstream that this backend needs: TLS, HTTP/2 and proxies are reqwest's.

@@ -129,7 +129,7 @@ fn unparsed(error: &clap::Error, ui: Ui, typed: &[OsString]) -> ExitCode {
     }
     let command = typed.first().and_then(|word| word.to_str()).unwrap_or("codex-multi-auth");
     let as_json = typed.iter().any(|word| word == "--json" || word == "-j");
-    answered(Err(misuse(error)), ui, command, as_json)
+    answered(Err(misuse(error, command)), ui, command, as_json)
 }
 
 fn help() -> String {

@@ -75,17 +75,17 @@ impl CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::NoSuchAccount(_) => "Run `codex-multi-auth list` to see the accounts.",
-            StoreError::Locked { .. } => "Wait for that program to end, or stop it, then run the command again.",
-            StoreError::Unreadable { .. } => {
-                "Nothing was changed. Copies made at earlier saves lie beside it; put one in its place, or move the \
-                 file away to start anew."
+            StoreError::NoSuchAccount(_) => Some("Run `codex-multi-auth list` to see the accounts."),
+            StoreError::Locked { .. } => Some("Wait for that program to end, or stop it, then run the command again."),
+            // The store names the remedy itself: it knows which file it is.
+            StoreError::Unreadable { .. } => None,
+            StoreError::UnknownVersion { .. } => {
+                Some("Use the program that wrote it, or move the file away to start anew.")
             }
-            StoreError::UnknownVersion { .. } => "Use the program that wrote it, or move the file away to start anew.",
-            StoreError::Io { .. } => "Nothing was changed. Mend the cause and run the command again.",
+            StoreError::Io { .. } => Some("Nothing was changed. Mend the cause and run the command again."),
         };
         let (kind, message) = (error.kind(), capitalised(&error.to_string()));
-        Self::new(kind, "storage", message).hint(hint)
+        Self { hint: hint.map(str::to_owned), ..Self::new(kind, "storage", message) }
     }
 }
 

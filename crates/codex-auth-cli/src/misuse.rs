@@ -4,24 +4,26 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{CliError, capitalised};
 
-/// The parser's complaint as an error of ours.
-pub(crate) fn misuse(error: &clap::Error) -> CliError {
+/// The parser's complaint about a command line of `command` (the first word typed) as an error of ours.
+pub(crate) fn misuse(error: &clap::Error, command: &str) -> CliError {
     let context = |kind| error.get(kind).and_then(text_of);
     if error.kind() == ErrorKind::InvalidSubcommand {
         let word = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+        let of = if word == command { String::new() } else { format!("{command} ") };
         let nearest = context(ContextKind::SuggestedSubcommand)
-            .map_or_else(String::new, |nearest| format!("Did you mean `codex-multi-auth {nearest}`? "));
-        return CliError::usage(format!("Unknown command: {word}"))
-            .hint(format!("{nearest}Run `codex-multi-auth --help` to see the commands."));
+            .map_or_else(String::new, |nearest| format!("Did you mean `codex-multi-auth {of}{nearest}`? "));
+        return CliError::usage(format!("Unknown {of}command: {word}"))
+            .hint(format!("{nearest}Run `codex-multi-auth {of}--help` to see the commands."));
     }
     let rendered = error.to_string();
     let mut parts = rendered.split("\n\n");
-    let complaint = parts.next().unwrap_or_default().trim_start_matches("error: ").replace('\n', " ");
+    let complaint = parts.next().unwrap_or_default().trim_start_matches("error: ");
+    let complaint = complaint.split_whitespace().collect::<Vec<_>>().join(" ");
     let usage = context(ContextKind::Usage).or_else(|| {
         let line = parts.find(|part| part.starts_with("Usage:"))?;
         Some(line.to_owned())
     });
-    let error = CliError::usage(capitalised(complaint.trim()));
+    let error = CliError::usage(capitalised(&complaint));
     match usage {
         Some(usage) => error.hint(usage.trim().to_owned()),
         None => error,

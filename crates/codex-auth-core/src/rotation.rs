@@ -239,13 +239,7 @@ impl Live {
     }
 
     /// Applies what an outcome means for the account, here and as an edit for the disk.
-    fn consequence(
-        &mut self,
-        worn: &Held,
-        outcome: &Outcome,
-        policy: RestPolicy,
-        now: Timestamp,
-    ) -> Option<Edit> {
+    fn consequence(&mut self, worn: &Held, outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Edit> {
         let record = &worn.account.record;
         if let Outcome::TokenInvalidated { .. } = outcome {
             self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);

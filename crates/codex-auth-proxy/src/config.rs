@@ -19,10 +19,12 @@ pub struct ProxyConfig {
     pub search_within: Duration,
     /// Most connections at a time.
     pub most_connections: usize,
+    /// Threads that serve connections, the caller's included.
+    pub threads: usize,
 }
 
 impl ProxyConfig {
-    /// The defaults against this backend: 64 MiB bodies, headers within 5 min, 5 min of silence, 512 connections.
+    /// The defaults against this backend: 64 MiB bodies, headers within 5 min, 5 min of silence, 512 connections, one thread.
     ///
     /// Long silences are normal: a model may think for minutes before its first event, and the official client
     /// itself gives up after 300 s of silence.
@@ -34,6 +36,7 @@ impl ProxyConfig {
             silence: Duration::from_mins(5),
             search_within: Duration::from_mins(10),
             most_connections: 512,
+            threads: 1,
         }
     }
 

@@ -67,13 +67,11 @@ impl InlineUpstream {
     }
 
     /// The answer with its connection, which goes on at once when there is no body to bring it back.
-    async fn received(&self, answer: Response<Incoming>, mut line: Line) -> Response<BodyStream> {
+    fn received(&self, answer: Response<Incoming>, line: Line) -> Response<BodyStream> {
         if !answer.body().is_end_stream() {
             return answer.map(|body| Gather::new(body, line, self.idle.clone()).boxed_unsync());
         }
-        if line.is_usable().await {
-            self.idle.park(line);
-        }
+        self.idle.park(line);
         answer.map(|_| whole(Bytes::new()))
     }
 
@@ -101,14 +99,14 @@ impl Upstream for InlineUpstream {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<BodyStream>, UpstreamError> {
         let mut request = self.addressed(request)?;
         loop {
-            let kept = self.idle.take().await;
+            let kept = self.idle.take();
             let is_kept = kept.is_some();
             let mut line = match kept {
                 Some(line) => line,
                 None => self.connect().await?,
             };
             match line.exchange(request).await {
-                Ok(answer) => return Ok(self.received(answer, line).await),
+                Ok(answer) => return Ok(self.received(answer, line)),
                 // The peer closed a kept connection before a byte went out; another one serves. Whatever else
                 // happened to it, the request may have been carried out, and the caller decides.
                 Err(Failed::Unsent(unsent, _)) if is_kept => request = *unsent,

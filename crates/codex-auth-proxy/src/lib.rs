@@ -28,6 +28,7 @@ mod headers;
 mod inbound;
 mod inline_upstream;
 mod keeping;
+mod lanes;
 mod leases;
 mod listen;
 mod models;

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{handler::handle, listen::Listeners, proxy::Proxy};
+use crate::{handler::handle, lanes::Lanes, listen::Listeners, proxy::Proxy};
 
 /// How long a client may take to send a request head.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -25,10 +25,12 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(2);
 pub async fn serve(proxy: Arc<Proxy>, listeners: Listeners, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let port = listeners.port();
     let room = Arc::new(Semaphore::new(proxy.config.most_connections));
+    let lanes = Arc::new(Lanes::start(proxy.config.threads)?);
     let mut accepting = JoinSet::new();
     for socket in listeners.duplicate()?.into_sockets() {
         let socket = TcpListener::from_std(socket)?;
-        accepting.spawn(accept(proxy.clone(), socket, port, room.clone(), stop.clone()));
+        let door = Door { proxy: proxy.clone(), socket, port, room: room.clone(), lanes: lanes.clone() };
+        accepting.spawn(accept(door, stop.clone()));
     }
     stopped(&mut stop).await;
     let drained = tokio::time::timeout(DRAIN_WITHIN, async { while accepting.join_next().await.is_some() {} }).await;
@@ -38,7 +40,17 @@ pub async fn serve(proxy: Arc<Proxy>, listeners: Listeners, mut stop: watch::Rec
     Ok(())
 }
 
-async fn accept(proxy: Arc<Proxy>, socket: TcpListener, port: u16, room: Arc<Semaphore>, stop: watch::Receiver<bool>) {
+/// One listening socket and what stands behind it.
+struct Door {
+    proxy: Arc<Proxy>,
+    socket: TcpListener,
+    port: u16,
+    room: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
+}
+
+async fn accept(door: Door, stop: watch::Receiver<bool>) {
+    let Door { proxy, socket, port, room, lanes } = door;
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
@@ -56,11 +68,19 @@ async fn accept(proxy: Arc<Proxy>, socket: TcpListener, port: u16, room: Arc<Sem
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
+        // A socket belongs to the event loop it was made in; it goes on without one and is taken in by its lane's.
+        let Ok(stream) = stream.into_std() else { continue };
         let (proxy, stop) = (proxy.clone(), stop.clone());
-        connections.spawn(async move {
-            converse(proxy, stream, port, stop).await;
-            drop(place);
-        });
+        let lane = lanes.emptiest();
+        let places = (place, lane.take_place());
+        let served = async move {
+            match TcpStream::from_std(stream) {
+                Ok(stream) => converse(proxy, stream, port, stop).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be taken in"),
+            }
+            drop(places);
+        };
+        connections.spawn_on(served, lane.runtime());
     }
     while connections.join_next().await.is_some() {}
 }

@@ -62,10 +62,12 @@ impl Screen for Added {
             }
         };
         lines.line(&format!("  {}", account.label));
-        lines.gap().line("Next steps:");
-        lines.whole("  codex-multi-auth status     see the accounts");
-        lines.whole("  codex-multi-auth check      ask the backend about each of them");
-        lines.whole("  codex-multi-auth run        start codex through the pool");
+        if *outcome != AdditionOutcome::Unchanged {
+            lines.gap().line("Next steps:");
+            lines.whole("  codex-multi-auth status     see the accounts");
+            lines.whole("  codex-multi-auth check      ask the backend about each of them");
+            lines.whole("  codex-multi-auth run        start codex through the pool");
+        }
         lines.finish()
     }
 }

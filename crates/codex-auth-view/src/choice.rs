@@ -38,8 +38,8 @@ pub struct Switched {
 
 impl Switched {
     /// The account chosen, whether it had been disabled, and what became of the login file.
-    pub fn new(account: Named, re_enabled: bool, mirror: &LoginMirror, warning: Option<String>) -> Self {
-        let mut notes: Vec<String> = warning.into_iter().collect();
+    pub fn new(account: Named, re_enabled: bool, mirror: &LoginMirror, warnings: Vec<String>) -> Self {
+        let mut notes = warnings;
         let number = account.number;
         let auth_json = match mirror {
             LoginMirror::Written { path } => {
@@ -165,14 +165,14 @@ mod tests {
     #[test]
     fn a_switch_says_what_it_did() {
         let written = LoginMirror::Written { path: "/home/a/.codex/auth.json".to_owned() };
-        let switched = Switched::new(second(), true, &written, None);
+        let switched = Switched::new(second(), true, &written, Vec::new());
         insta::assert_snapshot!(format!("{}{:#?}\n{}", switched.text(200), switched.notes(), document(&switched)));
     }
 
     #[test]
     fn a_switch_without_a_mirror_says_why() {
         let failed = LoginMirror::Failed { why: "The file is a hard link.".to_owned() };
-        let switched = Switched::new(second(), false, &failed, None);
+        let switched = Switched::new(second(), false, &failed, Vec::new());
         assert_eq!(
             switched.notes(),
             ["Switched account 2 locally, but Codex auth sync did not complete. The file is a hard link. Multi-auth \

@@ -125,7 +125,7 @@ fn command_wrapper_install_and_remove_leave_no_trace() {
     let before: Vec<_> = home().collect();
     let installed = world.ours(&["wrapper", "install"]).succeeds();
     let status = document(&world.ours(&["wrapper", "status", "--json"]).succeeds(), "wrapper status");
-    assert_eq!(status["installed"], true, "{status}\n{}", installed.story());
+    assert_eq!(status["state"], "installed", "{status}\n{}", installed.story());
     world.ours(&["wrapper", "remove"]).succeeds();
     assert_eq!(home().collect::<Vec<_>>(), before);
     world.close();

@@ -64,7 +64,7 @@ fn e_logout_leaves_the_pool_as_it_was() {
 fn e_login_adds_an_account_and_revokes_nothing() {
     let world = World::of(&Scene::accounts(3).login(Who::Account(1)));
     world.fake().next_login(&SignIn::of(Who::Outsider));
-    let login = world.start_run(&["login"]);
+    let login = world.start_run(&["login", "--no-browser"]);
     let status = follow(&world, &sign_in_url(&login));
     assert!(status < 400, "the callback answered {status}\n{}", world.story());
     login.wait(Duration::from_secs(15)).succeeds();
@@ -85,7 +85,7 @@ fn e_a_second_login_of_an_account_renews_it_and_revokes_nothing() {
     let world = World::of(&Scene::accounts(3).login(Who::Account(1)));
     let before = world.account(2)["refreshToken"].clone();
     world.fake().next_login(&SignIn::of(Who::Account(2)));
-    let login = world.start_run(&["login"]);
+    let login = world.start_run(&["login", "--no-browser"]);
     follow(&world, &sign_in_url(&login));
     login.wait(Duration::from_secs(15)).succeeds();
     assert_eq!(world.pool()["accounts"].as_array().map(Vec::len), Some(3));

@@ -22,6 +22,8 @@ use crate::{
 /// Larger files are no accounts files.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
+const NOTHING: &str = "Nothing was imported.";
+
 /// How an import was asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ImportArguments {
@@ -91,7 +93,8 @@ fn accounts_of(product: &Product, file: &Utf8Path) -> Result<Vec<Held>, CliError
     let document: Value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
         .map_err(|_| refused(format!("Invalid JSON in import file: {file}")))?;
     if document.get("accounts").is_some_and(Value::is_array) {
-        return Ok(from_document(file, &bytes, now)?.accounts);
+        let read = from_document(file, &bytes, now);
+        return Ok(read.map_err(|error| CliError::from(error).hint(NOTHING))?.accounts);
     }
     if document.get("tokens").is_none()
         && document.get("auth_mode").is_none()
@@ -122,5 +125,5 @@ fn bytes_of(file: &Utf8Path) -> Result<Vec<u8>, CliError> {
 }
 
 fn refused(message: String) -> CliError {
-    CliError::new(Kind::Usage, "import_refused", message).hint("Nothing was imported.")
+    CliError::new(Kind::Usage, "import_refused", message).hint(NOTHING)
 }

@@ -44,7 +44,7 @@ pub(crate) fn login(product: &Product, binary: &Path, arguments: &[OsString]) ->
     let at = subcommand_index(&words).unwrap_or(0);
     let asked = match OfficialLogin::try_parse_from(&arguments[at..]) {
         Ok(asked) => asked,
-        Err(error) => return Err(misuse(&error)),
+        Err(error) => return Err(misuse(&error, "login")),
     };
     // Found out before anybody signs in: a login that is in no pool would be lost.
     refuse_to_lose(product)?;

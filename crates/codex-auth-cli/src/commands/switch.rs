@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use codex_auth_view::Switched;
+use codex_auth_view::{Switched, wait};
 
 use crate::{
     accounts::{Chosen, chosen},
@@ -32,12 +32,25 @@ pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<E
     let (target, warning) = target.freshened(product)?;
     let was_disabled = !target.held.account.enabled;
     select(product, &target, true)?;
-    let switched = Switched::new(target.named.clone(), was_disabled, &target.mirrored(product), warning);
+    let warnings: Vec<_> = warning.into_iter().chain(rests(product, &target)).collect();
+    let switched = Switched::new(target.named.clone(), was_disabled, &target.mirrored(product), warnings);
     product.ui.show(&switched, arguments.json.is_wanted());
     if !arguments.json.is_wanted() {
         switched.notes().iter().for_each(|note| product.ui.say(note));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A pin never spills: what that means while the account rests.
+fn rests(product: &Product, target: &Chosen) -> Option<String> {
+    let now = product.clock.now();
+    let rest = target.held.account.longest_rest(now)?;
+    let (number, left) = (target.named.number, wait(rest.until.since(now)));
+    Some(format!(
+        "Account {number} rests {left} more ({}). While it is pinned, requests are refused until then; \
+         `codex-multi-auth unpin` lets the others serve.",
+        rest.reason.as_str()
+    ))
 }
 
 /// Makes an account the selected one, in service, and pinned or not. Every session lets go of its account.

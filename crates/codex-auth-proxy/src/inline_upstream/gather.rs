@@ -10,7 +10,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{idle::Idle, line::Line};
+use super::{
+    idle::Idle,
+    line::{Line, quiet},
+};
 use crate::body::StreamError;
 
 /// How much is handed on at a time; four times as much gained nothing when measured.
@@ -34,16 +37,31 @@ enum Ready {
     NotYet,
 }
 
+/// How hard a look at the body is.
+#[derive(Clone, Copy)]
+enum Look {
+    AtHand,
+    Moved,
+    Waiting,
+}
+
 impl Gather {
     /// The body that comes over this connection.
     pub(super) fn new(body: Incoming, line: Line, idle: Arc<Idle>) -> Self {
         Self { body, line: Some(line), idle, next: None }
     }
 
-    /// The next frame as it came. Once it is `NotYet`, the connection has been moved and will wake us.
+    /// The next frame as it came. When nothing is ready, the socket will wake us.
     fn poll_one(&mut self, context: &mut Context<'_>) -> Ready {
-        for is_moved in [false, true] {
-            match Pin::new(&mut self.body).poll_frame(context) {
+        // First what is there, then what the socket holds, then once more with the promise to be woken.
+        for look in [Look::AtHand, Look::Moved, Look::Waiting] {
+            match (look, &mut self.line) {
+                (Look::AtHand, _) => {}
+                (Look::Moved, Some(line)) => line.settle(),
+                (Look::Waiting, Some(line)) => line.drive(context),
+                (Look::Moved | Look::Waiting, None) => return Ready::End,
+            }
+            match Pin::new(&mut self.body).poll_frame(&mut quiet()) {
                 Poll::Ready(Some(Ok(frame))) => {
                     return frame.into_data().map_or_else(|other| Ready::Other(Ok(other)), Ready::Data);
                 }
@@ -53,20 +71,15 @@ impl Gather {
                     return Ready::Other(Err(StreamError::BrokeOff));
                 }
                 Poll::Ready(None) => return Ready::End,
-                Poll::Pending if is_moved => break,
-                Poll::Pending => match &mut self.line {
-                    Some(line) => line.drive(context),
-                    None => break,
-                },
+                Poll::Pending => {}
             }
         }
         Ready::NotYet
     }
 
-    /// Lets the connection see that its exchange is over, and keeps it for the next request.
-    fn end(&mut self, context: &mut Context<'_>) {
-        if let Some(mut line) = self.line.take() {
-            line.drive(context);
+    /// Keeps the connection for the next request, now that its exchange is over.
+    fn end(&mut self) {
+        if let Some(line) = self.line.take() {
             self.idle.park(line);
         }
     }
@@ -90,7 +103,7 @@ impl Body for Gather {
                 Ready::Data(data) => {
                     gathered = gathered.and(data);
                     if this.body.is_end_stream() {
-                        this.end(context);
+                        this.end();
                         break;
                     }
                     if gathered.len() >= ENOUGH {
@@ -103,7 +116,7 @@ impl Body for Gather {
                     break;
                 }
                 Ready::End => {
-                    this.end(context);
+                    this.end();
                     break;
                 }
                 Ready::NotYet if gathered.is_nothing() => return Poll::Pending,

@@ -1,8 +1,10 @@
 //! Connections between two requests: the last one parked serves first, and none is kept longer than peers keep theirs.
+//! A connection lives in the event loop of its thread, so each thread keeps its own.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -10,68 +12,72 @@ use tokio::time::Instant;
 
 use super::line::Line;
 
-/// Most connections kept.
+/// Most connections kept by a thread.
 const MOST: usize = 256;
 
 /// How long one is kept: shorter than the five seconds after which the least patient of common servers closes,
 /// so that a request rarely meets a connection that is just being closed.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-/// The idle connections of one address, oldest first.
+/// The idle connections to one address.
 #[derive(Default)]
 pub(super) struct Idle {
-    kept: Mutex<Kept>,
+    kept: Mutex<HashMap<ThreadId, VecDeque<Parked>>>,
 }
 
-#[derive(Default)]
-struct Kept {
-    lines: VecDeque<(Line, Instant)>,
-    is_watched: bool,
+/// A connection that waits; each thread's stand in the order they were parked.
+struct Parked {
+    line: Line,
+    at: Instant,
 }
 
 impl Idle {
     /// A connection that still stands, if there is one.
-    pub(super) async fn take(&self) -> Option<Line> {
+    pub(super) fn take(&self) -> Option<Line> {
         loop {
-            let (mut line, parked_at) = self.lock().lines.pop_back()?;
-            if parked_at.elapsed() < KEPT_FOR && line.is_usable().await {
+            let Parked { mut line, at } = self.lock().get_mut(&thread::current().id())?.pop_back()?;
+            line.settle();
+            if at.elapsed() < KEPT_FOR && line.is_free() {
                 return Some(line);
             }
         }
     }
 
-    /// Keeps a connection whose exchange is over; one that is not free any more is closed instead.
-    pub(super) fn park(self: &Arc<Self>, line: Line) {
+    /// Keeps a connection whose exchange is over; one that is not free is closed instead.
+    pub(super) fn park(self: &Arc<Self>, mut line: Line) {
+        line.settle();
         if !line.is_free() {
             return;
         }
+        let thread = thread::current().id();
         let mut kept = self.lock();
-        if kept.lines.len() >= MOST {
-            kept.lines.pop_front();
+        let parked = kept.entry(thread).or_insert_with(|| {
+            tokio::spawn(close_in_time(self.clone(), thread));
+            VecDeque::new()
+        });
+        if parked.len() >= MOST {
+            parked.pop_front();
         }
-        kept.lines.push_back((line, Instant::now()));
-        if !kept.is_watched {
-            kept.is_watched = true;
-            tokio::spawn(close_in_time(self.clone()));
-        }
+        parked.push_back(Parked { line, at: Instant::now() });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // The list is whole after every change, so it is good even after a panic elsewhere.
+    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, VecDeque<Parked>>> {
+        // The lists are whole after every change, so they are good even after a panic elsewhere.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes what nobody came for. It runs beside the requests, once per quiet spell, and ends with the last connection.
-async fn close_in_time(idle: Arc<Idle>) {
+/// Closes what nobody came for. It runs beside the requests of its thread and ends with a spell without any.
+async fn close_in_time(idle: Arc<Idle>, thread: ThreadId) {
     loop {
         tokio::time::sleep(KEPT_FOR).await;
         let mut kept = idle.lock();
-        while kept.lines.front().is_some_and(|(_, parked_at)| parked_at.elapsed() >= KEPT_FOR) {
-            kept.lines.pop_front();
+        let Some(parked) = kept.get_mut(&thread) else { return };
+        while parked.front().is_some_and(|parked| parked.at.elapsed() >= KEPT_FOR) {
+            parked.pop_front();
         }
-        if kept.lines.is_empty() {
-            kept.is_watched = false;
+        if parked.is_empty() {
+            kept.remove(&thread);
             return;
         }
     }

@@ -1,9 +1,12 @@
 //! One connection to the backend, driven by whoever holds it: it moves only while its holder polls it.
+//!
+//! What passes between the two halves of a connection wakes nobody, since both are polled in turn by one task; only
+//! the last look at the connection before waiting leaves a waker behind, for the socket.
 
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -56,8 +59,12 @@ impl Line {
         let connection = &mut self.connection;
         let answered = poll_fn(|context| {
             // The answer is looked at after the connection moved, since nothing else can bring it.
+            drive(connection, &mut quiet());
+            if let Poll::Ready(answer) = answer.as_mut().poll(&mut quiet()) {
+                return Poll::Ready(answer);
+            }
             drive(connection, context);
-            answer.as_mut().poll(context)
+            answer.as_mut().poll(&mut quiet())
         });
         answered.await.map_err(|mut failed| {
             let why = cause(failed.error());
@@ -68,25 +75,25 @@ impl Line {
         })
     }
 
-    /// Moves the connection as far as it goes now.
+    /// Moves the connection as far as it goes now and leaves the waker where the socket will find it.
     pub(super) fn drive(&mut self, context: &mut Context<'_>) {
         drive(&mut self.connection, context);
     }
 
-    /// Whether another request may be sent on it, as far as is known without asking the peer.
-    pub(super) async fn is_usable(&mut self) -> bool {
-        poll_fn(|context| {
-            self.drive(context);
-            Poll::Ready(())
-        })
-        .await;
-        self.is_free()
+    /// Moves the connection as far as it goes now, for somebody who does not wait for it.
+    pub(super) fn settle(&mut self) {
+        drive(&mut self.connection, &mut quiet());
     }
 
     /// Whether it is open and done with its last exchange.
     pub(super) fn is_free(&self) -> bool {
         self.connection.is_some() && self.sender.is_ready()
     }
+}
+
+/// A context for polls after which nobody waits.
+pub(super) fn quiet() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 fn drive(line: &mut Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>, context: &mut Context<'_>) {

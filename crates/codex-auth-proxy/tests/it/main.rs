@@ -1,4 +1,7 @@
 //! The proxy as its clients and its upstream see it: real sockets, every byte scripted.
 
-mod support;
+mod invalidation;
+mod refusals;
+mod rotation;
 mod streaming;
+mod support;

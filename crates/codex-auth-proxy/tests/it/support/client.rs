@@ -167,6 +167,11 @@ impl Line {
         within("room to write", self.stream.write_all(bytes)).await.is_ok()
     }
 
+    /// Asks again on the same connection.
+    pub(crate) async fn repeat(&mut self, ask: &Ask, port: u16) {
+        self.say(&ask.bytes(port)).await;
+    }
+
     async fn more(&mut self) -> bool {
         let read = within("an answer", self.stream.read_buf(&mut self.buffer)).await;
         matches!(read, Ok(1..))

@@ -37,6 +37,6 @@ pub(crate) struct Settings(pub(crate) Mutex<Strategy>);
 
 impl SettingsSource for Settings {
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
-        Ok(RotationSettings { enabled: true, strategy: *self.0.lock().unwrap() })
+        Ok(RotationSettings { strategy: *self.0.lock().unwrap(), ..RotationSettings::default() })
     }
 }
