@@ -1,5 +1,7 @@
 //! The proxy as its clients and its upstream see it: real sockets, every byte scripted.
 
+mod bodies;
+mod guard;
 mod invalidation;
 mod refusals;
 mod rotation;

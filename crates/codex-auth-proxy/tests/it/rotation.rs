@@ -41,7 +41,7 @@ async fn a_spent_account_rests_until_its_reset_and_the_next_one_serves() {
         assert_eq!(kept[0].until, NOW.after(Duration::from_secs(600)));
         world.clock.advance(Duration::from_secs(600));
         Ask::turn().send(world.port).await;
-        assert_eq!(upstream.asked(), [1, 2, 2, 1], "{form:?}");
+        assert_eq!(upstream.asked(), [1, 2, 2, 1, 2], "{form:?}: it is asked again, and still refuses");
     }
 }
 

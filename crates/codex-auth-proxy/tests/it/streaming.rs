@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use codex_auth_core::testing::pool;
-
 use crate::support::{
     client::Ask,
     upstream::{Act, Gate, LAST, Upstream, event, json, served, stream_head, whole},
@@ -20,12 +18,14 @@ fn of(form: Form) -> Setup {
     Setup { form, ..Setup::default() }
 }
 
-fn impatient(form: Form, accounts: usize) -> Setup {
-    let config = |config: &mut codex_auth_proxy::ProxyConfig| {
-        config.headers_within = Duration::from_millis(60);
-        config.silence = Duration::from_millis(60);
-    };
-    Setup { form, config, pool: pool(accounts), ..Setup::default() }
+/// Gives up soon on a head that does not come. Account 2 must manage within the same time on a busy machine.
+fn soon_without_head(form: Form) -> Setup {
+    Setup { form, config: |config| config.headers_within = Duration::from_millis(500), ..Setup::default() }
+}
+
+/// Gives up soon on a body that stalls.
+fn soon_in_silence(form: Form) -> Setup {
+    Setup { form, config: |config| config.silence = Duration::from_millis(100), ..Setup::default() }
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn an_upstream_that_never_answers_is_left() {
             _ => served(),
         };
         let upstream = Upstream::answering(script).await;
-        let world = World::before(&upstream, impatient(form, 2)).await;
+        let world = World::before(&upstream, soon_without_head(form)).await;
         assert_eq!(Ask::turn().send(world.port).await.status(), 200);
         assert_eq!(upstream.asked(), [1, 2]);
         upstream.left(1).await;
@@ -170,7 +170,7 @@ async fn an_upstream_that_stalls_breaks_the_answer() {
     for form in FORMS {
         let script = |_: &_| vec![Act::Send([stream_head(""), event("one")].concat()), Act::Hang];
         let upstream = Upstream::answering(script).await;
-        let world = World::before(&upstream, impatient(form, 1)).await;
+        let world = World::before(&upstream, soon_in_silence(form)).await;
         let got = Ask::turn().send(world.port).await;
         assert_eq!((got.text().as_str(), got.is_whole), ("data: one\n\n", false));
         upstream.left(1).await;
@@ -185,7 +185,7 @@ async fn a_stalled_refusal_does_not_hold_the_request_up() {
         _ => served(),
     };
     let upstream = Upstream::answering(script).await;
-    let world = World::before(&upstream, impatient(Form::Inline, 2)).await;
+    let world = World::before(&upstream, soon_in_silence(Form::Inline)).await;
     assert_eq!(Ask::turn().send(world.port).await.status(), 200);
     upstream.left(1).await;
 }

@@ -172,6 +172,12 @@ impl Line {
         self.say(&ask.bytes(port)).await;
     }
 
+    /// Says that nothing more will come.
+    pub(crate) async fn hang_up(&mut self) {
+        // A peer that has closed already makes this fail, which is as good.
+        let _closed_already = self.stream.shutdown().await;
+    }
+
     async fn more(&mut self) -> bool {
         let read = within("an answer", self.stream.read_buf(&mut self.buffer)).await;
         matches!(read, Ok(1..))
