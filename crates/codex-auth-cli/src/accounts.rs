@@ -114,6 +114,10 @@ impl Product {
             // The change itself is done and durable.
             self.ui.say(&format!("codex-multi-auth: the change was not logged. {}", capitalised(&error.to_string())));
         }
+        // A running agent looks by itself five times a second; asked, it has seen the change when we return.
+        if let Err(error) = crate::agent::ask(self, http::Method::POST, "/v1/reload") {
+            self.ui.say(&format!("codex-multi-auth: {}", error.message));
+        }
         Ok(after)
     }
 }

@@ -61,5 +61,8 @@ fn read(directory: &PrivateDir, product: &Product) -> Result<Option<Read>, Store
 }
 
 fn unusable(product: &Product, why: &str) -> StoreError {
-    StoreError::Unreadable { path: product.layout.settings().into_string(), why: format!("{why}; mend it or move it away") }
+    StoreError::Unreadable {
+        path: product.layout.settings().into_string(),
+        why: format!("{why}; mend it or move it away"),
+    }
 }

@@ -10,6 +10,8 @@ pub(crate) enum Consequence {
     NeedsLogin(NeedsLogin, Option<AccessToken>),
     /// Its workspace is gone.
     Disabled,
+    /// It served.
+    Used(Timestamp),
 }
 
 impl Consequence {
@@ -34,6 +36,7 @@ impl Consequence {
             Self::NeedsLogin(_, refused) if held.credential.access != *refused => {}
             Self::NeedsLogin(needs, _) => held.account.needs_login = Some(needs.clone()),
             Self::Disabled => held.account.enabled = false,
+            Self::Used(at) => held.account.seen.last_used_at = held.account.seen.last_used_at.max(*at),
         }
     }
 
@@ -41,7 +44,7 @@ impl Consequence {
     pub(crate) fn is_kept(&self) -> bool {
         match self {
             Self::Rests(rest) => !rest.reason.is_in_memory(),
-            Self::NeedsLogin(..) | Self::Disabled => true,
+            Self::NeedsLogin(..) | Self::Disabled | Self::Used(_) => true,
         }
     }
 }

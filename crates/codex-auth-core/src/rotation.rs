@@ -17,6 +17,9 @@ use crate::{
 /// Two invalidations within this span are a wave: nobody else's token is presented until it has passed.
 const WAVE: Duration = Duration::from_mins(10);
 
+/// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
+const USE_STEP: Duration = Duration::from_mins(1);
+
 /// The shared pool of the agent.
 #[derive(Debug)]
 pub struct Rotation {
@@ -37,6 +40,8 @@ struct Live {
 struct Busy {
     in_flight: u32,
     quota: Option<QuotaSnapshot>,
+    /// The last use that was handed on to be kept.
+    noted_at: Timestamp,
 }
 
 /// What a request asks the rotation for.
@@ -238,6 +243,16 @@ impl Live {
         evaluate(&seats, standards, ask, now)
     }
 
+    /// A use of the account that screens should see, once in a while.
+    fn use_to_note(&mut self, record: &RecordId, outcome: &Outcome, now: Timestamp) -> Option<Consequence> {
+        let busy = self.busy.entry(record.clone()).or_default();
+        if *outcome != Outcome::Served || now.since(busy.noted_at) < USE_STEP {
+            return None;
+        }
+        busy.noted_at = now;
+        Some(Consequence::Used(now))
+    }
+
     /// Applies what an outcome means for the account, here and as an edit for the disk.
     fn consequence(&mut self, worn: &Held, outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Edit> {
         let record = &worn.account.record;
@@ -245,7 +260,7 @@ impl Live {
             self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);
             self.invalidated.push((record.clone(), now));
         }
-        let change = Consequence::of(outcome, worn, policy, now)?;
+        let change = Consequence::of(outcome, worn, policy, now).or_else(|| self.use_to_note(record, outcome, now))?;
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::{
@@ -21,6 +21,21 @@ const LARGEST_UNKNOWN: usize = 64 * 1024;
 
 /// Answers a request that arrived on `port`.
 pub(crate) async fn handle(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answer {
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut answer = if is_chunked && request.headers().contains_key(header::CONTENT_LENGTH) {
+        respond::error(StatusCode::BAD_REQUEST, "request_malformed", "The request has two lengths.")
+    } else {
+        admit(proxy, port, request).await
+    };
+    if is_chunked {
+        // A length that stood after the coding is gone by now. Such a request may hide another one behind its body,
+        // so nothing more is read from its connection (RFC 9112, 6.3).
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     if guard::is_addressed_to_us(&head.uri, &head.headers, port).is_err() {
         return respond::unauthorized();

@@ -151,8 +151,14 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
     match (head.method, head.uri.path()) {
         (Method::GET, "/v1/hello") => document(StatusCode::OK, &hello(control)),
         (Method::GET, "/v1/status") => document(StatusCode::OK, &status(control)),
-        (Method::POST, "/v1/lease") => lease(control, asked),
-        (Method::POST, "/v1/decide") => document(StatusCode::OK, &decide(control)),
+        (Method::POST, "/v1/lease") => {
+            catch_up(control).await;
+            lease(control, asked)
+        }
+        (Method::POST, "/v1/decide") => {
+            catch_up(control).await;
+            document(StatusCode::OK, &decide(control))
+        }
         (Method::POST, "/v1/refresh") => refresh(control, &asked).await,
         (Method::POST, "/v1/reload") => match control.proxy.reload_if_changed().await {
             Ok(changed) => document(StatusCode::OK, &json!({ "changed": changed })),
@@ -163,6 +169,14 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
             document(StatusCode::OK, &json!({ "ending": true }))
         }
         _ => failed(StatusCode::NOT_FOUND, "not_found", "the agent does not know this request"),
+    }
+}
+
+/// Whoever asks now is to meet the pool as it is on disk now, not as it was a fifth of a second ago. A pool that cannot
+/// be read is told of by whoever watches it.
+async fn catch_up(control: &Control) {
+    if let Err(error) = control.proxy.reload_if_changed().await {
+        tracing::warn!(%error, "the pool could not be read");
     }
 }
 

@@ -122,7 +122,8 @@ async fn a_lease_token_opens_model_routes_only() {
     let (_upstream, world) = world().await;
     world.lease("lease-token", None);
     for (method, path) in PATHS {
-        let is_model = path.ends_with("/responses") || path.ends_with("/models") || path == "/health";
+        let is_model =
+            path.ends_with("/models") || path == "/health" || (path.ends_with("/responses") && method == "POST");
         let got = Ask::stranger(method, path).bearer("lease-token").send(world.port).await;
         assert_eq!(got.status() == 401, !is_model, "{method} {path}: {}", got.status());
     }

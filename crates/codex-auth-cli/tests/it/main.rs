@@ -1,0 +1,16 @@
+//! The built program as a person or a script meets it: words in, two streams and an exit code out, files on a disk.
+#![allow(clippy::disallowed_methods, reason = "tests look at the disk themselves")]
+#![allow(missing_docs, reason = "tests are read by their names")]
+
+mod accounts;
+mod bad_input;
+mod browser;
+mod check;
+mod imports;
+mod login;
+mod official;
+mod offline;
+mod rotation;
+mod words;
+mod world;
+mod wrapper;
