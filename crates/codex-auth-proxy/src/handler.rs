@@ -22,13 +22,9 @@ const LARGEST_UNKNOWN: usize = 64 * 1024;
 /// Answers a request that arrived on `port`.
 pub(crate) async fn handle(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answer {
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let mut answer = if is_chunked && request.headers().contains_key(header::CONTENT_LENGTH) {
-        respond::error(StatusCode::BAD_REQUEST, "request_malformed", "The request has two lengths.")
-    } else {
-        admit(proxy, port, request).await
-    };
+    let mut answer = admit(proxy, port, request).await;
     if is_chunked {
-        // A length that stood after the coding is gone by now. Such a request may hide another one behind its body,
+        // A length that stood beside the coding is gone by now. Such a request may hide another one behind its body,
         // so nothing more is read from its connection (RFC 9112, 6.3).
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

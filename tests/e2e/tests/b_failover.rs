@@ -25,7 +25,8 @@ fn resting_until(world: &World, number: usize) -> Vec<i64> {
 
 /// The instant until which the fake refuses an account, in seconds: what its answer calls `resets_at`.
 fn refused_until(world: &World, number: usize) -> i64 {
-    let until = world.fake().account(Who::Account(number))["exhausted_until_ms"].as_i64().expect("the account is used up");
+    let until =
+        world.fake().account(Who::Account(number))["exhausted_until_ms"].as_i64().expect("the account is used up");
     // The answer rounds up, so that nobody comes back too early.
     (until + 999).div_euclid(1000)
 }

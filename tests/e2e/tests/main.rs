@@ -10,6 +10,7 @@
 mod a_answers;
 mod b_failover;
 mod bad_callers;
+mod bad_disk;
 mod bad_input;
 mod c_history;
 mod commands;

@@ -59,7 +59,10 @@ fn a_switch_pins_enables_and_writes_codexs_login() {
     let world = World::with_pool(&Setup::default(), &PoolKnobs { disabled: vec![2], ..PoolKnobs::default() });
     insta::assert_snapshot!(world.run("switch person2@example.test").ok());
     let pool = world.pool();
-    assert_eq!((&pool["activeIndex"], &pool["pinnedAccountIndex"], &pool["affinityGeneration"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(
+        (&pool["activeIndex"], &pool["pinnedAccountIndex"], &pool["affinityGeneration"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
     assert_eq!(pool["activeIndexByFamily"]["gpt-5.1"], json!(1));
     assert_eq!(pool["accounts"][1]["enabled"], json!(true));
     let login = world.read(&world.auth_json());

@@ -33,7 +33,10 @@ fn refuses(text: &str, expect: &str) {
 
 #[test]
 fn a_half_written_accounts_file_is_left_alone() {
-    refuses("{\"version\":3,\"accounts\":[{\"refreshTo", "openai-codex-accounts.json cannot be used: it ends in the middle");
+    refuses(
+        "{\"version\":3,\"accounts\":[{\"refreshTo",
+        "openai-codex-accounts.json cannot be used: it ends in the middle",
+    );
 }
 
 #[test]

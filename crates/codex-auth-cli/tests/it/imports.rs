@@ -19,7 +19,8 @@ fn codexs_own_login_comes_in_and_its_file_stays() {
 #[test]
 fn a_login_of_another_issuer_stays_outside() {
     let world = World::beside(&Setup::default());
-    let mut login = world.fake().login_document(Who::Account(1), &LoginKnobs { provenance: true, ..LoginKnobs::default() });
+    let mut login =
+        world.fake().login_document(Who::Account(1), &LoginKnobs { provenance: true, ..LoginKnobs::default() });
     world.write(&world.auth_json(), &login.to_string());
     world.run("import-current").ok();
     login["tokens"]["oauth_provenance"]["issuer"] = json!("https://issuer.example.test");
@@ -31,7 +32,10 @@ fn a_login_of_another_issuer_stays_outside() {
 #[test]
 fn a_preview_changes_nothing_and_an_import_does_what_it_said() {
     let world = World::beside(&Setup::default());
-    world.fake().write_pool(&world.root(), &PoolKnobs { only: Some(vec![1]), ..PoolKnobs::default() }).expect("written");
+    world
+        .fake()
+        .write_pool(&world.root(), &PoolKnobs { only: Some(vec![1]), ..PoolKnobs::default() })
+        .expect("written");
     let source = world.home().join("other/openai-codex-accounts.json");
     world.write(&source, &world.fake().pool_document(&PoolKnobs::default()).to_string());
     let before = world.files();
@@ -63,7 +67,8 @@ fn old_documents_and_logins_are_understood() {
     let login = world.fake().write_login(&world.home().join("elsewhere"), Who::Account(3), &LoginKnobs::default());
     let login = login.expect("written");
     world.run_words(&["import", old.as_str(), login.as_str()]).ok();
-    let emails: Vec<_> = world.pool()["accounts"].as_array().expect("rows").iter().map(|row| row["email"].clone()).collect();
+    let emails: Vec<_> =
+        world.pool()["accounts"].as_array().expect("rows").iter().map(|row| row["email"].clone()).collect();
     assert_eq!(emails.len(), 2);
     assert!(emails.contains(&json!("person7@example.test")) && emails.contains(&json!("person3@example.test")));
 }
@@ -85,7 +90,10 @@ fn what_is_no_accounts_file_is_refused() {
         "{\"version\":9,\"accounts\":[]}",
         "[HOME]/file.json has version 9, which this program does not know; it was left as it is.",
     );
-    check("{\"auth_mode\":\"apikey\",\"OPENAI_API_KEY\":\"sk\"}", "[HOME]/file.json cannot be used: it is an API-key login.");
+    check(
+        "{\"auth_mode\":\"apikey\",\"OPENAI_API_KEY\":\"sk\"}",
+        "[HOME]/file.json cannot be used: it is an API-key login.",
+    );
     check(&" ".repeat(4_194_305), "Import file exceeds maximum size of 4194304 bytes: [HOME]/file.json");
     let said = world.run("import nowhere.json").failed();
     assert_eq!(said.err, "Import file not found: nowhere.json\nNothing was imported.\n");

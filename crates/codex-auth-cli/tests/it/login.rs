@@ -30,7 +30,10 @@ fn two_people_sign_in_and_the_notice_comes_once() {
     assert_eq!((&third.document()["outcome"], &third.document()["number"]), (&json!("added"), &json!(3)));
     assert_eq!(world.pool()["activeIndex"], json!(0), "nobody's selection moved");
     assert!(!world.auth_json().exists(), "codex's own login is not touched");
-    assert_eq!(world.read(&world.root().join("codex-auth.json"))["accounts"].as_object().map(serde_json::Map::len), Some(3));
+    assert_eq!(
+        world.read(&world.root().join("codex-auth.json"))["accounts"].as_object().map(serde_json::Map::len),
+        Some(3)
+    );
 }
 
 #[test]
@@ -52,7 +55,8 @@ fn another_identity_is_not_stored_under_an_account() {
     let before = world.files();
     let (said, _) = login(&world, 3, &["--account", "1"]);
     let said = said.failed();
-    let both = said.err.contains("(person3@example.test, id:000003)") && said.err.contains("(person1@example.test, id:000001)");
+    let both = said.err.contains("(person3@example.test, id:000003)")
+        && said.err.contains("(person1@example.test, id:000001)");
     assert!(both, "{said}");
     assert_eq!(world.files(), before);
 }
@@ -72,7 +76,8 @@ fn a_refusal_on_the_page_ends_the_wait() {
     let world = World::beside(&Setup::default());
     world.fake().next_login(SignIn::refused("access_denied", None));
     let (said, _) = sign_in(&world, world.own_command(&["login", "--no-browser"]));
-    assert!(said.failed().err.contains("Login failed: The issuer refused the sign-in: access_denied."));
+    let said = said.failed();
+    assert!(said.err.contains("Login failed: The issuer refused the sign-in: access_denied"), "{said}");
 }
 
 #[test]

@@ -111,6 +111,8 @@ impl World {
                         rooms.push(path.clone());
                         "directory".to_owned()
                     }
+                    // Its holder's process id, another one each time.
+                    _ if path.file_name() == Some(".lock") => "a lock".to_owned(),
                     kind if kind.is_symlink() => path.read_link_utf8().expect("a link").into_string(),
                     _ => String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).into_owned(),
                 };

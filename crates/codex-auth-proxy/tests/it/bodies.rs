@@ -78,15 +78,18 @@ async fn a_body_that_breaks_off_is_nobodys_turn() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_behind_a_chunked_body() {
-    let (upstream, world) = world().await;
-    let lengths = Ask::turn().header("transfer-encoding", "chunked").header("content-length", "5");
-    let mut line = lengths.body(b"0\r\n\r\n").open(world.port).await;
-    line.repeat(&Ask::turn_of("hidden"), world.port).await;
-    assert_eq!(line.answer().await.header("connection"), Some("close"));
-    assert_eq!(line.answer().await.status(), 0, "the connection is over");
-    let sessions: Vec<_> = upstream.seen().iter().map(|seen| seen.head.header("session-id").is_some()).collect();
-    assert_eq!(sessions, [false]);
+async fn a_request_with_two_lengths_is_read_by_its_chunks_and_nothing_behind_it() {
+    for lengths in [["transfer-encoding", "content-length"], ["content-length", "transfer-encoding"]] {
+        let (upstream, world) = world().await;
+        let value = |name| if name == "content-length" { "5" } else { "chunked" };
+        let asked = lengths.into_iter().fold(Ask::turn(), |asked, name| asked.header(name, value(name)));
+        let mut line = asked.body(b"0\r\n\r\n").open(world.port).await;
+        line.repeat(&Ask::turn_of("hidden"), world.port).await;
+        assert_eq!(line.answer().await.header("connection"), Some("close"));
+        assert_eq!(line.answer().await.status(), 0, "the connection is over");
+        let turns: Vec<_> = upstream.seen().iter().map(|seen| seen.head.header("session-id").is_some()).collect();
+        assert_eq!(turns, [false]);
+    }
 }
 
 /// Sends a head with `lines` and a body behind which another request hides; neither is served.
@@ -105,7 +108,6 @@ async fn check_smuggling(lines: &str, body: &str) {
 
 #[tokio::test]
 async fn heads_that_can_be_read_in_two_ways_are_refused() {
-    check_smuggling("content-length: 5\r\ntransfer-encoding: chunked\r\n", "0\r\n\r\n").await;
     check_smuggling("content-length: 5\r\ncontent-length: 0\r\n", "12345").await;
     check_smuggling("content-length: 0, 5\r\n", "12345").await;
     check_smuggling("content-length: +5\r\n", "12345").await;

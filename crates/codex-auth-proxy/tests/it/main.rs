@@ -7,3 +7,4 @@ mod refusals;
 mod rotation;
 mod streaming;
 mod support;
+mod token_door;

@@ -10,6 +10,16 @@ use std::time::Duration;
 /// How long anything may take before a test gives up on it.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Waits until something holds that nobody tells of.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let look = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within(what, look).await;
+}
+
 /// Waits for something, but not for ever.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(LIMIT, work).await {

@@ -51,6 +51,12 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.0.send_replace(true);
     }
+
+    /// Waits until it is open.
+    pub(crate) async fn passed(&self) {
+        // It is never taken away, since whoever waits holds a part of it.
+        drop(self.0.subscribe().wait_for(|open| *open).await);
+    }
 }
 
 type Script = Arc<dyn Fn(&Seen) -> Vec<Act> + Send + Sync>;
@@ -116,7 +122,7 @@ impl Upstream {
                             return;
                         }
                     }
-                    Act::Wait(gate) => drop(gate.0.subscribe().wait_for(|open| *open).await),
+                    Act::Wait(gate) => gate.passed().await,
                     Act::Hang => {
                         // Whatever ends the wait, an end or a reset: the other side has left.
                         let _left = stream.read(&mut [0; 1]).await;

@@ -105,12 +105,7 @@ impl World {
 
     /// Waits until every lease is settled.
     pub(crate) async fn all_settled(&self) {
-        within("leases to be settled", async {
-            while self.in_flight() > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
+        super::until("leases to be settled", || self.in_flight() == 0).await;
     }
 
     /// Stops serving and waits for the end.
