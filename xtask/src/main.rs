@@ -13,6 +13,7 @@
 //! | [`tidy`] | does every file keep the house rules? |
 //! | [`features`] | does every feature build alone? |
 //! | [`mutants`] | does each kept breaking change still break its test? |
+//! | [`bench`] | how fast is the released program, beside its neighbours? |
 //! | [`assurance`] | what does a recorded long run write down? |
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +23,7 @@
 )]
 
 mod assurance;
+mod bench;
 mod child;
 mod clients;
 mod features;
@@ -59,6 +61,8 @@ enum Command {
     Graph,
     /// Check the rules every file keeps
     Tidy,
+    /// Measure the released program beside nginx and write docs/benchmarks.md
+    Bench(bench::BenchArgs),
     /// Apply each kept breaking change and expect its test to fail
     Mutants {
         /// Run only the changes whose file name contains this text
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Clients => clients::provision(&workspace).map(|clients| println!("{clients}")),
         Command::Graph => graph::check(&workspace),
         Command::Tidy => tidy::check(&workspace),
+        Command::Bench(args) => bench::run(&workspace, &args),
         Command::Mutants { name } => mutants::run(&workspace, name.as_deref()).map(|table| println!("{table}")),
     });
     match done {

@@ -1,13 +1,9 @@
 //! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
 
 use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, SavedPool, WorkspaceId, plan};
-use codex_auth_store::{OpLog, Operation};
 use codex_auth_view::{LoginMirror, Named};
 
-use crate::{
-    assemble::Product,
-    error::{CliError, capitalised},
-};
+use crate::{assemble::Product, error::CliError};
 
 /// An account of the pool under its names.
 #[derive(Debug, Clone)]
@@ -93,31 +89,5 @@ impl Chosen {
                 LoginMirror::Failed { why: hint.map_or_else(|| message.clone(), |hint| format!("{message} {hint}")) }
             }
         }
-    }
-}
-
-impl Product {
-    /// Applies a change a person asked for to freshly read state, and notes it in the log of operations.
-    pub(crate) fn change(
-        &self,
-        command: &str,
-        what: &str,
-        change: impl FnOnce(&mut SavedPool),
-    ) -> Result<SavedPool, CliError> {
-        let mut before = SavedPool::default();
-        let after = self.store.edit_now(|pool| {
-            before = pool.clone();
-            change(pool);
-        })?;
-        let operation = Operation { at: self.clock.now(), command, change: what };
-        if let Err(error) = OpLog::new(self.layout.oplog()).append(operation, &before, &after) {
-            // The change itself is done and durable.
-            self.ui.say(&format!("codex-multi-auth: the change was not logged. {}", capitalised(&error.to_string())));
-        }
-        // A running agent looks by itself five times a second; asked, it has seen the change when we return.
-        if let Err(error) = crate::agent::ask(self, http::Method::POST, "/v1/reload") {
-            self.ui.say(&format!("codex-multi-auth: {}", error.message));
-        }
-        Ok(after)
     }
 }

@@ -24,7 +24,11 @@ use crate::{
 
 /// Several ChatGPT sign-ins behind one Codex CLI.
 #[derive(Debug, Parser)]
-#[command(name = "codex-multi-auth", version, disable_version_flag = true, arg_required_else_help = false)]
+#[command(
+    name = "codex-multi-auth",
+    disable_version_flag = true,
+    after_help = "`codex-multi-auth --version` prints the version. `<command> --help` explains a command."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Commands>,

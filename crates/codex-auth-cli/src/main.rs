@@ -3,6 +3,7 @@
 mod accounts;
 mod agent;
 mod assemble;
+mod changes;
 mod child;
 mod cli;
 mod client_version;

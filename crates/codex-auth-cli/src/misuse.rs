@@ -33,7 +33,8 @@ pub(crate) fn misuse(error: &clap::Error, command: &str) -> CliError {
 fn text_of(value: &ContextValue) -> Option<String> {
     match value {
         ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => texts.first().cloned(),
+        // The parser puts the nearest match last.
+        ContextValue::Strings(texts) => texts.last().cloned(),
         ContextValue::StyledStr(text) => Some(text.to_string()),
         _ => None,
     }

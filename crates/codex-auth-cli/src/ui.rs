@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use codex_auth_view::{Screen, document};
+use codex_auth_view::{Screen, document, wrapped};
 
 /// The two streams.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ pub(crate) struct Ui {
     pub(crate) width: usize,
 }
 
+#[expect(clippy::unused_self, reason = "to hold a Ui is the right to print")]
 impl Ui {
     /// Looks at the streams of this process.
     pub(crate) fn of_process(columns: Option<usize>) -> Self {
@@ -42,10 +43,11 @@ impl Ui {
         self.data(&format!("{text}\n"));
     }
 
-    /// One line of talk.
+    /// Talk, its lines kept to the width where a person reads them.
     pub(crate) fn say(self, text: &str) {
+        let width = if self.talks_to_a_person { self.width } else { usize::MAX };
         let mut out = std::io::stderr().lock();
-        let _reader_gone = out.write_all(format!("{text}\n").as_bytes());
+        let _reader_gone = out.write_all(wrapped(text, width).as_bytes());
     }
 
     /// Asks a question on the terminal and reads one line.

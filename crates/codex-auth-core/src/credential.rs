@@ -33,11 +33,13 @@ impl Credential {
     /// The credential that follows this one when `granted` arrives: what the issuer left out is kept.
     #[must_use]
     pub fn succeeded_by(&self, granted: Granted, now: Timestamp) -> Self {
+        // The end of a replaced token says nothing about the new one.
+        let kept_end = if granted.access.is_some() { None } else { self.expires_at };
         Self {
             access: granted.access.or_else(|| self.access.clone()),
             refresh: granted.refresh.unwrap_or_else(|| self.refresh.clone()),
             id: granted.id.or_else(|| self.id.clone()),
-            expires_at: granted.expires_at.or(self.expires_at),
+            expires_at: granted.expires_at.or(kept_end),
             obtained_at: Some(now),
             generation: self.generation + 1,
         }

@@ -29,6 +29,8 @@ const LOCK: &str = "agent.lock";
 pub const SOCKET: &str = "agent.sock";
 /// How long a restarted agent waits for a client to hand it the listening sockets.
 const SOCKETS_WITHIN: Duration = Duration::from_secs(3);
+/// How long the leases of the agent before this one may take to come back.
+const LEASES_WITHIN: Duration = Duration::from_secs(2);
 /// How often the files are asked whether another program changed them.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -106,8 +108,12 @@ pub async fn run_agent(
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));
     let serving_control = tokio::spawn(control::serve_control(control.clone(), control_socket));
 
+    let had_predecessor = remembered.is_some();
     let port = setup.port.or(remembered.map(|record| record.port));
     let listeners = listeners(port, setup.port.is_some(), given).await?;
+    if had_predecessor {
+        proxy.leases().expect_back(LEASES_WITHIN);
+    }
     let record = remember(&setup, &listeners, &client_token)?;
     control.listening(listeners.duplicate().map_err(socket("duplicate the sockets"))?);
     ready(&AgentReady { record, url: listeners.url() });

@@ -37,8 +37,8 @@ pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> R
 }
 
 /// The caller behind a credential.
-pub(crate) fn caller(headers: &HeaderMap, leases: &Leases) -> Result<Caller, Denied> {
-    leases.caller(bearer_of(headers).ok_or(Denied)?).ok_or(Denied)
+pub(crate) async fn caller(headers: &HeaderMap, leases: &Leases) -> Result<Caller, Denied> {
+    leases.caller_soon(bearer_of(headers).ok_or(Denied)?).await.ok_or(Denied)
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
             Err(BodyRefused::Broken) => respond::unauthorized(),
         };
     }
-    let Ok(caller) = guard::caller(&head.headers, &proxy.leases) else { return respond::unauthorized() };
+    let Ok(caller) = guard::caller(&head.headers, &proxy.leases).await else { return respond::unauthorized() };
     if !serves(&caller, &asked) {
         return respond::unauthorized();
     }

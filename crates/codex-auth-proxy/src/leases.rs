@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use codex_auth_core::{
@@ -11,7 +12,10 @@ use codex_auth_core::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 /// What a client says of itself when it asks for a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +71,8 @@ struct Table {
     last: u64,
     open: BTreeMap<LeaseId, Open>,
     homes: HashMap<String, Home>,
+    /// Until when leases of the agent before this one may still come back.
+    back_by: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -147,6 +153,23 @@ impl Leases {
             self.look_at(home);
         }
         self.known(token)
+    }
+
+    /// Expects the leases of the agent before this one. Their clients' requests may be here before they are.
+    pub(crate) fn expect_back(&self, within: Duration) {
+        self.lock().back_by = Some(Instant::now() + within);
+    }
+
+    /// Whom a token belongs to, once the lease it came with is back.
+    pub(crate) async fn caller_soon(&self, token: &str) -> Option<Caller> {
+        let mut count = self.watch();
+        loop {
+            if let Some(caller) = self.caller(token) {
+                return Some(caller);
+            }
+            let back_by = self.lock().back_by?;
+            timeout_at(back_by, count.changed()).await.ok()?.ok()?;
+        }
     }
 
     /// The login of a leased home that holds this refresh token.

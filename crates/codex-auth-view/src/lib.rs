@@ -41,4 +41,5 @@ pub use row::AccountRow;
 pub use screen::{Screen, document};
 pub use wait::{age, wait};
 pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
+pub use words::wrapped;
 pub use wrapper::{WrapperChange, WrapperState, WrapperStatus};

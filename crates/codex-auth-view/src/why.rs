@@ -75,6 +75,18 @@ pub struct WhySelected {
     candidates: Vec<Candidate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_info: Option<ErrorInfo>,
+}
+
+/// Why nobody was selected, as every document of an error has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorInfo {
+    code: &'static str,
+    account: Option<usize>,
+    hint: &'static str,
+    retry_at: Option<i64>,
 }
 
 impl WhySelected {
@@ -91,11 +103,19 @@ impl WhySelected {
             let number = pool.number_of(record)?;
             Some(Selected { candidate: candidates.get(number - 1)?.clone(), selection_reason: why.as_str() })
         });
-        let error = match (&selected, candidates.is_empty()) {
+        let failure = match (&selected, candidates.is_empty()) {
             (Some(_), _) => None,
-            (None, true) => Some("no accounts configured"),
-            (None, false) => Some("no account can serve"),
+            (None, true) => Some(("no accounts configured", "no_accounts", "Run `codex-multi-auth login` to sign in.")),
+            (None, false) => {
+                Some(("no account can serve", "none_available", "The reasons of the candidates name what helps."))
+            }
         };
+        let error_info = failure.map(|(_, code, hint)| ErrorInfo {
+            code,
+            account: None,
+            hint,
+            retry_at: decision.ready_at().map(Timestamp::as_millis),
+        });
         Self {
             mode,
             ok: selected.is_some(),
@@ -105,7 +125,8 @@ impl WhySelected {
             total_count: candidates.len(),
             selected,
             candidates,
-            error,
+            error: failure.map(|(error, ..)| error),
+            error_info,
         }
     }
 

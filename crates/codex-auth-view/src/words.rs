@@ -7,6 +7,15 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control() && !turns(*letter)).collect::<String>().trim().to_owned()
 }
 
+/// Text broken between words where a line would be wider than `width` columns. Lines that are one word stay whole.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = Lines::new(width);
+    for line in text.split('\n') {
+        lines.hang(0, line);
+    }
+    lines.finish()
+}
+
 /// Lines of text under construction; long ones are broken between words and continued under `indent`.
 #[derive(Debug)]
 pub(crate) struct Lines {

@@ -36,9 +36,8 @@ fn health(product: &Product, pool: &SavedPool) -> Result<StorageHealth, StoreErr
     }
     Ok(match PrivateDir::new(product.layout.root()).read(ACCOUNTS)? {
         Some(bytes) if has_rows(&bytes) => StorageHealth::Corrupt,
-        Some(_) => StorageHealth::Empty,
         None if has_copies(product) => StorageHealth::Recoverable,
-        None => StorageHealth::Empty,
+        Some(_) | None => StorageHealth::Empty,
     })
 }
 

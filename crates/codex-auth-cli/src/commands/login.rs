@@ -1,4 +1,4 @@
-//! `login`: a person signs in by browser, and the account comes into the pool without disturbing what is alive there.
+//! `login`: a person signs in, and the account comes into the pool without disturbing what is alive there.
 
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod person;
+mod scratch;
 
 /// Said once, when a second account comes into a pool.
 const TERMS: &str = "Several accounts: use only your own, and see that the terms you agreed to with OpenAI allow it. \
@@ -33,6 +34,12 @@ pub(crate) struct LoginArguments {
     /// Accept only a sign-in to this workspace
     #[arg(long, value_name = "id")]
     pub(crate) org: Option<String>,
+    /// Let codex sign in with a code typed on another device, in a home of its own
+    #[arg(long, conflicts_with_all = ["no_browser", "org"])]
+    pub(crate) device_auth: bool,
+    /// Let codex sign in by itself, in a home of its own, and take over what it gets
+    #[arg(long, conflicts_with_all = ["no_browser", "org"])]
+    pub(crate) official: bool,
     #[command(flatten)]
     pub(crate) json: Json,
 }
@@ -50,28 +57,36 @@ pub(crate) struct Joined {
 
 /// Signs somebody in and keeps what comes of it.
 pub(crate) fn login(product: &Product, arguments: &LoginArguments) -> Result<ExitCode, CliError> {
-    let joined = signed_in(product, arguments)?;
+    let joined = signed_in(product, arguments, &[])?;
     show(product, "login", joined, arguments.json);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The account of a fresh sign-in, once it is in the pool.
-pub(crate) fn signed_in(product: &Product, arguments: &LoginArguments) -> Result<Joined, CliError> {
+/// The account of a fresh sign-in, once it is in the pool. `config` is for codex's own sign-in.
+pub(crate) fn signed_in(product: &Product, arguments: &LoginArguments, config: &[String]) -> Result<Joined, CliError> {
     // A pool that cannot be read is never written over, and nobody signs in for nothing.
     let pool = product.store.read_now()?;
     let again = arguments.account.as_deref().map(|selector| chosen(&pool, selector)).transpose()?;
-    let person = Person::here(product, arguments.no_browser)?;
-    product.say_overrides();
-    let login = wanted(product, arguments, !pool.accounts.is_empty())?;
-    let http = ReqwestClient::new(USER_AGENT);
-    let ports =
-        LoginPorts { http: &http, entropy: product.entropy.as_ref(), clock: product.clock.as_ref(), ui: &person };
-    let signed_in = Product::runtime()?.block_on(sign_in(&login, ports))?;
-    let held = held_of(signed_in, product);
+    let held = if arguments.device_auth || arguments.official {
+        scratch::sign_in(product, arguments.device_auth, config)?
+    } else {
+        by_browser(product, arguments, !pool.accounts.is_empty())?
+    };
     if let Some(again) = &again {
         refuse_another(again, &held)?;
     }
     joined(product, "login", held)
+}
+
+fn by_browser(product: &Product, arguments: &LoginArguments, fresh: bool) -> Result<Held, CliError> {
+    let person = Person::here(product, arguments.no_browser)?;
+    product.say_overrides();
+    let login = wanted(product, arguments, fresh)?;
+    let http = ReqwestClient::new(USER_AGENT);
+    let ports =
+        LoginPorts { http: &http, entropy: product.entropy.as_ref(), clock: product.clock.as_ref(), ui: &person };
+    let signed_in = Product::runtime()?.block_on(sign_in(&login, ports))?;
+    Ok(held_of(signed_in, product))
 }
 
 /// Where and how to sign in.

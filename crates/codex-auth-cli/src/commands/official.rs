@@ -19,27 +19,19 @@ use crate::{
     misuse::misuse,
 };
 
-mod scratch;
-
 /// `codex login` as it is answered here.
 #[derive(Debug, Parser)]
 #[command(name = "codex login", about = "Sign in to ChatGPT: the account joins the pool and becomes codex's own login")]
 struct OfficialLogin {
     #[command(flatten)]
     ours: LoginArguments,
-    /// Let codex sign in with a code typed on another device, in a home of its own
-    #[arg(long)]
-    device_auth: bool,
-    /// Let codex sign in by itself, in a home of its own, and take over what it gets
-    #[arg(long)]
-    official: bool,
     /// Settings for codex's own sign-in
     #[arg(short = 'c', long = "config", hide = true)]
     config: Vec<String>,
 }
 
 /// `codex login`: our sign-in, whose account becomes the client's login.
-pub(crate) fn login(product: &Product, binary: &Path, arguments: &[OsString]) -> Result<ExitCode, CliError> {
+pub(crate) fn login(product: &Product, _binary: &Path, arguments: &[OsString]) -> Result<ExitCode, CliError> {
     let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let at = subcommand_index(&words).unwrap_or(0);
     let asked = match OfficialLogin::try_parse_from(&arguments[at..]) {
@@ -48,11 +40,7 @@ pub(crate) fn login(product: &Product, binary: &Path, arguments: &[OsString]) ->
     };
     // Found out before anybody signs in: a login that is in no pool would be lost.
     refuse_to_lose(product)?;
-    let joined = if asked.official || asked.device_auth {
-        scratch::signed_in(product, binary, arguments)?
-    } else {
-        login::signed_in(product, &asked.ours)?
-    };
+    let joined = login::signed_in(product, &asked.ours, &asked.config)?;
     let Joined { pool, record, .. } = &joined;
     let named = Named::of(pool, record).expect("it was just put there");
     let held = pool.find(record).expect("it was just put there").clone();
@@ -127,7 +115,9 @@ pub(crate) fn offer_login(product: &Product) -> Result<(), CliError> {
     let target = chosen(&pool, &selector)?;
     target.refuse_dead(product)?;
     let (target, warning) = target.freshened(product)?;
-    warning.iter().for_each(|warning| product.ui.say(warning));
+    if let Some(warning) = warning {
+        product.ui.say(&warning);
+    }
     // Not pinned: the login is only whom codex believes to be; routing goes on choosing.
     select(product, &target, false)?;
     match target.mirrored(product) {

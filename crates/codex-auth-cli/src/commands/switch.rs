@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use codex_auth_core::StoreError;
 use codex_auth_view::{Switched, wait};
 
 use crate::{
@@ -36,7 +37,9 @@ pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<E
     let switched = Switched::new(target.named.clone(), was_disabled, &target.mirrored(product), warnings);
     product.ui.show(&switched, arguments.json.is_wanted());
     if !arguments.json.is_wanted() {
-        switched.notes().iter().for_each(|note| product.ui.say(note));
+        for note in switched.notes() {
+            product.ui.say(note);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -58,7 +61,7 @@ pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result
     let record = &target.held.account.record;
     let now = product.clock.now();
     let what = format!("selected{} account {}", if pinned { " and pinned" } else { "" }, target.named.number);
-    product.change("switch", &what, |pool| {
+    let after = product.change("switch", &what, |pool| {
         let Some(held) = pool.find_mut(record) else { return };
         held.account.enabled = true;
         held.account.seen.last_used_at = now;
@@ -68,5 +71,6 @@ pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result
         }
         pool.affinity_generation += 1;
     })?;
-    Ok(())
+    // Somebody may have removed it since it was chosen.
+    after.find(record).map(|_| ()).ok_or_else(|| StoreError::NoSuchAccount(record.clone()).into())
 }

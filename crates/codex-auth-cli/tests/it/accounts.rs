@@ -3,7 +3,7 @@
 use codex_auth_testkit::{LoginKnobs, PoolKnobs, Setup, Who};
 use serde_json::json;
 
-use crate::world::{World, in_millis, row, row_with, timeless};
+use crate::world::{World, in_millis, read, row, row_with, timeless};
 
 fn motley() -> World {
     let dead = json!({ "authInvalidatedAt": 5, "authInvalidationErrorCode": "refresh_token_reused" });
@@ -65,7 +65,7 @@ fn a_switch_pins_enables_and_writes_codexs_login() {
     );
     assert_eq!(pool["activeIndexByFamily"]["gpt-5.1"], json!(1));
     assert_eq!(pool["accounts"][1]["enabled"], json!(true));
-    let login = world.read(&world.auth_json());
+    let login = read(&world.auth_json());
     assert_eq!(login["tokens"]["account_id"], pool["accounts"][1]["accountId"]);
     assert_eq!(login["tokens"]["refresh_token"], pool["accounts"][1]["refreshToken"]);
     let log = std::fs::read_to_string(world.root().join("oplog/ops.jsonl")).expect("a log");
@@ -78,7 +78,7 @@ fn a_stale_token_is_renewed_before_it_is_handed_on() {
     let world = World::with_pool(&Setup::default(), &PoolKnobs { expired_access: vec![1], ..PoolKnobs::default() });
     let before = world.pool();
     world.run("switch 1").ok();
-    let (after, login) = (world.pool(), world.read(&world.auth_json()));
+    let (after, login) = (world.pool(), read(&world.auth_json()));
     assert_ne!(after["accounts"][0]["refreshToken"], before["accounts"][0]["refreshToken"]);
     assert_eq!(login["tokens"]["access_token"], after["accounts"][0]["accessToken"]);
     let presented = world.fake().log().iter().filter(|record| record.body.presented.is_some()).count();

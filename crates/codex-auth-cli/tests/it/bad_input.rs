@@ -3,7 +3,7 @@
 use codex_auth_testkit::{LoginKind, LoginKnobs, PoolKnobs, Setup, Who};
 use serde_json::json;
 
-use crate::world::{World, row};
+use crate::world::{World, row, write};
 
 /// Commands that read the pool.
 const READERS: [&str; 9] = [
@@ -22,7 +22,7 @@ const READERS: [&str; 9] = [
 #[track_caller]
 fn refuses(text: &str, expect: &str) {
     let world = World::empty();
-    world.write(&world.root().join("openai-codex-accounts.json"), text);
+    write(&world.root().join("openai-codex-accounts.json"), text);
     let before = world.files();
     for typed in READERS {
         let said = world.run(typed).failed();
@@ -73,7 +73,7 @@ fn rows_that_nobody_can_use_are_no_empty_pool() {
 #[test]
 fn an_error_in_a_document_is_one_document() {
     let world = World::empty();
-    world.write(&world.root().join("openai-codex-accounts.json"), "{");
+    write(&world.root().join("openai-codex-accounts.json"), "{");
     for (typed, command) in [("list --json", "list"), ("check -j", "check"), ("rotation --json", "rotation status")] {
         let document = world.run(typed).failed().document();
         assert_eq!((&document["schemaVersion"], &document["command"]), (&json!(1), &json!(command)));
@@ -105,7 +105,7 @@ fn without_accounts_each_command_says_so() {
 /// `import-current` refuses an `auth.json` like this, says `expect`, and leaves every file as it is.
 #[track_caller]
 fn login_refused(world: &World, text: &str, expect: &str) {
-    world.write(&world.auth_json(), text);
+    write(&world.auth_json(), text);
     let before = world.files();
     let said = world.run("import-current").failed();
     assert!(said.err.contains(expect), "{said}");
@@ -133,7 +133,7 @@ fn an_unusable_login_is_named() {
 #[test]
 fn a_broken_settings_file_is_left_alone() {
     let world = World::holding(&[row(1)]);
-    world.write(&world.root().join("settings.json"), "{\"pluginConfig\":");
+    write(&world.root().join("settings.json"), "{\"pluginConfig\":");
     let before = world.files();
     for typed in ["rotation status", "rotation disable"] {
         let said = world.run(typed).failed();

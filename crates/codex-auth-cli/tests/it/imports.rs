@@ -3,7 +3,7 @@
 use codex_auth_testkit::{LoginKnobs, PoolKnobs, Setup, Who};
 use serde_json::json;
 
-use crate::world::{World, row};
+use crate::world::{World, read, row, write};
 
 #[test]
 fn codexs_own_login_comes_in_and_its_file_stays() {
@@ -21,10 +21,10 @@ fn a_login_of_another_issuer_stays_outside() {
     let world = World::beside(&Setup::default());
     let mut login =
         world.fake().login_document(Who::Account(1), &LoginKnobs { provenance: true, ..LoginKnobs::default() });
-    world.write(&world.auth_json(), &login.to_string());
+    write(&world.auth_json(), &login.to_string());
     world.run("import-current").ok();
     login["tokens"]["oauth_provenance"]["issuer"] = json!("https://issuer.example.test");
-    world.write(&world.auth_json(), &login.to_string());
+    write(&world.auth_json(), &login.to_string());
     let said = world.run("import-current").failed();
     assert!(said.err.contains("names the issuer https://issuer.example.test"), "{said}");
 }
@@ -37,7 +37,7 @@ fn a_preview_changes_nothing_and_an_import_does_what_it_said() {
         .write_pool(&world.root(), &PoolKnobs { only: Some(vec![1]), ..PoolKnobs::default() })
         .expect("written");
     let source = world.home().join("other/openai-codex-accounts.json");
-    world.write(&source, &world.fake().pool_document(&PoolKnobs::default()).to_string());
+    write(&source, &world.fake().pool_document(&PoolKnobs::default()).to_string());
     let before = world.files();
     insta::assert_snapshot!(world.run_words(&["import", source.as_str(), "--dry-run"]).ok());
     assert_eq!(world.files(), before);
@@ -51,10 +51,10 @@ fn a_preview_changes_nothing_and_an_import_does_what_it_said() {
 fn an_older_copy_never_replaces_what_is_alive() {
     let world = World::with_pool(&Setup::default(), &PoolKnobs::default());
     let source = world.home().join("copy.json");
-    world.write(&source, &world.pool().to_string());
+    write(&source, &world.pool().to_string());
     world.run("switch 1").ok();
     let renewed = world.pool()["accounts"][0]["refreshToken"].clone();
-    assert_ne!(renewed, world.read(&source)["accounts"][0]["refreshToken"], "the switch renewed it");
+    assert_ne!(renewed, read(&source)["accounts"][0]["refreshToken"], "the switch renewed it");
     world.run_words(&["import", source.as_str()]).ok();
     assert_eq!(world.pool()["accounts"][0]["refreshToken"], renewed);
 }
@@ -63,7 +63,7 @@ fn an_older_copy_never_replaces_what_is_alive() {
 fn old_documents_and_logins_are_understood() {
     let world = World::beside(&Setup::default());
     let old = world.home().join("v1.json");
-    world.write(&old, &json!({ "version": 1, "accounts": [row(7)], "activeIndex": 0 }).to_string());
+    write(&old, &json!({ "version": 1, "accounts": [row(7)], "activeIndex": 0 }).to_string());
     let login = world.fake().write_login(&world.home().join("elsewhere"), Who::Account(3), &LoginKnobs::default());
     let login = login.expect("written");
     world.run_words(&["import", old.as_str(), login.as_str()]).ok();
@@ -78,7 +78,7 @@ fn what_is_no_accounts_file_is_refused() {
     let world = World::holding(&[row(1)]);
     let file = world.home().join("file.json");
     let check = |text: &str, expect: &str| {
-        world.write(&file, text);
+        write(&file, text);
         let before = world.files();
         let said = world.run_words(&["import", file.as_str()]).failed();
         assert_eq!(said.err, format!("{expect}\nNothing was imported.\n"));

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     browser::sign_in,
-    world::{Said, World},
+    world::{Said, World, read},
 };
 
 fn login(world: &World, who: usize, more: &[&str]) -> (Said, String) {
@@ -30,10 +30,7 @@ fn two_people_sign_in_and_the_notice_comes_once() {
     assert_eq!((&third.document()["outcome"], &third.document()["number"]), (&json!("added"), &json!(3)));
     assert_eq!(world.pool()["activeIndex"], json!(0), "nobody's selection moved");
     assert!(!world.auth_json().exists(), "codex's own login is not touched");
-    assert_eq!(
-        world.read(&world.root().join("codex-auth.json"))["accounts"].as_object().map(serde_json::Map::len),
-        Some(3)
-    );
+    assert_eq!(read(&world.root().join("codex-auth.json"))["accounts"].as_object().map(serde_json::Map::len), Some(3));
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use codex_auth_testkit::{LoginKnobs, PoolKnobs, Route, Setup, SignIn, Who};
 use serde_json::json;
 
-use crate::{browser::sign_in, world::World};
+use crate::{
+    browser::sign_in,
+    world::{World, read, write},
+};
 
 /// Stands where the official client would be; signs in to whatever `login.json` beside it holds.
 const OFFICIAL: &str = "#!/bin/sh
@@ -17,9 +20,10 @@ esac
 fn world(knobs: &PoolKnobs) -> World {
     let mut world = World::with_pool(&Setup::default(), knobs);
     let official = world.home().join("official/codex");
-    world.write(&official, OFFICIAL);
+    write(&official, OFFICIAL);
     std::fs::set_permissions(&official, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
     world.set("CODEX_MULTI_AUTH_REAL_CODEX_BIN", official.as_str());
+    world.set("PATH", "/usr/bin:/bin");
     world
 }
 
@@ -34,7 +38,7 @@ fn a_login_joins_the_pool_and_becomes_codexs_own() {
     let (said, _) = sign_in(&world, world.command_as_codex(&["login", "--no-browser"]));
     let said = said.ok();
     assert!(said.out.starts_with("Added account. Total: 2\n"), "{said}");
-    assert_eq!(world.read(&world.auth_json())["tokens"]["refresh_token"], world.pool()["accounts"][1]["refreshToken"]);
+    assert_eq!(read(&world.auth_json())["tokens"]["refresh_token"], world.pool()["accounts"][1]["refreshToken"]);
 }
 
 #[test]
@@ -57,10 +61,10 @@ fn codexs_own_sign_in_runs_in_a_home_of_its_own() {
     world.fake().write_login(&world.codex_home(), Who::Account(1), &LoginKnobs::default()).expect("written");
     let fresh =
         world.fake().login_document(Who::Account(3), &LoginKnobs { own_sign_in: true, ..LoginKnobs::default() });
-    world.write(&world.home().join("official/login.json"), &fresh.to_string());
+    write(&world.home().join("official/login.json"), &fresh.to_string());
     let said = world.run_as_codex("login --device-auth").ok();
     assert!(said.out.starts_with("Successfully logged in\nAdded account. Total: 2\n"), "{said}");
-    assert_eq!(world.read(&world.auth_json())["tokens"]["refresh_token"], fresh["tokens"]["refresh_token"]);
+    assert_eq!(read(&world.auth_json())["tokens"]["refresh_token"], fresh["tokens"]["refresh_token"]);
     let names: Vec<_> =
         world.root().read_dir_utf8().expect("readable").flatten().map(|entry| entry.file_name().to_owned()).collect();
     assert!(!names.iter().any(|name| name.starts_with("sign-in.")), "{names:?}");

@@ -8,7 +8,7 @@ use std::{
 use codex_auth_testkit::{PoolKnobs, Setup};
 use serde_json::json;
 
-use crate::world::{World, row};
+use crate::world::{World, read, row, write};
 
 /// An agent that does not outlive its test.
 struct Running(Child);
@@ -24,7 +24,7 @@ impl Drop for Running {
 fn routing_is_set_and_everything_else_stays() {
     let world = World::holding(&[row(1)]);
     let settings = world.root().join("settings.json");
-    world.write(
+    write(
         &settings,
         "{\"version\":1,\"mine\":[1.50],\"pluginConfig\":{\"schedulingStrategy\":\"sequential\",\"x\":2}}",
     );
@@ -46,7 +46,7 @@ fn a_first_setting_makes_the_file() {
     let world = World::empty();
     world.run("rotation disable").ok();
     assert_eq!(
-        world.read(&world.root().join("settings.json")),
+        read(&world.root().join("settings.json")),
         json!({ "version": 1, "pluginConfig": { "codexRuntimeRotationProxy": false } })
     );
 }
@@ -77,5 +77,5 @@ fn a_running_agent_answers_for_itself() {
     assert_eq!((&status["agent"]["pid"], &status["agent"]["port"]), (&ready["pid"], &ready["port"]));
     assert_eq!(status["sessions"], json!([]));
     assert_eq!(world.run("why-selected --json").ok().document()["decidedBy"], json!("agent"));
-    assert!(!agent.0.try_wait().expect("asked").is_some(), "asking does not end it");
+    assert!(agent.0.try_wait().expect("asked").is_none(), "asking does not end it");
 }

@@ -77,26 +77,17 @@ impl World {
         self.variables.push((name, value.to_owned()));
     }
 
-    pub(crate) fn write(&self, path: &Utf8Path, text: &str) {
-        std::fs::create_dir_all(path.parent().expect("below the home")).expect("made");
-        std::fs::write(path, text).expect("written");
-    }
-
     pub(crate) fn write_pool(&self, document: &Value) {
-        self.write(&self.root().join("openai-codex-accounts.json"), &format!("{document:#}"));
+        write(&self.root().join("openai-codex-accounts.json"), &format!("{document:#}"));
     }
 
     /// The accounts file as it stands.
     pub(crate) fn pool(&self) -> Value {
-        self.read(&self.root().join("openai-codex-accounts.json"))
+        read(&self.root().join("openai-codex-accounts.json"))
     }
 
     pub(crate) fn auth_json(&self) -> Utf8PathBuf {
         self.codex_home().join("auth.json")
-    }
-
-    pub(crate) fn read(&self, path: &Utf8Path) -> Value {
-        serde_json::from_slice(&std::fs::read(path).expect("there")).expect("JSON")
     }
 
     /// Every file below the home with its content, to see what a command touched.
@@ -150,7 +141,7 @@ impl World {
 
     pub(crate) fn command(&self, program: &str, words: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(words).env_clear().env("HOME", self.home()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command.args(words).env_clear().env("HOME", self.home()).env("PATH", self.home()).stdin(Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.dir.path());
         command
     }
@@ -194,6 +185,17 @@ impl fmt::Display for Said {
         let code = self.code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
         write!(out, "{}--- stderr\n{}--- exit {code}", self.out, self.err)
     }
+}
+
+/// Writes a file, with the directories it lies in.
+pub(crate) fn write(path: &Utf8Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("below a directory")).expect("made");
+    std::fs::write(path, text).expect("written");
+}
+
+/// The document in a file.
+pub(crate) fn read(path: &Utf8Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("there")).expect("JSON")
 }
 
 /// A row of an accounts file written by hand: account `n`, never used, with a token that lives until 2100.

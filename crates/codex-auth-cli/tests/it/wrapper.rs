@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::world::{World, row};
+use crate::world::{World, row, write};
 
 #[test]
 fn a_link_comes_and_goes_without_a_trace() {
     let world = World::empty();
     for name in [".bashrc", ".profile", ".zshrc"] {
-        world.write(&world.home().join(name), "# mine\n");
+        write(&world.home().join(name), "# mine\n");
     }
     let before = world.files();
     insta::assert_snapshot!(world.run("wrapper install").ok());
@@ -35,7 +35,7 @@ fn the_pool_beside_it_stays() {
 fn the_link_wraps_the_first_other_codex() {
     let mut world = World::holding(&[row(1)]);
     let official = world.home().join("official/codex");
-    world.write(&official, "#!/bin/sh\necho official \"$@\"\n");
+    write(&official, "#!/bin/sh\necho official \"$@\"\n");
     std::fs::set_permissions(&official, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
     world.run("wrapper install").ok();
     let bin = world.root().join("bin");
@@ -50,7 +50,7 @@ fn the_link_wraps_the_first_other_codex() {
 #[test]
 fn what_is_not_ours_is_refused() {
     let world = World::empty();
-    world.write(&world.root().join("bin/codex"), "theirs");
+    write(&world.root().join("bin/codex"), "theirs");
     let before = world.files();
     for typed in ["wrapper install", "wrapper remove"] {
         let said = world.run(typed).failed();

@@ -1,5 +1,6 @@
 //! The proxy as its clients and its upstream see it: real sockets, every byte scripted.
 
+mod agent;
 mod bodies;
 mod guard;
 mod invalidation;

@@ -1,5 +1,6 @@
 //! The proxy between a raw client and a scripted upstream, all on real sockets.
 
+pub(crate) mod agents;
 pub(crate) mod client;
 pub(crate) mod homes;
 pub(crate) mod upstream;

@@ -1,10 +1,7 @@
 //! A bare pass-through as the libraries suggest it: hyper on both sides, body in, body out, the client's connection in
 //! a task of its own. It checks nothing and rotates nothing; it is what "just a proxy" costs.
 //! Takes the backend's port as its argument, prints its own and ends with its input.
-#![allow(
-    clippy::print_stdout,
-    reason = "standard output is its answer"
-)]
+#![allow(clippy::print_stdout, reason = "standard output is its answer")]
 
 use std::error::Error;
 use std::io::{self, Read};

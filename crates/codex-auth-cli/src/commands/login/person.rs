@@ -23,8 +23,9 @@ impl Person {
                 "Signing in needs a person, and this is no terminal.",
             )
             .hint(
-                "Run `codex-multi-auth login` in a terminal, or `codex-multi-auth login --no-browser` to print the \
-                 address and wait five minutes for the browser.",
+                "Run `codex-multi-auth login` in a terminal, `codex-multi-auth login --no-browser` to print the \
+                 address and wait five minutes for the browser, or `codex-multi-auth login --device-auth` to type a \
+                 code on another device.",
             ));
         }
         Ok(Self { ui: product.ui, may_open: !no_browser && may_open(&product.environment) })
