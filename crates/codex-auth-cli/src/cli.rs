@@ -100,10 +100,19 @@ pub(crate) fn answer(program: &OsStr, words: Vec<OsString>, environment: Environ
     match sort(program, words, bypass) {
         Invocation::Manager(words) => manage(words, environment, ui),
         Invocation::Wrapper(words) => with_product(environment, ui, |product| run::run(product, &words)),
+        Invocation::Launcher => with_launcher(ui),
         Invocation::Bypass(words) => with_product(environment, ui, |product| {
             run::plain(&official_binary::find(&product.environment, &product.own_path)?, &words)
         }),
     }
+}
+
+/// Desktop shortcuts made by the predecessor still call this name.
+fn with_launcher(ui: Ui) -> ExitCode {
+    let error = CliError::usage("This version does not route the desktop app.")
+        .hint("Start codex in a terminal, where `codex-multi-auth wrapper install` routes it.");
+    error.report(ui, "codex-multi-auth-app-launcher", false);
+    ExitCode::FAILURE
 }
 
 fn manage(words: Vec<OsString>, environment: Environment, ui: Ui) -> ExitCode {

@@ -11,6 +11,8 @@ pub(crate) enum Invocation {
     Wrapper(Vec<OsString>),
     /// The official client, untouched: the user asked to bypass us.
     Bypass(Vec<OsString>),
+    /// The desktop launcher of the predecessor, which has no part here.
+    Launcher,
 }
 
 /// The commands the manager answers; anything else after `auth` belongs to the official client.
@@ -34,6 +36,9 @@ pub(crate) const COMMANDS: [&str; 15] = [
 
 /// Sorts an invocation. `program` is `argv[0]`; `arguments` is the rest.
 pub(crate) fn sort(program: &OsStr, arguments: Vec<OsString>, bypass: bool) -> Invocation {
+    if name_of(program) == "codex-multi-auth-app-launcher" {
+        return Invocation::Launcher;
+    }
     if !is_wrapper_name(program) {
         return Invocation::Manager(without_auth(arguments));
     }
@@ -53,8 +58,11 @@ pub(crate) fn sort(program: &OsStr, arguments: Vec<OsString>, bypass: bool) -> I
 
 /// `codex`, `codex-multi-auth-codex` and `mcodex` wrap; every other name manages.
 fn is_wrapper_name(program: &OsStr) -> bool {
-    let name = std::path::Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default();
-    matches!(name, "codex" | "codex-multi-auth-codex" | "mcodex")
+    matches!(name_of(program), "codex" | "codex-multi-auth-codex" | "mcodex")
+}
+
+fn name_of(program: &OsStr) -> &str {
+    std::path::Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 /// The words after `auth`, `multi auth`, `multi-auth` or `multiauth`.
@@ -116,6 +124,12 @@ mod tests {
         manager("mcodex", "multi auth list", "list");
         manager("codex-multi-auth-codex", "multi-auth list", "list");
         manager("codex", "multiauth list", "list");
+    }
+
+    #[test]
+    fn the_desktop_launcher_is_told_apart() {
+        let launcher = sort(OsStr::new("/x/codex-multi-auth-app-launcher"), words("--remove"), false);
+        assert_eq!(launcher, Invocation::Launcher);
     }
 
     #[test]

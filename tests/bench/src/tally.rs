@@ -20,7 +20,7 @@ impl Tally {
     }
 
     /// Counts a failure.
-    pub fn failed(&mut self, why: impl ToString) {
+    pub fn failed(&mut self, why: &impl ToString) {
         self.failures += 1;
         self.first_failure.get_or_insert_with(|| why.to_string());
     }
@@ -57,7 +57,7 @@ mod tests {
         for micros in 1..=101 {
             tally.succeeded(Duration::from_micros(micros));
         }
-        tally.failed("no");
+        tally.failed(&"no");
         assert!((tally.percentile(0.5) - 51.0).abs() < 0.001);
         assert!((tally.percentile(0.99) - 100.0).abs() < 0.001);
         assert_eq!(tally.failures, 1);

@@ -1,9 +1,11 @@
 //! The proxy as its clients and its upstream see it: real sockets, every byte scripted.
+#![allow(clippy::unwrap_used, reason = "a test whose machinery fails has failed")]
 
 mod agent;
 mod bodies;
 mod guard;
 mod invalidation;
+mod no_secret_leaves;
 mod refusals;
 mod rotation;
 mod streaming;

@@ -92,7 +92,7 @@ fn repeat(arguments: &Arguments, token: &str, session: usize, end: Option<Instan
             }
             Err(error) => {
                 kept = None;
-                tally.failed(error);
+                tally.failed(&error);
             }
         }
         if end.is_none_or(|end| Instant::now() >= end) {
@@ -155,7 +155,7 @@ fn listen(arguments: &Arguments, token: &str, session: usize) -> Tally {
     });
     match heard {
         Ok(heard) => heard.into_iter().skip(1).for_each(|delay| tally.succeeded(delay)),
-        Err(error) => tally.failed(error),
+        Err(error) => tally.failed(&error),
     }
     tally
 }

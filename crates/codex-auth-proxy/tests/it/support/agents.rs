@@ -9,7 +9,7 @@ use std::{
 };
 
 use codex_auth_core::{
-    HeldLock, StateDir, StoreError, Strategy,
+    HeldLock, SavedPool, StateDir, StoreError, Strategy,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
@@ -93,11 +93,16 @@ pub(crate) struct Running {
 impl Place {
     /// No agent yet; the backend is this upstream.
     pub(crate) fn before(upstream: &Upstream) -> Arc<Self> {
+        Self::holding(upstream, pool(2))
+    }
+
+    /// The same with this pool.
+    pub(crate) fn holding(upstream: &Upstream, pool: SavedPool) -> Arc<Self> {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join(SOCKET);
         let directory = Directory { files: Mutex::default(), locks: Mutex::default(), place };
         Arc::new(Self {
-            store: MemoryStore::holding(pool(2)),
+            store: MemoryStore::holding(pool),
             settings: Arc::new(Settings(Mutex::new(Strategy::Sequential))),
             directory: Arc::new(directory),
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
@@ -114,7 +119,8 @@ impl Place {
         LeaseRequest { pid: 7, cwd: "/work-place".into(), codex_home: None }
     }
 
-    fn setup(&self, seed: u64, port: Option<u16>) -> AgentSetup {
+    /// What an agent here is started with.
+    pub(crate) fn setup(&self, seed: u64, port: Option<u16>) -> AgentSetup {
         let config = ProxyConfig::against(self.backend.parse().unwrap());
         let ports = Ports {
             store: Arc::new(self.store.clone()),

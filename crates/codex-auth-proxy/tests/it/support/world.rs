@@ -1,9 +1,6 @@
 //! A proxy at work: its pool in memory, a clock that stands still, an issuer that follows a script.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
     AccessToken, ClientToken, Granted, RefreshError, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
