@@ -3,6 +3,7 @@
 use crate::{AccessToken, Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
 
 /// What an outcome changes about an account.
+#[derive(Debug, Clone)]
 pub(crate) enum Consequence {
     /// It rests.
     Rests(Rest),

@@ -20,6 +20,9 @@ const WAVE: Duration = Duration::from_mins(10);
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
 const USE_STEP: Duration = Duration::from_mins(1);
 
+/// For how long something learnt is believed over a pool read from disk, which may be older.
+const RECENT: Duration = Duration::from_secs(5);
+
 /// The shared pool of the agent.
 #[derive(Debug)]
 pub struct Rotation {
@@ -34,6 +37,8 @@ struct Live {
     busy: HashMap<RecordId, Busy>,
     affinity: Affinity,
     invalidated: Vec<(RecordId, Timestamp)>,
+    /// What was learnt a moment ago and may not be on disk yet.
+    recent: Vec<(RecordId, Consequence, Timestamp)>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -93,8 +98,14 @@ impl std::fmt::Debug for Settled {
 impl Rotation {
     /// A rotation over a pool just read.
     pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
-        let live =
-            Live { pool, strategy, busy: HashMap::new(), affinity: Affinity::default(), invalidated: Vec::new() };
+        let live = Live {
+            pool,
+            strategy,
+            busy: HashMap::new(),
+            affinity: Affinity::default(),
+            invalidated: Vec::new(),
+            recent: Vec::new(),
+        };
         Self { live: Mutex::new(live), policy }
     }
 
@@ -109,6 +120,12 @@ impl Rotation {
             let in_memory: Vec<Rest> = in_memory.cloned().collect();
             for rest in in_memory {
                 held.account.rest(rest);
+            }
+        }
+        live.recent.retain(|(_, _, at)| now.since(*at) < RECENT);
+        for (record, change, _) in &live.recent {
+            if let Some(held) = fresh.find_mut(record) {
+                change.apply(held);
             }
         }
         if fresh.affinity_generation > live.pool.affinity_generation {
@@ -264,6 +281,10 @@ impl Live {
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
         }
+        if change.is_kept() {
+            self.recent.retain(|(_, _, at)| now.since(*at) < RECENT);
+            self.recent.push((record.clone(), change.clone(), now));
+        }
         let record = record.clone();
         change.is_kept().then(|| -> Edit {
             Box::new(move |pool: &mut SavedPool| {
@@ -272,5 +293,28 @@ impl Live {
                 }
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::pool;
+
+    #[test]
+    fn what_was_just_learnt_outlives_an_older_file() {
+        let now = Timestamp::from_secs(1000);
+        let rotation = Rotation::new(pool(2), Strategy::Sequential, RestPolicy::default());
+        let lease = rotation.acquire(&Query::default(), now).expect("both can serve");
+        let until = Some(Timestamp::from_secs(9000));
+        let settled = rotation.settle(lease, &Outcome::UsageLimited { until }, false, now);
+        assert!(settled.edit.is_some());
+        rotation.adopt(pool(2), Strategy::Sequential, now);
+        let chosen = |now| rotation.decide(&Query::default(), now).choice.map(|(record, _)| record);
+        assert_eq!(chosen(now), Some(pool(2).accounts[1].account.record.clone()));
+        // A file that still does not say so later on was changed by somebody.
+        let later = now.after(RECENT);
+        rotation.adopt(pool(2), Strategy::Sequential, later);
+        assert_eq!(chosen(later), Some(pool(2).accounts[0].account.record.clone()));
     }
 }

@@ -116,3 +116,6 @@ impl Upstream for InlineUpstream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,10 +25,6 @@ pub(crate) struct Lane {
     _end: Option<oneshot::Sender<()>>,
 }
 
-/// A connection's place on its lane, while it is open.
-#[derive(Debug)]
-pub(crate) struct Place(#[expect(dead_code, reason = "counted by its copies")] Arc<()>);
-
 impl Lanes {
     /// The calling runtime, and as many threads more as make `count`.
     pub(crate) fn start(count: usize) -> io::Result<Self> {
@@ -62,9 +58,9 @@ impl Lane {
         &self.runtime
     }
 
-    /// Counts a connection until the place is dropped.
-    pub(crate) fn take_place(&self) -> Place {
-        Place(self.open.clone())
+    /// A connection's place: it counts while this is held.
+    pub(crate) fn take_place(&self) -> Arc<()> {
+        self.open.clone()
     }
 }
 
@@ -76,9 +72,9 @@ mod tests {
     async fn connections_spread_and_places_come_back() {
         let lanes = Lanes::start(2).expect("a thread");
         let first = lanes.emptiest().take_place();
-        assert!(Arc::ptr_eq(&first.0, &lanes.0[0].open));
+        assert!(Arc::ptr_eq(&first, &lanes.0[0].open));
         let second = lanes.emptiest().take_place();
-        assert!(Arc::ptr_eq(&second.0, &lanes.0[1].open));
+        assert!(Arc::ptr_eq(&second, &lanes.0[1].open));
         drop(second);
         assert!(Arc::ptr_eq(&lanes.emptiest().open, &lanes.0[1].open));
     }

@@ -89,8 +89,10 @@ async fn converse(proxy: Arc<Proxy>, stream: TcpStream, port: u16, mut stop: wat
     // Lone events must not wait for an acknowledgement; failing to say so costs time, not correctness.
     let _unsupported = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let proxy = proxy.clone();
-        async move { Ok::<_, Infallible>(handle(proxy, port, request).await) }
+        // In a box the whole way of a request is gone when its answer begins; as it is it would stay with the
+        // connection, some kilobytes for every open stream.
+        let answer = handle(proxy.clone(), port, request);
+        Box::pin(async move { Ok::<_, Infallible>(answer.await) })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

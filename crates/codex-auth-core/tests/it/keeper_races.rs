@@ -106,12 +106,12 @@ fn run(orders: &mut Orders, answers: &[Result<Granted, RefreshError>], beside: B
         let ready = jobs.ready();
         assert!(!ready.is_empty(), "somebody waits for nobody");
         let crash = usize::from(may_crash && jobs.is_open(first));
-        match ready.get(orders.choose(ready.len() + crash)) {
-            Some(job) => jobs.step(*job),
-            None => {
-                jobs.kill(first);
-                may_crash = false;
-            }
+        let chosen = orders.choose(ready.len() + crash);
+        if let Some(job) = ready.get(chosen) {
+            jobs.step(*job);
+        } else {
+            jobs.kill(first);
+            may_crash = false;
         }
     }
     renewal(&mut jobs);

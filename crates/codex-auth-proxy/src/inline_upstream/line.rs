@@ -21,7 +21,8 @@ use tokio::net::TcpStream;
 
 use crate::upstream::UpstreamError;
 
-/// Small buffers bound the memory of an open stream; a response head must fit into one.
+/// Bytes read at a time; a response head must fit. A fixed size keeps an open stream's memory at that size, where one
+/// that grows would keep its smaller beginnings too.
 const BUFFER: usize = 16 * 1024;
 
 /// A connection and the handle that sends on it.
@@ -46,7 +47,7 @@ impl Line {
         // Lone events must not wait for an acknowledgement; failing to say so costs time, not correctness.
         let _unsupported = stream.set_nodelay(true);
         let (sender, connection) = http1::Builder::new()
-            .max_buf_size(BUFFER)
+            .read_buf_exact_size(Some(BUFFER))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| UpstreamError::Unsent(error.to_string()))?;

@@ -38,8 +38,8 @@ async fn a_spent_account_rests_until_its_reset_and_the_next_one_serves() {
         assert_eq!(upstream.asked(), [1, 2, 2], "{form:?}");
         world.proxy.settle_down().await;
         let kept = world.store.read().await.unwrap().accounts[0].account.rests.clone();
-        assert_eq!(kept[0].until, NOW.after(Duration::from_secs(600)));
-        world.clock.advance(Duration::from_secs(600));
+        assert_eq!(kept[0].until, NOW.after(Duration::from_mins(10)));
+        world.clock.advance(Duration::from_mins(10));
         Ask::turn().send(world.port).await;
         assert_eq!(upstream.asked(), [1, 2, 2, 1, 2], "{form:?}: it is asked again, and still refuses");
     }
@@ -111,14 +111,14 @@ async fn check_401(issuer: ScriptedIssuer, is_second_refused: bool, asked: &[usi
 
 #[tokio::test]
 async fn an_expired_token_is_renewed_once_and_its_account_asked_again() {
-    let world = check_401(ScriptedIssuer::answering([renewed(1)]), false, &[1, 1], 1).await;
+    let world = check_401(ScriptedIssuer::answering([Ok(renewed(1))]), false, &[1, 1], 1).await;
     let kept = world.store.read().await.unwrap().accounts[0].credential.clone();
     assert_eq!((kept.refresh.expose(), kept.generation), ("refresh-1-renewed", 1));
 }
 
 #[tokio::test]
 async fn an_account_refused_right_after_its_renewal_is_left_for_another() {
-    check_401(ScriptedIssuer::answering([renewed(1)]), true, &[1, 1, 2], 1).await;
+    check_401(ScriptedIssuer::answering([Ok(renewed(1))]), true, &[1, 1, 2], 1).await;
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn an_error_of_the_clients_own_is_the_clients() {
 #[tokio::test]
 async fn turn_state_never_crosses_accounts() {
     let upstream = Upstream::answering(|seen: &Seen| match (seen.account(), seen.head.header("x-weather")) {
-        (account, Some("bad")) if account == 1 => limited(60),
+        (1, Some("bad")) => limited(60),
         (account, _) => whole(200, &format!("x-codex-turn-state: of-{account}\r\n"), b"{}"),
     })
     .await;

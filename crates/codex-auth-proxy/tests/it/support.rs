@@ -23,8 +23,6 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// Waits for something, but not for ever.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, work).await {
-        Ok(done) => done,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+    let done = tokio::time::timeout(LIMIT, work).await;
+    done.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

@@ -37,7 +37,7 @@ impl TokenIssuer for Slow {
 
 impl Slow {
     fn renewing() -> Self {
-        Self { gate: Gate::closed(), asked: Arc::default(), inner: ScriptedIssuer::answering([renewed(1)]) }
+        Self { gate: Gate::closed(), asked: Arc::default(), inner: ScriptedIssuer::answering([Ok(renewed(1))]) }
     }
 
     fn asked(&self) -> usize {
@@ -91,7 +91,7 @@ async fn eight_at_once_are_one_presentation() {
 
 #[tokio::test]
 async fn an_old_token_gets_the_current_pair_without_a_presentation() {
-    let (world, issuer) = world(vec![renewed(1)]).await;
+    let (world, issuer) = world(vec![Ok(renewed(1))]).await;
     check_pair(&ask("refresh-1").send(world.port).await, "access-1-renewed", "refresh-1-renewed");
     for _ in 0..3 {
         check_pair(&ask("refresh-1").send(world.port).await, "access-1-renewed", "refresh-1-renewed");
@@ -101,14 +101,14 @@ async fn an_old_token_gets_the_current_pair_without_a_presentation() {
 
 #[tokio::test]
 async fn a_form_is_as_good_as_a_document() {
-    let (world, _) = world(vec![renewed(1)]).await;
+    let (world, _) = world(vec![Ok(renewed(1))]).await;
     let form = Ask::stranger("POST", "/oauth/token").body(b"grant_type=refresh_token&refresh_token=refresh-1&x=1");
     check_pair(&form.send(world.port).await, "access-1-renewed", "refresh-1-renewed");
 }
 
 #[tokio::test]
 async fn a_token_nobody_knows_is_shown_to_nobody() {
-    let (world, issuer) = world(vec![renewed(1)]).await;
+    let (world, issuer) = world(vec![Ok(renewed(1))]).await;
     for body in ["refresh-9", "", "access-1", "refresh-1 "] {
         let got = ask(body).send(world.port).await;
         let is_known = body.trim() == "refresh-1";
@@ -122,7 +122,7 @@ async fn a_token_nobody_knows_is_shown_to_nobody() {
 
 #[tokio::test]
 async fn a_home_that_is_not_in_the_pool_is_told_how_to_come_in() {
-    let (world, issuer) = world(vec![renewed(1)]).await;
+    let (world, issuer) = world(vec![Ok(renewed(1))]).await;
     world.homes.sign_in("/stranger", 7, None);
     world.lease("other-token", Some("/stranger"));
     let got = ask("refresh-7").send(world.port).await;
@@ -146,7 +146,7 @@ async fn a_refused_renewal_names_the_account_and_the_command() {
 #[tokio::test]
 async fn a_lost_answer_costs_one_presentation() {
     let lost = Err(RefreshError::Lost { why: "reset".into() });
-    let (world, issuer) = world(vec![lost, renewed(1)]).await;
+    let (world, issuer) = world(vec![lost, Ok(renewed(1))]).await;
     for _ in 0..3 {
         assert_ne!(ask("refresh-1").send(world.port).await.status(), 200);
     }
@@ -156,7 +156,7 @@ async fn a_lost_answer_costs_one_presentation() {
 #[tokio::test]
 async fn an_issuer_out_of_reach_may_be_asked_again() {
     let unsent = Err(RefreshError::Unsent { why: "refused".into() });
-    let (world, issuer) = world(vec![unsent, renewed(1)]).await;
+    let (world, issuer) = world(vec![unsent, Ok(renewed(1))]).await;
     assert_eq!(ask("refresh-1").send(world.port).await.status(), 503);
     check_pair(&ask("refresh-1").send(world.port).await, "access-1-renewed", "refresh-1-renewed");
     assert_eq!(issuer.presented().len(), 2);

@@ -51,7 +51,10 @@ impl std::fmt::Debug for Waiting {
 
 /// A renewal under way, and who waits for it.
 #[derive(Debug, Default)]
-pub(crate) struct Renewal(Mutex<(Option<Result<Held, KeepError>>, Vec<Waker>)>);
+pub(crate) struct Renewal {
+    result: Mutex<Option<Result<Held, KeepError>>>,
+    waiting: Mutex<Vec<Waker>>,
+}
 
 impl Agent {
     /// Starts from what the store says now.
@@ -84,14 +87,11 @@ impl Agent {
     pub(crate) async fn renew(self: &Arc<Self>, held: &Held) -> Result<Held, KeepError> {
         let renewal = self.renewal(held);
         poll_fn(|context| {
-            let mut state = renewal.0.lock().unwrap();
-            match &state.0 {
-                Some(result) => Poll::Ready(result.clone()),
-                None => {
-                    state.1.push(context.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(result) = renewal.result.lock().unwrap().clone() {
+                return Poll::Ready(result);
             }
+            renewal.waiting.lock().unwrap().push(context.waker().clone());
+            Poll::Pending
         })
         .await
     }
@@ -110,9 +110,8 @@ impl Agent {
             let result = agent.keeper.renew(&record, &seen).await;
             agent.learn(&record, &result);
             agent.renewals.lock().unwrap().remove(&record);
-            let mut state = told.0.lock().unwrap();
-            state.0 = Some(result);
-            state.1.drain(..).for_each(Waker::wake);
+            *told.result.lock().unwrap() = Some(result);
+            told.waiting.lock().unwrap().drain(..).for_each(Waker::wake);
         };
         self.world.give(Owner::Agent(self.number), Box::pin(work));
         renewal

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    ANSWER_LOST, AccountStore, Credential, Held, Rest, RestReason, RestScope, SavedPool, testing::account,
+    ANSWER_LOST, AccountStore, Credential, Held, IDENTITY_CHANGED, Rest, RestReason, RestScope, SavedPool,
+    testing::account,
 };
 
 use super::{vendor::Vendor, world::World};
@@ -34,7 +35,11 @@ pub(crate) async fn edit(world: Arc<World>, vendor: Arc<Vendor>, store: Arc<Step
         9 => sign_in(pool, fresh),
         _ => sign_in_again(&vendor, pool),
     };
-    store.edit(Box::new(change)).await.expect("memory obeys");
+    let noted = move |pool: &mut SavedPool| {
+        change(pool);
+        world.count(|tally| tally.edits += 1);
+    };
+    store.edit(Box::new(noted)).await.expect("memory obeys");
 }
 
 fn with(pool: &mut SavedPool, who: &Held, change: impl FnOnce(&mut Held)) {
@@ -65,8 +70,12 @@ fn sign_in_again(vendor: &Vendor, pool: &mut SavedPool) {
     }
 }
 
-/// Whether an account was marked for a reason: its token is worth nothing or may be, or a crash left that in the dark.
+/// Whether an account was marked for a reason: its token is worth nothing or may be, the issuer
+/// answered for somebody else, or a crash left it in the dark.
 pub(crate) fn is_justified(vendor: &Vendor, held: &Held, code: &str, crashes: u64) -> bool {
     let token = &held.credential.refresh;
-    !vendor.is_good(token) || vendor.may_be_spent(token) || (code == ANSWER_LOST && crashes > 0)
+    !vendor.is_good(token)
+        || vendor.may_be_spent(token)
+        || code == IDENTITY_CHANGED
+        || (code == ANSWER_LOST && crashes > 0)
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    Blocker, Cause, Exit, Held, Lease, Query, RecordId, Refusal, RestScope, SavedPool, SessionKey, Strategy, Timestamp,
+    AccessToken, Blocker, Cause, Exit, Held, Lease, Outcome, Query, RecordId, Refusal, RestScope, SavedPool,
+    SessionKey, Strategy, Timestamp,
 };
 
 use super::world::World;
@@ -21,6 +22,17 @@ pub(crate) struct Rules {
     world: Arc<World>,
     strategy: Strategy,
     sessions: Mutex<Sessions>,
+    learned: Mutex<BTreeMap<RecordId, Learned>>,
+}
+
+/// What an answer said about its account.
+#[derive(Debug)]
+struct Learned {
+    /// Until when it keeps the account away; for ever, when it signed out the token that was worn.
+    until: Option<Timestamp>,
+    worn: Option<AccessToken>,
+    /// How often other programs had edited the store by then: what they do may end it.
+    edits: u64,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +44,7 @@ struct Sessions {
 impl Rules {
     pub(crate) fn new(world: &Arc<World>, strategy: Strategy, generation: u64) -> Self {
         let sessions = Sessions { generation, ..Sessions::default() };
-        Self { world: world.clone(), strategy, sessions: Mutex::new(sessions) }
+        Self { world: world.clone(), strategy, sessions: Mutex::new(sessions), learned: Mutex::default() }
     }
 
     /// Nobody is leased who may not serve, and a session moves only when its account cannot.
@@ -43,6 +55,12 @@ impl Rules {
         self.world.must(held.is_some_and(|held| may_serve(held, pool, query, now)), || {
             format!("{record} was leased although it may not serve")
         });
+        if let Some(Learned { until, worn, edits }) = self.learned.lock().unwrap().get(record) {
+            let is_over = until.map_or(lease.held.credential.access != *worn, |until| until <= now)
+                || self.world.tally().edits != *edits;
+            self.world
+                .must(is_over, || format!("{record} was leased at {now}, but its answer kept it away until {until:?}"));
+        }
         if let Some(again) = &query.again {
             let may = pool.find(again).is_some_and(|held| may_serve(held, pool, query, now));
             let must_be_it = self.strategy == Strategy::Hybrid && may;
@@ -89,6 +107,17 @@ impl Rules {
             Cause::NeedsUser | Cause::Unreachable { until: None } | Cause::NothingSelected => true,
         };
         self.world.must(is_due, || format!("a refusal gives {:?} at {now}", refusal.cause));
+    }
+
+    /// Notes what an answer said about its account.
+    pub(crate) fn learned(&self, held: &Held, outcome: &Outcome) {
+        let until = match outcome {
+            Outcome::UsageLimited { until: Some(until) } => Some(*until),
+            Outcome::TokenInvalidated { .. } => None,
+            _ => return,
+        };
+        let learned = Learned { until, worn: held.credential.access.clone(), edits: self.world.tally().edits };
+        self.learned.lock().unwrap().insert(held.account.record.clone(), learned);
     }
 
     /// Notes that an account answers a session.

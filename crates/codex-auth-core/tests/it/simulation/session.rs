@@ -100,6 +100,7 @@ async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> 
         agent.rules.answering(session, &held.account.record);
     }
     let Some(settled) = attempt.settle(&outcome) else { return Next::Done };
+    agent.rules.learned(&held, &outcome);
     match settled.edit {
         Some(edit) if settled.is_urgent => agent.keep_now(edit).await,
         Some(edit) => agent.keep(edit),

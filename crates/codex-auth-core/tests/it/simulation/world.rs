@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) cancelled: u64,
     pub(crate) crashes: u64,
     pub(crate) presentations: u64,
+    /// Edits of other programs.
+    pub(crate) edits: u64,
 }
 
 impl Tally {
@@ -47,6 +49,7 @@ impl Tally {
             cancelled: self.cancelled + other.cancelled,
             crashes: self.crashes + other.crashes,
             presentations: self.presentations + other.presentations,
+            edits: self.edits + other.edits,
         }
     }
 }

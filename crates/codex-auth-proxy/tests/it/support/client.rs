@@ -79,17 +79,16 @@ impl Ask {
 
     fn bytes(&self, port: u16) -> Vec<u8> {
         let has = |name: &str| self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-        let mut head = format!("{}\r\n", self.line);
+        let mut lines = vec![self.line.clone()];
         if !has("host") {
-            head += &format!("host: 127.0.0.1:{port}\r\n");
+            lines.push(format!("host: 127.0.0.1:{port}"));
         }
         if !has("content-length") && !has("transfer-encoding") {
-            head += &format!("content-length: {}\r\n", self.body.len());
+            lines.push(format!("content-length: {}", self.body.len()));
         }
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        [head.as_bytes(), b"\r\n", &self.body].concat()
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        let head = lines.join("\r\n");
+        [head.as_bytes(), b"\r\n\r\n", &self.body].concat()
     }
 
     /// Sends it on a connection of its own and hears the answer to its end.

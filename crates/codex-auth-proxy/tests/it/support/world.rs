@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
-    AccessToken, ClientToken, Granted, RefreshError, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
+    AccessToken, ClientToken, Granted, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, pool},
 };
 use codex_auth_proxy::{
@@ -50,7 +50,6 @@ pub(crate) struct World {
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) store: MemoryStore,
     pub(crate) homes: Arc<Homes>,
-    pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Arc<ManualClock>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
@@ -77,7 +76,7 @@ impl World {
                 Form::Inline => Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
                 Form::Reqwest => Arc::new(ReqwestUpstream::default()),
             },
-            settings: settings.clone(),
+            settings,
             clock: clock.clone(),
         };
         let leases = Leases::new(homes.clone(), ClientToken::new(TOKEN));
@@ -85,7 +84,7 @@ impl World {
         let listeners = Listeners::bind(0).unwrap();
         let (port, (stop, stopped)) = (listeners.port(), watch::channel(false));
         let serving = tokio::spawn(serve(proxy.clone(), listeners, stopped));
-        Self { port, proxy, store, homes, settings, clock, stop, serving }
+        Self { port, proxy, store, homes, clock, stop, serving }
     }
 
     /// Opens a lease under this token, for this home if any.
@@ -113,10 +112,10 @@ impl World {
 }
 
 /// What the issuer grants account `n` at its next renewal.
-pub(crate) fn renewed(n: usize) -> Result<Granted, RefreshError> {
-    Ok(Granted {
+pub(crate) fn renewed(n: usize) -> Granted {
+    Granted {
         access: Some(AccessToken::new(format!("access-{n}-renewed"))),
         refresh: Some(RefreshToken::new(format!("refresh-{n}-renewed"))),
         ..Granted::default()
-    })
+    }
 }
