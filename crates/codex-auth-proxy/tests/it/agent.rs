@@ -73,7 +73,7 @@ async fn a_lease_serves_until_it_is_dropped_and_the_agent_goes_after_the_last() 
     // Longer than an agent without any lease lives.
     while dropped_at.elapsed() < Duration::from_millis(2200) {
         assert_eq!(turn_of(last.token.expose()).send(port).await.status(), 200);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
     drop(last);
     let dropped_at = Instant::now();
@@ -157,7 +157,7 @@ async fn changes_of_other_programs_are_taken_in() {
     let chosen = async |number: u64| {
         let asked = async {
             while place.client().ask(Method::POST, "/v1/decide", &Value::Null).await.unwrap()["account"] != number {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
         };
         within("the choice to change", asked).await;
