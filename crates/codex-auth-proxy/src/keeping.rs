@@ -41,9 +41,13 @@ impl Keeping {
         }
     }
 
-    /// Keeps a change now; when this returns it is durable.
+    /// Keeps a change now; when this returns it is durable. A client that leaves meanwhile does not take it along.
     pub(crate) async fn keep_now(&self, edit: Edit) -> Result<SavedPool, StoreError> {
-        self.store.edit(edit).await
+        let store = self.store.clone();
+        let written = tokio::spawn(async move { store.edit(edit).await }).await;
+        written.unwrap_or_else(|ended| {
+            Err(StoreError::Io { verb: "write", path: "the pool".to_owned(), why: ended.to_string() })
+        })
     }
 
     /// Whether the files differ from what was last seen; remembers them as seen.

@@ -14,8 +14,9 @@ use codex_auth_core::{
 
 use crate::support::{
     client::Ask,
-    upstream::{Act, Seen, Upstream, json, served},
-    world::{NOW, Setup, World},
+    until,
+    upstream::{Act, Gate, Seen, Upstream, json, served},
+    world::{NOW, Setup, TOKEN, World},
 };
 
 fn invalidated() -> Vec<Act> {
@@ -131,7 +132,7 @@ async fn a_second_one_in_a_later_request_is_a_wave_too() {
 
 #[tokio::test]
 async fn a_sign_in_made_meanwhile_is_not_marked() {
-    let gate = crate::support::upstream::Gate::closed();
+    let gate = Gate::closed();
     let held_back = gate.clone();
     let script = move |seen: &Seen| match seen.head.header("authorization") {
         Some("Bearer access-1") => [vec![Act::Wait(held_back.clone())], invalidated()].concat(),
@@ -148,4 +149,22 @@ async fn a_sign_in_made_meanwhile_is_not_marked() {
     gate.open();
     assert_eq!(line.answer().await.status(), 200);
     assert!(!is_marked(&read(&world.store), 1), "the new sign-in was not the one signed out");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_take_the_mark_along() {
+    let upstream = Upstream::answering(|_| invalidated()).await;
+    let disk = Gate::closed();
+    let world = World::before(&upstream, Setup { disk: disk.clone(), ..Setup::default() }).await;
+    let line = Ask::turn().open(world.port).await;
+    upstream.came(1).await;
+    world.all_settled().await;
+    assert_eq!(upstream.asked(), [1], "nobody else is asked before the mark is kept");
+    drop(line);
+    // By the time others were answered, the server has seen the client go.
+    for _ in 0..3 {
+        Ask::stranger("GET", "/health").bearer(TOKEN).send(world.port).await;
+    }
+    disk.open();
+    until("the mark", || is_marked(&read(&world.store), 1)).await;
 }

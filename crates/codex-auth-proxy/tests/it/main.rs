@@ -3,6 +3,7 @@
 
 mod agent;
 mod bodies;
+mod face;
 mod guard;
 mod invalidation;
 mod no_secret_leaves;

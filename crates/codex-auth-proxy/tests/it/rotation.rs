@@ -198,3 +198,28 @@ async fn turn_state_never_crosses_accounts() {
     assert_eq!(states[..3], [(1, None), (1, of_1.clone()), (1, of_1)]);
     assert!(states[3].0 != 1 && states[3].1.is_none(), "{states:?}");
 }
+
+/// Refuses reasoning that another account encrypted, as long as there is any in the body.
+async fn check_ciphertext(body: &str, bodies: &[&str], status: u16) {
+    let upstream = Upstream::answering(|seen: &Seen| {
+        let is_foreign = String::from_utf8_lossy(&seen.body).contains("foreign");
+        if is_foreign { json(400, r#"{"error":{"code":"invalid_encrypted_content"}}"#) } else { served() }
+    })
+    .await;
+    let world = World::before(&upstream, hybrid()).await;
+    let got = Ask::turn_of("a").body(body.as_bytes()).send(world.port).await;
+    let seen: Vec<_> = upstream.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+    assert_eq!((got.status(), seen.iter().map(String::as_str).collect::<Vec<_>>().as_slice()), (status, bodies));
+    let asked = upstream.asked();
+    assert!(asked.iter().all(|account| *account == asked[0]), "the same account is asked again: {asked:?}");
+}
+
+#[tokio::test]
+async fn foreign_ciphertext_is_left_out_once() {
+    let with = r#"{"model":"m","input":[{"encrypted_content":"foreign","id":"i"}]}"#;
+    check_ciphertext(with, &[with, r#"{"model":"m","input":[{"id":"i"}]}"#], 200).await;
+    let elsewhere = r#"{"model":"foreign","input":[{"encrypted_content":"foreign"}]}"#;
+    check_ciphertext(elsewhere, &[elsewhere, r#"{"model":"foreign","input":[{}]}"#], 400).await;
+    let nowhere = r#"{"model":"foreign","input":[]}"#;
+    check_ciphertext(nowhere, &[nowhere], 400).await;
+}

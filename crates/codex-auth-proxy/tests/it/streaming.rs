@@ -96,6 +96,22 @@ async fn events_arrive_as_they_are_sent() {
     }
 }
 
+#[tokio::test]
+async fn a_long_stream_in_odd_pieces_arrives_whole() {
+    for form in FORMS {
+        let pieces: Vec<Vec<u8>> =
+            (1..400_usize).map(|n| vec![u8::try_from(n % 251).unwrap(); n * 37 % 20_000 + 1]).collect();
+        let chunks = pieces.iter().map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+        let script: Vec<Act> =
+            [stream_head("")].into_iter().chain(chunks).chain([LAST.to_vec()]).map(Act::Send).collect();
+        let upstream = Upstream::answering(move |_| script.clone()).await;
+        let world = World::before(&upstream, of(form)).await;
+        let got = Ask::turn().send(world.port).await;
+        assert!(got.is_whole && got.body == pieces.concat(), "{form:?}: {} bytes came", got.body.len());
+        world.all_settled().await;
+    }
+}
+
 /// Cuts account 1's answer after every byte; account 2 answers well.
 async fn check_cuts(form: Form, answer: Vec<u8>) {
     let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;

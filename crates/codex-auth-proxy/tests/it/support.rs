@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod homes;
 pub(crate) mod upstream;
 pub(crate) mod world;

@@ -21,7 +21,7 @@ use super::{
     vendor::Vendor,
     world::{Owner, World},
 };
-use crate::stepped::Stepped;
+use crate::{executor::pause, stepped::Stepped};
 
 /// One process that serves sessions.
 #[derive(Debug)]
@@ -147,15 +147,19 @@ impl Agent {
                 if edits.is_empty() {
                     return;
                 }
-                agent.keep_now(Box::new(move |pool| edits.into_iter().for_each(|edit| (edit.0)(pool)))).await;
+                let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| (edit.0)(pool)));
+                agent.store.edit(all).await.expect("memory obeys");
             }
         };
         self.world.give(Owner::Agent(self.number), Box::pin(write));
     }
 
-    /// Writes a change; when this returns it is durable.
-    pub(crate) async fn keep_now(&self, edit: Edit) {
-        self.store.edit(edit).await.expect("memory obeys");
+    /// Writes a change, whether or not the caller stays; when this returns it is durable.
+    pub(crate) async fn keep_now(self: &Arc<Self>, edit: Edit) {
+        self.keep(edit);
+        while self.queue.lock().unwrap().1 {
+            pause().await;
+        }
     }
 
     /// Reads the pool anew from time to time, when another program changed it.

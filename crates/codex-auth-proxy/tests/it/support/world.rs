@@ -11,7 +11,12 @@ use codex_auth_proxy::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{homes::Homes, homes::Settings, upstream::Upstream, within};
+use super::{
+    disk::Disk,
+    homes::{Homes, Settings},
+    upstream::{Gate, Upstream},
+    within,
+};
 
 /// The client token of every proxy here.
 pub(crate) const TOKEN: &str = "CANARY-client-token";
@@ -35,12 +40,16 @@ pub(crate) struct Setup {
     pub(crate) form: Form,
     pub(crate) config: fn(&mut ProxyConfig),
     pub(crate) issuer: Arc<dyn TokenIssuer>,
+    /// Holds writes back until it is open.
+    pub(crate) disk: Gate,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let issuer = Arc::new(ScriptedIssuer::default());
-        Self { pool: pool(3), strategy: Strategy::Sequential, form: Form::Inline, config: |_| {}, issuer }
+        let disk = Gate::closed();
+        disk.open();
+        Self { pool: pool(3), strategy: Strategy::Sequential, form: Form::Inline, config: |_| {}, issuer, disk }
     }
 }
 
@@ -70,7 +79,7 @@ impl World {
         let settings = Arc::new(Settings(Mutex::new(setup.strategy)));
         let clock = Arc::new(ManualClock::at(NOW));
         let ports = Ports {
-            store: Arc::new(store.clone()),
+            store: Arc::new(Disk { memory: store.clone(), gate: setup.disk }),
             issuer: setup.issuer,
             upstream: match setup.form {
                 Form::Inline => Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
