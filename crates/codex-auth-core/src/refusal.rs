@@ -53,9 +53,16 @@ pub fn refusal_of(decision: &Decision, strategy: Strategy, pin: Option<&RecordId
 
 fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
     let standing = standings.iter().find(|standing| standing.record == *pin);
-    let tried_only = |blockers: &[Blocker]| blockers.iter().all(|blocker| *blocker == Blocker::AlreadyTried);
+    // A fault of the backend is no limit of the account: the client is to come back, not to give up.
+    let faults_only = |blocker: &Blocker| match blocker {
+        Blocker::AlreadyTried => true,
+        Blocker::Resting { reason, .. } => *reason != RestReason::UsageLimit,
+        Blocker::Disabled | Blocker::NeedsLogin { .. } | Blocker::NotPinned { .. } | Blocker::NoWorkspace => false,
+    };
     match standing {
-        Some(standing) if tried_only(&standing.blockers) => Cause::Unreachable { until: None },
+        Some(standing) if standing.blockers.iter().all(faults_only) => {
+            Cause::Unreachable { until: standing.ready_at() }
+        }
         Some(standing) => Cause::Pinned { record: pin.clone(), until: standing.ready_at() },
         None => Cause::Pinned { record: pin.clone(), until: None },
     }

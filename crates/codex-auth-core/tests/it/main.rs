@@ -1,6 +1,7 @@
 //! Pool and keeper from outside: under chance, under crashes, and in every order of their steps.
 #![allow(clippy::unwrap_used, reason = "a test whose machinery fails has failed")]
 
+mod decision_tables;
 mod executor;
 mod keeper_races;
 mod simulation;

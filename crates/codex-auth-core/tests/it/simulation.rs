@@ -159,10 +159,11 @@ impl Simulation {
         self.world.calm_down();
         for _ in 0..100 * EVENTS {
             self.take_in();
-            match self.jobs.ready().first() {
-                Some(job) => self.jobs.step(*job),
-                None if self.jobs.is_empty() => break,
-                None => self.world.must(self.world.go_on(), || "somebody waits for nobody".into()),
+            let ready = self.jobs.ready();
+            match ready.len() {
+                0 if self.jobs.is_empty() => break,
+                0 => self.world.must(self.world.go_on(), || "somebody waits for nobody".into()),
+                count => self.jobs.step(ready[self.world.below(count)]),
             }
             self.sound()?;
         }

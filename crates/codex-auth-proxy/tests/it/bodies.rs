@@ -1,4 +1,4 @@
-//! Bodies over the cap, and heads that could hide a second request.
+//! Limits: bodies over the cap, heads that could hide a second request or never end, connections beyond the most.
 
 use crate::support::{
     client::{Ask, Line},
@@ -123,4 +123,31 @@ async fn heads_that_can_be_read_in_two_ways_are_refused() {
     check_smuggling("transfer-encoding: chunked\r\n", "-1\r\n").await;
     check_smuggling("x-a: 1\rcontent-length: 5\r\n", "12345").await;
     check_smuggling("x-a: 1\0\r\n", "").await;
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_refused() {
+    let (upstream, world) = world().await;
+    for long in [Ask::turn().header("x-long", &"x".repeat(64 * 1024)), Ask::stranger("GET", &"/x".repeat(40_000))] {
+        let status = long.send(world.port).await.status();
+        // A peer that is still writing may find the line reset before it reads the answer.
+        assert!([431, 414, 400, 0].contains(&status), "{status}");
+    }
+    let many = (0..200).fold(Ask::turn(), |asked, n| asked.header(&format!("x-{n}"), "1"));
+    assert!([431, 400].contains(&many.send(world.port).await.status()));
+    assert_eq!(upstream.asked(), [0; 0]);
+}
+
+#[tokio::test]
+async fn beyond_the_most_connections_one_waits_for_a_place() {
+    let upstream = Upstream::answering(|_| served()).await;
+    let world =
+        World::before(&upstream, Setup { config: |config| config.most_connections = 2, ..Setup::default() }).await;
+    let (first, mut second) = (Line::open(world.port).await, Line::open(world.port).await);
+    second.repeat(&Ask::turn(), world.port).await;
+    assert_eq!(second.answer().await.status(), 200, "both places are taken now");
+    let mut waiting = Ask::turn().open(world.port).await;
+    assert_eq!(upstream.asked(), [1]);
+    drop(first);
+    assert_eq!(waiting.answer().await.status(), 200);
 }

@@ -6,7 +6,7 @@ use codex_auth_core::{NeedsLogin, Rest, RestReason, SavedPool, testing::pool};
 
 use crate::support::{
     client::{Ask, Got},
-    upstream::{Upstream, served},
+    upstream::{Upstream, json, served},
     world::{FORMS, NOW, Setup, World},
 };
 
@@ -82,6 +82,16 @@ async fn all_disabled_is_for_the_user_too() {
 #[tokio::test]
 async fn an_empty_pool_says_how_to_begin() {
     check(&refused(|pool| pool.accounts.clear()).await, 400, "needs_login", &["`codex-multi-auth login`"]);
+}
+
+#[tokio::test]
+async fn a_pin_serves_and_never_spills() {
+    let upstream = Upstream::answering(|_| json(503, "{}")).await;
+    let mut pool = pool(3);
+    pool.pin = Some(pool.accounts[1].account.record.clone());
+    let world = World::before(&upstream, Setup { pool, ..Setup::default() }).await;
+    assert_eq!(Ask::turn().send(world.port).await.status(), 503);
+    assert_eq!(upstream.asked(), [2]);
 }
 
 #[tokio::test]

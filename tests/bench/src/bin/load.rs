@@ -30,7 +30,7 @@ struct Arguments {
     /// JSON file whose `clientToken` is presented
     #[arg(long)]
     token_file: Option<PathBuf>,
-    /// What to ask for: small, long-<bytes>, paced-<events> or held
+    /// What to ask for: small, long-BYTES, paced-EVENTS or held
     #[arg(long)]
     shape: Shape,
     /// Threads, or streams
