@@ -1,6 +1,6 @@
 //! What an outcome changes about an account, here and on disk.
 
-use crate::{AccessToken, Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
+use crate::{AccessToken, Credential, Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
 
 /// What an outcome changes about an account.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub(crate) enum Consequence {
     Disabled,
     /// It served.
     Used(Timestamp),
+    /// It has a new credential, which the keeper has written.
+    Renewed(Box<Credential>),
 }
 
 impl Consequence {
@@ -37,6 +39,11 @@ impl Consequence {
             Self::NeedsLogin(_, refused) if held.credential.access != *refused => {}
             Self::NeedsLogin(needs, _) => held.account.needs_login = Some(needs.clone()),
             Self::Disabled => held.account.enabled = false,
+            // A newer generation always wins.
+            Self::Renewed(fresh) if fresh.generation > held.credential.generation => {
+                held.credential = (**fresh).clone();
+            }
+            Self::Renewed(_) => {}
             Self::Used(at) => held.account.seen.last_used_at = held.account.seen.last_used_at.max(*at),
         }
     }
@@ -46,6 +53,7 @@ impl Consequence {
         match self {
             Self::Rests(rest) => !rest.reason.is_in_memory(),
             Self::NeedsLogin(..) | Self::Disabled | Self::Used(_) => true,
+            Self::Renewed(_) => false,
         }
     }
 }

@@ -96,7 +96,7 @@ impl CredentialKeeper {
     }
 
     /// The token may be spent. Another program may have written the pair it bought; otherwise the account is done
-    /// for, though a live access token serves to its end.
+    /// for, though a live access token serves until its renewal is wanted again.
     async fn after_loss(
         &self,
         claim: &mut dyn RefreshClaim,

@@ -41,7 +41,7 @@ pub enum Outcome {
         /// The backend's code.
         code: String,
     },
-    /// The vendor's policy refused the content; no second account may be asked.
+    /// The vendor's policy refused the content, or an admin the workspace; no second account may be asked.
     PolicyRefused,
     /// The request carries reasoning that another account's backend encrypted.
     ForeignCiphertext,
@@ -91,7 +91,7 @@ pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
             .flatten()
             .any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
     };
-    if says(&["cyber_policy", "cyber_policy_violation", "policy_violation", "content_policy_violation"]) {
+    if says(&POLICY) {
         return Outcome::PolicyRefused;
     }
     match facts.status {
@@ -108,14 +108,17 @@ pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
     }
 }
 
-const DEACTIVATED: [&str; 6] = [
+/// Refusals by somebody's decision: the vendor's about the content, an admin's about the workspace. Whoever was refused
+/// hears it; no second account is asked.
+const POLICY: [&str; 6] = [
+    "cyber_policy",
+    "cyber_policy_violation",
+    "policy_violation",
+    "content_policy_violation",
     "workspace_disabled",
-    "workspace_expired",
-    "workspace_terminated",
-    "account_disabled",
-    "account_expired",
     "organization_disabled",
 ];
+const DEACTIVATED: [&str; 4] = ["workspace_expired", "workspace_terminated", "account_disabled", "account_expired"];
 const INVALIDATED: [&str; 3] = ["token_invalidated", "token_revoked", "refresh_token_invalidated"];
 
 fn deactivated(facts: AnswerFacts<'_>) -> Outcome {
@@ -227,6 +230,7 @@ mod tests {
     #[test]
     fn a_policy_refusal_is_never_taken_to_another_account() {
         check(400, Some("cyber_policy"), &Outcome::PolicyRefused);
+        check(403, Some("workspace_disabled"), &Outcome::PolicyRefused);
         assert_eq!(Outcome::PolicyRefused.reaction(false), Reaction::Relay);
     }
 

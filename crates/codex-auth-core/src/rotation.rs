@@ -136,11 +136,13 @@ impl Rotation {
     }
 
     /// Replaces one account's credential after a renewal.
-    pub fn renewed(&self, fresh: &Held) {
+    pub fn renewed(&self, fresh: &Held, now: Timestamp) {
         let mut live = self.lock();
         if let Some(held) = live.pool.find_mut(&fresh.account.record) {
             held.credential = fresh.credential.clone();
         }
+        let change = Consequence::Renewed(Box::new(fresh.credential.clone()));
+        live.recent.push((fresh.account.record.clone(), change, now));
     }
 
     /// Chooses an account for one attempt, or says why nobody can serve.

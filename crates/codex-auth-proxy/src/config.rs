@@ -42,8 +42,28 @@ impl ProxyConfig {
 
     /// The address of a path below the backend; `path` begins with a slash.
     pub(crate) fn backend_url(&self, path: &str, query: Option<&str>) -> Option<Uri> {
-        let base = self.backend.to_string();
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        format!("{}{path}{query}", base.trim_end_matches('/')).parse().ok()
+        let base = self.backend.path().trim_end_matches('/');
+        let whole = query.map_or_else(|| format!("{base}{path}"), |query| format!("{base}{path}?{query}"));
+        let mut parts = self.backend.clone().into_parts();
+        parts.path_and_query = Some(whole.parse().ok()?);
+        Uri::from_parts(parts).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(backend: &'static str, path: &str, query: Option<&str>, expect: &str) {
+        let config = ProxyConfig::against(Uri::from_static(backend));
+        assert_eq!(config.backend_url(path, query).expect("an address").to_string(), expect);
+    }
+
+    #[test]
+    fn paths_stand_below_the_backend() {
+        check("https://a.test/backend-api", "/codex/responses", None, "https://a.test/backend-api/codex/responses");
+        check("http://127.0.0.1:1/", "/codex/models", Some("v=1"), "http://127.0.0.1:1/codex/models?v=1");
+        check("http://127.0.0.1:1", "/wham/usage", None, "http://127.0.0.1:1/wham/usage");
     }
 }

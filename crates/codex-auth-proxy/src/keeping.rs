@@ -50,9 +50,14 @@ impl Keeping {
         })
     }
 
-    /// Whether the files differ from what was last seen; remembers them as seen.
+    /// Whether the files differ from what was last taken in.
     pub(crate) fn is_news(&self, stamp: u64) -> bool {
-        self.seen.swap(stamp, Ordering::Relaxed) != stamp
+        self.seen.load(Ordering::Relaxed) != stamp
+    }
+
+    /// Notes that the files were taken in as they were at this stamp.
+    pub(crate) fn saw(&self, stamp: u64) {
+        self.seen.store(stamp, Ordering::Relaxed);
     }
 
     /// Waits until everything handed in so far is on disk.

@@ -162,10 +162,15 @@ impl Leases {
 
     /// Whom a token belongs to, once the lease it came with is back.
     pub(crate) async fn caller_soon(&self, token: &str) -> Option<Caller> {
+        self.once_back(|| self.caller(token)).await
+    }
+
+    /// What `look` finds, if need be after the leases of the agent before this one have come back.
+    pub(crate) async fn once_back<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
         let mut count = self.watch();
         loop {
-            if let Some(caller) = self.caller(token) {
-                return Some(caller);
+            if let Some(found) = look() {
+                return Some(found);
             }
             let back_by = self.lock().back_by?;
             timeout_at(back_by, count.changed()).await.ok()?.ok()?;

@@ -70,6 +70,7 @@ impl Proxy {
         let pool = self.ports.store.read().await?;
         let settings = self.ports.settings.rotation()?;
         self.rotation.adopt(pool, settings.strategy, self.ports.clock.now());
+        self.keeping.saw(stamp);
         Ok(true)
     }
 

@@ -7,6 +7,7 @@ use std::{
 
 use codex_auth_core::{
     Clock, Credential, CredentialKeeper, Held, KeepError, Kind, RecordId, Rest, RestPolicy, RestReason, Rotation,
+    USABLE_FOR,
 };
 use tokio::sync::watch;
 
@@ -54,7 +55,7 @@ impl Renewals {
         let (renewals, record, seen) = (self.clone(), record.clone(), seen.clone());
         tokio::spawn(async move {
             let result = renewals.keeper.renew(&record, &seen).await;
-            renewals.tell(&record, &result);
+            renewals.tell(&record, &seen, &result);
             renewals.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
             done.send_replace(Some(result));
         });
@@ -62,11 +63,15 @@ impl Renewals {
     }
 
     /// The rotation learns of it before any waiter does.
-    fn tell(&self, record: &RecordId, result: &Renewed) {
+    fn tell(&self, record: &RecordId, seen: &Credential, result: &Renewed) {
         let now = self.clock.now();
         match result {
-            Ok(held) => self.rotation.renewed(held),
+            Ok(held) => self.rotation.renewed(held, now),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
+            // A live token serves to its end, whatever became of its renewal.
+            Err(error) if seen.is_live(now, USABLE_FOR) => {
+                tracing::warn!(%record, %error, "a credential could not be renewed ahead of time");
+            }
             Err(error) => {
                 let policy = RestPolicy::default();
                 let (reason, span) = match error.kind() {

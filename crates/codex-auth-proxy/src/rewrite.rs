@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::call::Call;
 
 /// Bodies are capped at 64 MiB as they come; decompressed ones at this, so that a small body cannot fill the memory.
-const LARGEST_DECODED: usize = 256 * 1024 * 1024;
+const LARGEST_DECODED: usize = 64 * 1024 * 1024;
 
 /// The call without `encrypted_content` and `previous_response_id`; `None` when there is nothing to leave out or the
 /// body is not what we know.

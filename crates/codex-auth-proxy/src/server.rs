@@ -54,7 +54,6 @@ async fn accept(door: Door, stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
-        let Ok(place) = room.clone().acquire_owned().await else { return };
         let stream = tokio::select! {
             accepted = socket.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -67,6 +66,11 @@ async fn accept(door: Door, stop: watch::Receiver<bool>) {
             },
             () = stopped(&mut stopping) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        // Beyond the limit one connection per address waits here, and the others in the system's queue.
+        let place = tokio::select! {
+            Ok(place) = room.clone().acquire_owned() => place,
+            () = stopped(&mut stopping) => break,
         };
         // A socket belongs to the event loop it was made in; it goes on without one and is taken in by its lane's.
         let Ok(stream) = stream.into_std() else { continue };

@@ -16,7 +16,8 @@ use crate::{
 pub(crate) async fn renew_login(proxy: &Arc<Proxy>, body: &[u8]) -> Answer {
     let Some(token) = presented(body) else { return unauthorized() };
     let pool = proxy.rotation.pool();
-    let Some(held) = owner_of(proxy, &pool, &token) else { return stranger(proxy, &token) };
+    let known = || owner_of(proxy, &pool, &token).map(Some).or_else(|| proxy.leases.login_with(&token).map(|_| None));
+    let Some(Some(held)) = proxy.leases.once_back(known).await else { return stranger(proxy, &token) };
     let now = proxy.ports.clock.now();
     let is_current = held.credential.refresh == token;
     let must_renew = is_current || plan(&held, now) == codex_auth_core::RefreshPlan::RefreshFirst;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Plan;
 use super::rows::Rows;
 use super::running::Running;
-use super::stage::Stage;
+use super::stage::{Stage, Way};
 
 /// Name of the cell.
 pub(crate) const MEMORY: &str = "memory";
@@ -18,27 +18,37 @@ pub(crate) const MEMORY: &str = "memory";
 /// How long things may calm down before they are looked at.
 const CALM: Duration = Duration::from_millis(300);
 
-/// Looks at a fresh agent.
+/// Looks at a fresh agent. The first stream only brings program pages in; the figure per stream is that of the others.
 pub(crate) fn measure(stage: &Stage, plan: Plan, rows: &mut Rows) -> Result<(), String> {
     let (agent, way) = stage.fresh_agent("remembered")?;
     thread::sleep(CALM);
-    let idle = resident(agent.pid())?;
-    rows.add(MEMORY, "ours", "idle MB", idle / 1e6);
-    let mut load = Command::new(stage.program("bench-load"));
-    load.args(["--port", &way.port.to_string(), "--shape", "held", "--concurrency", &plan.streams.to_string()]);
-    load.args(way.token_file.iter().flat_map(|file| [std::ffi::OsStr::new("--token-file"), file.as_os_str()]));
-    let holding = Running::start(&mut load)?;
-    let said: Value = serde_json::from_str(&holding.said).map_err(|e| format!("bench-load: {e}"))?;
-    let held = said["held"].as_f64().unwrap_or(0.0).max(1.0);
+    rows.add(MEMORY, "ours", "idle MB", resident(agent.pid())? / 1e6);
+    let (_first, _) = hold(stage, &way, 1)?;
+    thread::sleep(CALM);
+    let before = resident(agent.pid())?;
+    let (holding, held) = hold(stage, &way, plan.streams)?;
     thread::sleep(CALM);
     let open = resident(agent.pid())?;
     rows.add(MEMORY, "ours", "streams", held);
     rows.add(MEMORY, "ours", "open MB", open / 1e6);
-    rows.add(MEMORY, "ours", "KB per stream", (open - idle) / held / 1e3);
+    rows.add(MEMORY, "ours", "KB per stream", (open - before) / held / 1e3);
     drop(holding);
     thread::sleep(CALM);
     rows.add(MEMORY, "ours", "after MB", resident(agent.pid())? / 1e6);
     Ok(())
+}
+
+/// Opens streams that have had their burst and stay open as long as the load runs; tells how many there are.
+fn hold(stage: &Stage, way: &Way, streams: usize) -> Result<(Running, f64), String> {
+    let mut load = Command::new(stage.program("bench-load"));
+    load.args(["--port", &way.port.to_string(), "--shape", "held", "--concurrency", &streams.to_string()]);
+    if let Some(file) = &way.token_file {
+        load.arg("--token-file").arg(file);
+    }
+    let holding = Running::start(&mut load)?;
+    let said: Value = serde_json::from_str(&holding.said).map_err(|e| format!("bench-load: {e}"))?;
+    let held = said["held"].as_f64().filter(|held| *held >= 1.0).ok_or("no stream was held")?;
+    Ok((holding, held))
 }
 
 /// Resident bytes of a process, shared pages of its program file included.

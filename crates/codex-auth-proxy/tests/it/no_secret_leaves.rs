@@ -123,7 +123,7 @@ async fn moody() -> Upstream {
             1 => answer(429, r#"{"error":{"type":"usage_limit_reached"}}"#),
             2 => answer(503, "{}"),
             3 => vec![Act::Close],
-            4 => answer(403, r#"{"error":{"code":"workspace_disabled"}}"#),
+            4 => answer(403, r#"{"error":{"code":"workspace_expired"}}"#),
             5 => vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\ncut".to_vec()), Act::Close],
             6 => answer(401, r#"{"error":{"code":"token_invalidated"}}"#),
             _ => served(),

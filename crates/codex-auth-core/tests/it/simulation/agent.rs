@@ -120,7 +120,7 @@ impl Agent {
     fn learn(&self, record: &RecordId, result: &Result<Held, KeepError>) {
         let now = self.world.now();
         match result {
-            Ok(held) => self.rotation.renewed(held),
+            Ok(held) => self.rotation.renewed(held, now),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
             Err(KeepError::Issuer(_) | KeepError::Store(_)) => {
                 let until = now.after(RestPolicy::default().network);

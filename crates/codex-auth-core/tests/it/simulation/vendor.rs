@@ -97,7 +97,7 @@ impl Vendor {
             0 | 1 if !self.world.is_calm() => return Outcome::ServerFault { status: 503 },
             2 | 3 if !self.world.is_calm() => return Outcome::NetworkFault,
             4 if !self.world.is_calm() => return Outcome::PolicyRefused,
-            5 if self.world.strikes(10) => return Outcome::Deactivated { code: "workspace_disabled".into() },
+            5 if self.world.strikes(10) => return Outcome::Deactivated { code: "workspace_expired".into() },
             _ => {}
         }
         let person = truth.families[family].person.clone();
