@@ -102,16 +102,20 @@ pub(crate) fn page(facts: &Facts, rows: &Rows) -> String {
     for width in WIDTHS {
         text.push_str(&ways(rows, &small(width), &["rps", "p50 µs", "p99 µs"]));
     }
-    text.push_str("\nForty events per answer: multiply the rate by 40 for events per second.\n\n## Streams\n\n");
+    text.push_str("Forty events per answer: multiply the rate by 40 for events per second.\n\n## Streams\n\n");
     text.push_str(&ways(rows, PACED, &["events/s", "p50 µs", "p90 µs", "p99 µs"]));
     text.push_str(
-        "\nEach event carries the instant just before it was written; the figures are its age on arrival, 64 \
+        "Each event carries the instant just before it was written; the figures are its age on arrival, 64 \
          streams, 10 ms between events, the first of each stream left out.\n\n",
     );
     for cell in LONG {
         text.push_str(&ways(rows, cell, &["MB/s", "first byte µs"]));
     }
-    text.push_str("\n## Programs and memory\n\n");
+    text.push_str(
+        "The first byte of such a stream is mostly the reader's wait for a core, where writer and proxy keep two of \
+         them busy; we write the head together with the first 16 KB.\n\n",
+    );
+    text.push_str("## Programs and memory\n\n");
     text.push_str(&programs(rows));
     text.push_str("\n## Every value\n\nOne line per figure, one value per round.\n\n```text\n");
     for (cell, way, name, values) in rows.all() {
