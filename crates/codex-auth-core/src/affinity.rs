@@ -23,8 +23,17 @@ struct Bond {
 impl Affinity {
     /// Remembers that `record` served `session` at `now`; the longest idle session makes room.
     pub fn bind(&mut self, session: &SessionKey, record: &RecordId, now: Timestamp) {
-        self.bound.retain(|_, bond| now.since(bond.used_at) < MEMORY);
-        if self.bound.len() >= MOST && !self.bound.contains_key(session) {
+        if let Some(bond) = self.bound.get_mut(session) {
+            bond.used_at = now;
+            if bond.record != *record {
+                bond.record = record.clone();
+            }
+            return;
+        }
+        if self.bound.len() >= MOST {
+            self.bound.retain(|_, bond| now.since(bond.used_at) < MEMORY);
+        }
+        if self.bound.len() >= MOST {
             let oldest = self.bound.iter().min_by_key(|(_, bond)| bond.used_at).map(|(key, _)| key.clone());
             oldest.and_then(|key| self.bound.remove(&key));
         }

@@ -51,41 +51,58 @@ pub struct Decision {
 
 /// Decides.
 pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Decision {
-    let standings: Vec<_> = seats.iter().map(|seat| stand(seat.account, standards.pin, ask, now)).collect();
-    let candidates: Vec<_> = seats
-        .iter()
-        .zip(&standings)
-        .enumerate()
-        .filter(|(_, (_, standing))| standing.is_ready())
-        .map(|(position, (seat, _))| Candidate {
-            record: seat.account.record.clone(),
+    let choice = pick(seats, standards, ask, now);
+    let standings = seats.iter().map(|seat| {
+        let blockers = blockers(seat.account, standards.pin, ask, now).collect();
+        Standing { record: seat.account.record.clone(), blockers }
+    });
+    Decision {
+        choice: choice.map(|(place, reason)| (seats[place].account.record.clone(), reason)),
+        standings: standings.collect(),
+    }
+}
+
+/// The choice alone, as a place among the seats; for the request path, which need not know where everybody stands.
+pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Option<(usize, Reason)> {
+    if let Some((favourite, reason)) = favourite(standards, ask) {
+        let place = seats.iter().position(|seat| seat.account.record == *favourite);
+        if let Some(place) = place.filter(|place| may_serve(seats[*place].account, standards, ask, now)) {
+            return Some((place, reason));
+        }
+    }
+    let candidates = seats.iter().enumerate().filter(|(_, seat)| may_serve(seat.account, standards, ask, now)).map(
+        |(position, seat)| Candidate {
             position,
             in_flight: seat.in_flight,
             left_percent: seat.left_percent,
             last_used_at: seat.account.seen.last_used_at,
-            is_bound: ask.bound == Some(&seat.account.record),
-            is_active: standards.active == Some(&seat.account.record),
-        })
-        .collect();
-    let choice = match standards.pin {
-        // The standings leave at most the pinned account; how it would have been ordered does not matter.
-        Some(_) => candidates.first().map(|pinned| (pinned.record.clone(), Reason::Pinned)),
-        None => choose(standards.strategy, &candidates).map(|(chosen, reason)| (chosen.record.clone(), reason)),
-    };
-    Decision { choice, standings }
+        },
+    );
+    choose(standards.strategy, candidates).map(|(chosen, reason)| (chosen.position, reason))
 }
 
-fn stand(account: &Account, pin: Option<&RecordId>, ask: Ask<'_>, now: Timestamp) -> Standing {
-    let mut blockers = own_blockers(account, ask.quota_key, now);
-    if let Some(pin) = pin
-        && *pin != account.record
-    {
-        blockers.push(Blocker::NotPinned { pin: pin.clone() });
+/// The account that serves whatever the others are like, if it may.
+pub fn favourite<'a>(standards: Standards<'a>, ask: Ask<'a>) -> Option<(&'a RecordId, Reason)> {
+    match standards.pin {
+        Some(pin) => Some((pin, Reason::Pinned)),
+        None => standards.strategy.favourite(ask.bound, standards.active),
     }
-    if ask.tried.contains(&account.record) {
-        blockers.push(Blocker::AlreadyTried);
-    }
-    Standing { record: account.record.clone(), blockers }
+}
+
+/// Whether nothing keeps an account from serving this request.
+pub fn may_serve(account: &Account, standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> bool {
+    blockers(account, standards.pin, ask, now).next().is_none()
+}
+
+fn blockers<'a>(
+    account: &'a Account,
+    pin: Option<&'a RecordId>,
+    ask: Ask<'a>,
+    now: Timestamp,
+) -> impl Iterator<Item = Blocker> + 'a {
+    let elsewhere = pin.filter(|pin| **pin != account.record).map(|pin| Blocker::NotPinned { pin: pin.clone() });
+    let tried = ask.tried.contains(&account.record).then_some(Blocker::AlreadyTried);
+    own_blockers(account, ask.quota_key, now).chain(elsewhere).chain(tried)
 }
 
 impl Decision {

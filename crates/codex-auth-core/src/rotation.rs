@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Affinity, Ask, Decision, Edit, Held, NeedsLogin, Outcome, QuotaSnapshot, Reaction, Reason, RecordId, Refusal, Rest,
     RestPolicy, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, consequence::Consequence, evaluate,
-    refusal_of,
+    favourite, may_serve, pick, refusal_of,
 };
 
 /// Two invalidations within this span are a wave: nobody else's token is presented until it has passed.
@@ -19,9 +19,6 @@ const WAVE: Duration = Duration::from_mins(10);
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
 const USE_STEP: Duration = Duration::from_mins(1);
-
-/// For how long something learnt is believed over a pool read from disk, which may be older.
-const RECENT: Duration = Duration::from_secs(5);
 
 /// The shared pool of the agent.
 #[derive(Debug)]
@@ -37,9 +34,24 @@ struct Live {
     busy: HashMap<RecordId, Busy>,
     affinity: Affinity,
     invalidated: Vec<(RecordId, Timestamp)>,
-    /// What was learnt a moment ago and may not be on disk yet.
-    recent: Vec<(RecordId, Consequence, Timestamp)>,
+    /// What was learnt and may be missing in a pool read from disk.
+    learnt: Vec<Learnt>,
+    /// Names what is learnt next.
+    next: u64,
 }
+
+/// Something learnt about an account, until every pool read from now on tells it too.
+#[derive(Debug)]
+struct Learnt {
+    name: Lesson,
+    record: RecordId,
+    change: Consequence,
+    is_on_disk: bool,
+}
+
+/// Names what an attempt taught, for [`Rotation::kept`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lesson(u64);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Busy {
@@ -78,8 +90,8 @@ pub struct Lease {
 pub struct Settled {
     /// What to do next.
     pub reaction: Reaction,
-    /// A change to keep on disk, if any.
-    pub edit: Option<Edit>,
+    /// A change to keep on disk, if any, and its name for [`Rotation::kept`].
+    pub edit: Option<(Edit, Lesson)>,
     /// Whether the change must be durable before anything else happens.
     pub is_urgent: bool,
 }
@@ -104,12 +116,25 @@ impl Rotation {
             busy: HashMap::new(),
             affinity: Affinity::default(),
             invalidated: Vec::new(),
-            recent: Vec::new(),
+            learnt: Vec::new(),
+            next: 0,
         };
         Self { live: Mutex::new(live), policy }
     }
 
-    /// Takes over a pool that changed on disk. Rests from faults live in memory only and are carried along;
+    /// A pool is about to be read: what is on disk by now, it will tell.
+    pub fn reading(&self) {
+        self.lock().learnt.retain(|learnt| !learnt.is_on_disk);
+    }
+
+    /// Notes that a change is on disk.
+    pub fn kept(&self, lesson: Lesson) {
+        if let Some(learnt) = self.lock().learnt.iter_mut().find(|learnt| learnt.name == lesson) {
+            learnt.is_on_disk = true;
+        }
+    }
+
+    /// Takes over a pool that changed on disk, and was read after [`Rotation::reading`]. Rests from faults live in memory only and are carried along;
     /// a decision of the user (a grown affinity generation) ends all affinity.
     pub fn adopt(&self, mut fresh: SavedPool, strategy: Strategy, now: Timestamp) {
         let mut live = self.lock();
@@ -122,8 +147,7 @@ impl Rotation {
                 held.account.rest(rest);
             }
         }
-        live.recent.retain(|(_, _, at)| now.since(*at) < RECENT);
-        for (record, change, _) in &live.recent {
+        for Learnt { record, change, .. } in &live.learnt {
             if let Some(held) = fresh.find_mut(record) {
                 change.apply(held);
             }
@@ -136,25 +160,28 @@ impl Rotation {
     }
 
     /// Replaces one account's credential after a renewal.
-    pub fn renewed(&self, fresh: &Held, now: Timestamp) {
+    pub fn renewed(&self, fresh: &Held) {
         let mut live = self.lock();
         if let Some(held) = live.pool.find_mut(&fresh.account.record) {
             held.credential = fresh.credential.clone();
         }
         let change = Consequence::Renewed(Box::new(fresh.credential.clone()));
-        live.recent.push((fresh.account.record.clone(), change, now));
+        live.learn(&fresh.account.record, change, true);
     }
 
     /// Chooses an account for one attempt, or says why nobody can serve.
     pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
         let mut live = self.lock();
-        let decision = live.decide(query, now);
-        let Some((record, reason)) = decision.choice.clone() else {
-            return Err(refusal_of(&decision, live.strategy, live.pool.pin.as_ref()));
+        let Some((place, reason)) = live.choose(query, now) else {
+            return Err(refusal_of(&live.decide(query, now), live.strategy, live.pool.pin.as_ref()));
         };
-        live.busy.entry(record.clone()).or_default().in_flight += 1;
-        let held = live.pool.find_mut(&record).expect("the evaluator chooses from this pool");
+        let Live { pool, busy, .. } = &mut *live;
+        let held = &mut pool.accounts[place];
         held.account.seen.last_used_at = now;
+        match busy.get_mut(&held.account.record) {
+            Some(busy) => busy.in_flight += 1,
+            None => drop(busy.insert(held.account.record.clone(), Busy { in_flight: 1, ..Busy::default() })),
+        }
         Ok(Lease { held: held.clone(), reason, session: query.session.clone() })
     }
 
@@ -243,23 +270,41 @@ impl Rotation {
 }
 
 impl Live {
+    /// Who serves: a place in the pool. A favourite is looked at alone, so that a large pool costs a session nothing.
+    fn choose(&self, query: &Query, now: Timestamp) -> Option<(usize, Reason)> {
+        let (standards, ask) = (self.standards(), self.ask(query, now));
+        if let Some((record, reason)) = favourite(standards, ask)
+            && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
+            && may_serve(&self.pool.accounts[place].account, standards, ask, now)
+        {
+            return Some((place, reason));
+        }
+        pick(&self.seats(now), standards, ask, now)
+    }
+
     fn decide(&self, query: &Query, now: Timestamp) -> Decision {
+        evaluate(&self.seats(now), self.standards(), self.ask(query, now), now)
+    }
+
+    fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
+        let accounts = self.pool.accounts.iter().map(|held| &held.account);
+        accounts
+            .map(|account| {
+                let busy = self.busy.get(&account.record).copied().unwrap_or_default();
+                let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
+                Seat { account, in_flight: busy.in_flight, left_percent }
+            })
+            .collect()
+    }
+
+    fn standards(&self) -> Standards<'_> {
+        Standards { strategy: self.strategy, pin: self.pool.pin.as_ref(), active: self.pool.active.as_ref() }
+    }
+
+    fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
         let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
         let bound = query.again.as_ref().or_else(served_before);
-        let seats: Vec<_> = self
-            .pool
-            .accounts
-            .iter()
-            .map(|held| {
-                let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
-                let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
-                Seat { account: &held.account, in_flight: busy.in_flight, left_percent }
-            })
-            .collect();
-        let standards =
-            Standards { strategy: self.strategy, pin: self.pool.pin.as_ref(), active: self.pool.active.as_ref() };
-        let ask = Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried };
-        evaluate(&seats, standards, ask, now)
+        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried }
     }
 
     /// A use of the account that screens should see, once in a while.
@@ -273,7 +318,13 @@ impl Live {
     }
 
     /// Applies what an outcome means for the account, here and as an edit for the disk.
-    fn consequence(&mut self, worn: &Held, outcome: &Outcome, policy: RestPolicy, now: Timestamp) -> Option<Edit> {
+    fn consequence(
+        &mut self,
+        worn: &Held,
+        outcome: &Outcome,
+        policy: RestPolicy,
+        now: Timestamp,
+    ) -> Option<(Edit, Lesson)> {
         let record = &worn.account.record;
         if let Outcome::TokenInvalidated { .. } = outcome {
             self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);
@@ -283,18 +334,24 @@ impl Live {
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
         }
-        if change.is_kept() {
-            self.recent.retain(|(_, _, at)| now.since(*at) < RECENT);
-            self.recent.push((record.clone(), change.clone(), now));
+        if !change.is_kept() {
+            return None;
         }
+        let lesson = self.learn(record, change.clone(), false);
         let record = record.clone();
-        change.is_kept().then(|| -> Edit {
-            Box::new(move |pool: &mut SavedPool| {
-                if let Some(held) = pool.find_mut(&record) {
-                    change.apply(held);
-                }
-            })
-        })
+        let edit: Edit = Box::new(move |pool: &mut SavedPool| {
+            if let Some(held) = pool.find_mut(&record) {
+                change.apply(held);
+            }
+        });
+        Some((edit, lesson))
+    }
+
+    fn learn(&mut self, record: &RecordId, change: Consequence, is_on_disk: bool) -> Lesson {
+        let name = Lesson(self.next);
+        self.next += 1;
+        self.learnt.push(Learnt { name, record: record.clone(), change, is_on_disk });
+        name
     }
 }
 
@@ -310,13 +367,15 @@ mod tests {
         let lease = rotation.acquire(&Query::default(), now).expect("both can serve");
         let until = Some(Timestamp::from_secs(9000));
         let settled = rotation.settle(lease, &Outcome::UsageLimited { until }, false, now);
-        assert!(settled.edit.is_some());
+        let (_, lesson) = settled.edit.expect("the rest is to be kept");
+        rotation.reading();
         rotation.adopt(pool(2), Strategy::Sequential, now);
         let chosen = |now| rotation.decide(&Query::default(), now).choice.map(|(record, _)| record);
         assert_eq!(chosen(now), Some(pool(2).accounts[1].account.record.clone()));
-        // A file that still does not say so later on was changed by somebody.
-        let later = now.after(RECENT);
-        rotation.adopt(pool(2), Strategy::Sequential, later);
-        assert_eq!(chosen(later), Some(pool(2).accounts[0].account.record.clone()));
+        // Once it was on disk, a file that does not say so was changed by somebody.
+        rotation.kept(lesson);
+        rotation.reading();
+        rotation.adopt(pool(2), Strategy::Sequential, now);
+        assert_eq!(chosen(now), Some(pool(2).accounts[0].account.record.clone()));
     }
 }

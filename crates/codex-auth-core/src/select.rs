@@ -52,10 +52,8 @@ impl FromStr for Strategy {
 }
 
 /// An account that may serve, with what the orderings look at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
-    /// The account.
-    pub record: RecordId,
     /// Its place in the pool.
     pub position: usize,
     /// Requests it is serving now.
@@ -64,10 +62,6 @@ pub struct Candidate {
     pub left_percent: f64,
     /// When it was last chosen.
     pub last_used_at: Timestamp,
-    /// Whether the session of this request was served by it before.
-    pub is_bound: bool,
-    /// Whether it is the account selected by the user.
-    pub is_active: bool,
 }
 
 /// Why the chosen account was chosen.
@@ -98,17 +92,27 @@ impl Reason {
     }
 }
 
-/// Picks one of the candidates; all of them may serve. `None` only when nobody qualifies.
-pub fn choose(strategy: Strategy, candidates: &[Candidate]) -> Option<(&Candidate, Reason)> {
-    match strategy {
-        Strategy::Sequential => {
-            Some((candidates.iter().min_by_key(|candidate| candidate.position)?, Reason::FirstInOrder))
+impl Strategy {
+    /// The account that serves whatever the others are like, if it may: the session's own, or the selected one.
+    pub fn favourite<'a>(
+        self,
+        bound: Option<&'a RecordId>,
+        active: Option<&'a RecordId>,
+    ) -> Option<(&'a RecordId, Reason)> {
+        match self {
+            Self::Hybrid => Some((bound?, Reason::SameSession)),
+            Self::Manual => Some((active?, Reason::Selected)),
+            Self::Sequential => None,
         }
-        Strategy::Manual => Some((candidates.iter().find(|candidate| candidate.is_active)?, Reason::Selected)),
-        Strategy::Hybrid => match candidates.iter().find(|candidate| candidate.is_bound) {
-            Some(bound) => Some((bound, Reason::SameSession)),
-            None => Some((candidates.iter().min_by(|a, b| by_headroom(a, b))?, Reason::MostHeadroom)),
-        },
+    }
+}
+
+/// Picks one of the candidates, none of which is the favourite; all of them may serve. `None` when nobody qualifies.
+pub fn choose(strategy: Strategy, candidates: impl Iterator<Item = Candidate>) -> Option<(Candidate, Reason)> {
+    match strategy {
+        Strategy::Sequential => Some((candidates.min_by_key(|candidate| candidate.position)?, Reason::FirstInOrder)),
+        Strategy::Manual => None,
+        Strategy::Hybrid => Some((candidates.min_by(by_headroom)?, Reason::MostHeadroom)),
     }
 }
 
@@ -127,31 +131,32 @@ mod tests {
     use super::*;
 
     fn candidate(position: usize) -> Candidate {
-        Candidate {
-            record: RecordId::parse(&format!("r{position}")).expect("not blank"),
-            position,
-            in_flight: 0,
-            left_percent: 100.0,
-            last_used_at: Timestamp::default(),
-            is_bound: false,
-            is_active: false,
-        }
+        Candidate { position, in_flight: 0, left_percent: 100.0, last_used_at: Timestamp::default() }
     }
 
     #[track_caller]
     fn check(strategy: Strategy, candidates: &[Candidate], expect: Option<(usize, Reason)>) {
-        assert_eq!(choose(strategy, candidates).map(|(chosen, reason)| (chosen.position, reason)), expect);
+        let chosen = choose(strategy, candidates.iter().copied());
+        assert_eq!(chosen.map(|(chosen, reason)| (chosen.position, reason)), expect);
+    }
+
+    #[track_caller]
+    fn check_favourite(strategy: Strategy, expect: Option<(&str, Reason)>) {
+        let (bound, active) = ("bound", "active");
+        let (bound, active) = (RecordId::parse(bound), RecordId::parse(active));
+        let favourite = strategy.favourite(bound.as_ref(), active.as_ref());
+        assert_eq!(favourite.map(|(record, reason)| (record.as_str(), reason)), expect);
     }
 
     #[test]
     fn sequential_takes_the_first() {
+        check_favourite(Strategy::Sequential, None);
         check(Strategy::Sequential, &[candidate(2), candidate(1)], Some((1, Reason::FirstInOrder)));
     }
 
     #[test]
     fn hybrid_keeps_the_session() {
-        let bound = Candidate { is_bound: true, in_flight: 9, left_percent: 1.0, ..candidate(1) };
-        check(Strategy::Hybrid, &[candidate(0), bound], Some((1, Reason::SameSession)));
+        check_favourite(Strategy::Hybrid, Some(("bound", Reason::SameSession)));
     }
 
     #[test]
@@ -166,12 +171,8 @@ mod tests {
 
     #[test]
     fn manual_never_moves() {
+        check_favourite(Strategy::Manual, Some(("active", Reason::Selected)));
         check(Strategy::Manual, &[candidate(0)], None);
-        check(
-            Strategy::Manual,
-            &[candidate(0), Candidate { is_active: true, ..candidate(1) }],
-            Some((1, Reason::Selected)),
-        );
     }
 
     #[test]

@@ -118,26 +118,22 @@ impl Standing {
     }
 }
 
-/// The blockers that lie in the account itself, whatever the request.
-pub fn own_blockers(account: &Account, quota_key: Option<&str>, now: Timestamp) -> Vec<Blocker> {
-    let mut blockers = Vec::new();
-    if !account.enabled {
-        blockers.push(Blocker::Disabled);
-    }
-    if let Some(needs) = &account.needs_login {
-        blockers.push(Blocker::NeedsLogin { code: needs.code.clone() });
-    }
+/// The blockers that lie in the account itself, whatever the request, one by one: asking for the first costs nothing
+/// where there is none.
+pub fn own_blockers<'a>(
+    account: &'a Account,
+    quota_key: Option<&'a str>,
+    now: Timestamp,
+) -> impl Iterator<Item = Blocker> + 'a {
+    let disabled = (!account.enabled).then_some(Blocker::Disabled);
+    let needs_login = account.needs_login.as_ref().map(|needs| Blocker::NeedsLogin { code: needs.code.clone() });
     let workspace = account.owner.workspace.as_ref();
-    if account.needs_login.is_none() && workspace.is_none_or(crate::WorkspaceId::is_platform_organisation) {
-        blockers.push(Blocker::NoWorkspace);
-    }
-    let held = account.rests.iter().filter(|rest| rest.holds(now) && concerns(&rest.scope, quota_key));
-    blockers.extend(held.map(|rest| Blocker::Resting {
-        until: rest.until,
-        reason: rest.reason,
-        scope: rest.scope.clone(),
-    }));
-    blockers
+    let is_nowhere =
+        account.needs_login.is_none() && workspace.is_none_or(crate::WorkspaceId::is_platform_organisation);
+    let rests = account.rests.iter().filter(move |rest| rest.holds(now) && concerns(&rest.scope, quota_key));
+    let resting =
+        rests.map(|rest| Blocker::Resting { until: rest.until, reason: rest.reason, scope: rest.scope.clone() });
+    disabled.into_iter().chain(needs_login).chain(is_nowhere.then_some(Blocker::NoWorkspace)).chain(resting)
 }
 
 /// A request whose model is unknown is kept away by whole-account rests only.
@@ -174,7 +170,7 @@ mod tests {
         let mut dead = account(1);
         dead.enabled = false;
         dead.needs_login = Some(crate::NeedsLogin { code: "refresh_token_reused".into(), at: Timestamp::default() });
-        assert_eq!(own_blockers(&dead, None, Timestamp::default()).len(), 2);
+        assert_eq!(own_blockers(&dead, None, Timestamp::default()).count(), 2);
     }
 
     #[test]

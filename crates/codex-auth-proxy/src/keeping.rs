@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use codex_auth_core::{AccountStore, Edit, SavedPool, StoreError};
+use codex_auth_core::{AccountStore, Edit, Lesson, Rotation, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many changes may wait; more are dropped, since each only repeats what memory already knows.
@@ -16,35 +16,36 @@ const WAITING: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Keeping {
     store: Arc<dyn AccountStore>,
+    rotation: Arc<Rotation>,
     queue: mpsc::Sender<Order>,
     seen: Arc<AtomicU64>,
 }
 
 enum Order {
-    Keep(Edit),
+    Keep(Edit, Lesson),
     Finish(oneshot::Sender<()>),
 }
 
 impl Keeping {
     /// Starts the writer. `stamp` is the state of the files as read at the start.
-    pub(crate) fn start(store: Arc<dyn AccountStore>, stamp: u64) -> Self {
+    pub(crate) fn start(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, stamp: u64) -> Self {
         let (queue, orders) = mpsc::channel(WAITING);
         let seen = Arc::new(AtomicU64::new(stamp));
-        tokio::spawn(write_all(store.clone(), orders));
-        Self { store, queue, seen }
+        tokio::spawn(write_all(store.clone(), rotation.clone(), orders));
+        Self { store, rotation, queue, seen }
     }
 
     /// Keeps a change soon.
-    pub(crate) fn keep(&self, edit: Edit) {
-        if self.queue.try_send(Order::Keep(edit)).is_err() {
+    pub(crate) fn keep(&self, (edit, lesson): (Edit, Lesson)) {
+        if self.queue.try_send(Order::Keep(edit, lesson)).is_err() {
             tracing::warn!("too many changes wait for the disk; one was dropped");
         }
     }
 
     /// Keeps a change now; when this returns it is durable. A client that leaves meanwhile does not take it along.
-    pub(crate) async fn keep_now(&self, edit: Edit) -> Result<SavedPool, StoreError> {
-        let store = self.store.clone();
-        let written = tokio::spawn(async move { store.edit(edit).await }).await;
+    pub(crate) async fn keep_now(&self, (edit, lesson): (Edit, Lesson)) -> Result<(), StoreError> {
+        let (store, rotation) = (self.store.clone(), self.rotation.clone());
+        let written = tokio::spawn(async move { store.edit(edit).await.map(|_| rotation.kept(lesson)) }).await;
         written.unwrap_or_else(|ended| {
             Err(StoreError::Io { verb: "write", path: "the pool".to_owned(), why: ended.to_string() })
         })
@@ -70,21 +71,25 @@ impl Keeping {
     }
 }
 
-async fn write_all(store: Arc<dyn AccountStore>, mut orders: mpsc::Receiver<Order>) {
+async fn write_all(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, mut orders: mpsc::Receiver<Order>) {
     let mut batch = Vec::new();
     while orders.recv_many(&mut batch, WAITING).await > 0 {
-        let mut edits = Vec::new();
+        let (mut edits, mut lessons) = (Vec::new(), Vec::new());
         let mut waiting = Vec::new();
         for order in batch.drain(..) {
             match order {
-                Order::Keep(edit) => edits.push(edit),
+                Order::Keep(edit, lesson) => {
+                    edits.push(edit);
+                    lessons.push(lesson);
+                }
                 Order::Finish(done) => waiting.push(done),
             }
         }
         if !edits.is_empty() {
             let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| edit(pool)));
-            if let Err(error) = store.edit(all).await {
-                tracing::warn!(%error, "a change could not be written");
+            match store.edit(all).await {
+                Ok(_) => lessons.into_iter().for_each(|lesson| rotation.kept(lesson)),
+                Err(error) => tracing::warn!(%error, "a change could not be written; it holds until the agent ends"),
             }
         }
         for done in waiting {

@@ -33,6 +33,7 @@ pub struct Proxy {
     pub(crate) leases: Leases,
     pub(crate) renewals: Renewals,
     pub(crate) keeping: Keeping,
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Proxy {
@@ -46,8 +47,16 @@ impl Proxy {
         let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
-        let keeping = Keeping::start(ports.store.clone(), stamp);
-        Ok(Arc::new(Self { ports, config, rotation, leases, renewals, keeping }))
+        let keeping = Keeping::start(ports.store.clone(), rotation.clone(), stamp);
+        Ok(Arc::new(Self {
+            ports,
+            config,
+            rotation,
+            leases,
+            renewals,
+            keeping,
+            reloading: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// The leases of this proxy.
@@ -63,10 +72,13 @@ impl Proxy {
     /// Reads the pool and settings anew when another program changed them. A file that cannot be read leaves the
     /// last good state in force.
     pub async fn reload_if_changed(&self) -> Result<bool, StoreError> {
+        // One at a time, so that an older pool never comes after a newer one.
+        let _alone = self.reloading.lock().await;
         let stamp = self.ports.store.stamp();
         if !self.keeping.is_news(stamp) {
             return Ok(false);
         }
+        self.rotation.reading();
         let pool = self.ports.store.read().await?;
         let settings = self.ports.settings.rotation()?;
         self.rotation.adopt(pool, settings.strategy, self.ports.clock.now());
@@ -81,6 +93,7 @@ impl Proxy {
 
     /// Writes out what is still to be kept, at the end.
     pub async fn settle_down(&self) {
+        self.renewals.finish().await;
         self.keeping.finish().await;
     }
 }

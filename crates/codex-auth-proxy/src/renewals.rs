@@ -3,16 +3,20 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use codex_auth_core::{
     Clock, Credential, CredentialKeeper, Held, KeepError, Kind, RecordId, Rest, RestPolicy, RestReason, Rotation,
     USABLE_FOR,
 };
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 type Renewed = Result<Held, KeepError>;
 type Waiting = watch::Receiver<Option<Renewed>>;
+
+/// An issuer answers within half a minute or not at all.
+const FINISH_WITHIN: Duration = Duration::from_secs(35);
 
 /// The renewals in flight.
 #[derive(Debug, Clone)]
@@ -21,12 +25,14 @@ pub(crate) struct Renewals {
     rotation: Arc<Rotation>,
     clock: Arc<dyn Clock>,
     in_flight: Arc<Mutex<HashMap<RecordId, Waiting>>>,
+    /// Where renewals run: the lane of a request may end before its renewal does.
+    runtime: Handle,
 }
 
 impl Renewals {
     /// Renewals through this keeper, told to this rotation.
     pub(crate) fn new(keeper: CredentialKeeper, rotation: Arc<Rotation>, clock: Arc<dyn Clock>) -> Self {
-        Self { keeper, rotation, clock, in_flight: Arc::default() }
+        Self { keeper, rotation, clock, in_flight: Arc::default(), runtime: Handle::current() }
     }
 
     /// Renews, or joins the renewal under way. The renewal goes on when the caller leaves.
@@ -45,6 +51,21 @@ impl Renewals {
         drop(self.join_or_start(record, seen));
     }
 
+    /// Waits (bounded) until no renewal is under way: one that ended early would have spent a token for nothing.
+    pub(crate) async fn finish(&self) {
+        let under_way: Vec<Waiting> =
+            self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let all = async {
+            for mut waiting in under_way {
+                // A renewal that vanished is as much at its end as one that answered.
+                drop(waiting.wait_for(Option::is_some).await);
+            }
+        };
+        if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
+            tracing::warn!("a renewal was still under way at the end; its journal tells the next one");
+        }
+    }
+
     fn join_or_start(&self, record: &RecordId, seen: &Credential) -> Waiting {
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = in_flight.get(record) {
@@ -53,7 +74,7 @@ impl Renewals {
         let (done, waiting) = watch::channel(None);
         in_flight.insert(record.clone(), waiting.clone());
         let (renewals, record, seen) = (self.clone(), record.clone(), seen.clone());
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             let result = renewals.keeper.renew(&record, &seen).await;
             renewals.tell(&record, &seen, &result);
             renewals.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
@@ -66,7 +87,7 @@ impl Renewals {
     fn tell(&self, record: &RecordId, seen: &Credential, result: &Renewed) {
         let now = self.clock.now();
         match result {
-            Ok(held) => self.rotation.renewed(held, now),
+            Ok(held) => self.rotation.renewed(held),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
             // A live token serves to its end, whatever became of its renewal.
             Err(error) if seen.is_live(now, USABLE_FOR) => {

@@ -18,7 +18,7 @@ fn check_settled(outcome: &Outcome, reaction: Reaction, here: &[&str], on_disk: 
     assert_eq!(settled.reaction, reaction, "{outcome:?}");
     let mut disk = pool(2);
     assert_eq!(settled.is_urgent, matches!(outcome, Outcome::TokenInvalidated { .. }), "{outcome:?}");
-    if let Some(edit) = settled.edit {
+    if let Some((edit, _)) = settled.edit {
         edit(&mut disk);
     }
     assert_eq!(blockers(&rotation), here, "{outcome:?} here");
@@ -57,7 +57,7 @@ fn a_mark_is_for_the_token_that_was_worn() {
     let rotation = Rotation::new(pool(1), Strategy::Sequential, RestPolicy::default());
     let lease = rotation.acquire(&Query::default(), NOW).expect("one can serve");
     let signed_out = Outcome::TokenInvalidated { code: "token_invalidated".into() };
-    let edit = rotation.settle(lease, &signed_out, false, NOW).edit.expect("a mark");
+    let (edit, _) = rotation.settle(lease, &signed_out, false, NOW).edit.expect("a mark");
     let mut signed_in_anew = pool(1);
     signed_in_anew.accounts[0].credential.access = Some(AccessToken::new("anew"));
     edit(&mut signed_in_anew);

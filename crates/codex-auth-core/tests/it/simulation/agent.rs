@@ -12,7 +12,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    AccountStore, CredentialKeeper, Edit, Held, KeepError, RecordId, Rest, RestPolicy, RestReason, Rotation, Strategy,
+    AccountStore, CredentialKeeper, Edit, Held, KeepError, Lesson, RecordId, Rest, RestPolicy, RestReason, Rotation,
+    Strategy,
 };
 
 use super::{
@@ -41,7 +42,7 @@ pub(crate) struct Agent {
 }
 
 /// An edit that waits for the writer.
-struct Waiting(Edit);
+struct Waiting(Edit, Lesson);
 
 impl std::fmt::Debug for Waiting {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,7 +121,7 @@ impl Agent {
     fn learn(&self, record: &RecordId, result: &Result<Held, KeepError>) {
         let now = self.world.now();
         match result {
-            Ok(held) => self.rotation.renewed(held, now),
+            Ok(held) => self.rotation.renewed(held),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
             Err(KeepError::Issuer(_) | KeepError::Store(_)) => {
                 let until = now.after(RestPolicy::default().network);
@@ -130,9 +131,9 @@ impl Agent {
     }
 
     /// Hands a change to the writer.
-    pub(crate) fn keep(self: &Arc<Self>, edit: Edit) {
+    pub(crate) fn keep(self: &Arc<Self>, (edit, lesson): (Edit, Lesson)) {
         let mut queue = self.queue.lock().unwrap();
-        queue.0.push(Waiting(edit));
+        queue.0.push(Waiting(edit, lesson));
         if std::mem::replace(&mut queue.1, true) {
             return;
         }
@@ -147,15 +148,19 @@ impl Agent {
                 if edits.is_empty() {
                     return;
                 }
+                let lessons: Vec<Lesson> = edits.iter().map(|waiting: &Waiting| waiting.1).collect();
                 let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| (edit.0)(pool)));
                 agent.store.edit(all).await.expect("memory obeys");
+                for lesson in lessons {
+                    agent.rotation.kept(lesson);
+                }
             }
         };
         self.world.give(Owner::Agent(self.number), Box::pin(write));
     }
 
     /// Writes a change, whether or not the caller stays; when this returns it is durable.
-    pub(crate) async fn keep_now(self: &Arc<Self>, edit: Edit) {
+    pub(crate) async fn keep_now(self: &Arc<Self>, edit: (Edit, Lesson)) {
         self.keep(edit);
         while self.queue.lock().unwrap().1 {
             pause().await;
@@ -170,6 +175,7 @@ impl Agent {
             if self.seen.swap(stamp, Ordering::SeqCst) == stamp {
                 continue;
             }
+            self.rotation.reading();
             let pool = self.store.read().await.expect("memory obeys");
             self.rules.adopting(&pool);
             self.rotation.adopt(pool, self.strategy, self.world.now());
