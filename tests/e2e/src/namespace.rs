@@ -59,7 +59,7 @@ impl Namespace {
 
     /// A command that runs `program` inside, leads a process group of its own, and dies with the test that made it.
     ///
-    /// Both prefixes replace themselves by the program: the child's process id is the program's.
+    /// All prefixes replace themselves by the program: the child's process id is the program's.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = match &self.holder {
             Some(holder) => {
@@ -69,7 +69,9 @@ impl Namespace {
             }
             None => Command::new(tool("setpriv")),
         };
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).process_group(0);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(tool("env"));
+        // Whoever runs the suite may ignore signals (`nohup` does), and a program inherits that.
+        command.arg("--default-signal=HUP,INT,QUIT,TERM,TSTP").arg(program).process_group(0);
         command
     }
 
