@@ -13,7 +13,7 @@
 //! | [`tidy`] | does every file keep the house rules? |
 //! | [`features`] | does every feature build alone? |
 //! | [`mutants`] | does each kept breaking change still break its test? |
-//! | [`bench`] | how fast is the released program, beside its neighbours? |
+//! | [`mod@bench`] | how fast is the released program, beside its neighbours? |
 //! | [`assurance`] | what does a recorded long run write down? |
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,5 @@
-//! The system tools that end-to-end tests stand on: namespaces (`ip`, `unshare`, `nsenter`) and terminals (`tmux`).
+//! The system tools that end-to-end tests stand on: namespaces (`ip`, `unshare`, `nsenter`), terminals (`tmux`) and
+//! small disks (`mount`).
 
 use std::env;
 use std::path::PathBuf;
@@ -8,12 +9,13 @@ use std::time::Duration;
 use crate::child;
 
 /// A tool and the Debian package that brings it.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
     ("tmux", "tmux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
+    ("mount", "mount"),
 ];
 
 /// Installs what is missing where that is possible, and otherwise says what to install.
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn each_package_is_named_once() {
-        assert_eq!(missing_packages(|_| false), ["iproute2", "tmux", "util-linux"]);
+        assert_eq!(missing_packages(|_| false), ["iproute2", "tmux", "util-linux", "mount"]);
         assert_eq!(missing_packages(|tool| tool != "tmux"), ["tmux"]);
         assert!(missing_packages(|_| true).is_empty());
     }

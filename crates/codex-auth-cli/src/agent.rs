@@ -19,7 +19,12 @@ pub(crate) fn ask(product: &Product, method: Method, path: &str) -> Result<Optio
         Ok(document) => Ok(Some(document)),
         // A socket that an agent left behind leads nowhere.
         Err(ControlError::NotRunning | ControlError::Broke(_)) => Ok(None),
-        Err(error @ (ControlError::NotUp | ControlError::NotStarted(_) | ControlError::Refused { .. })) => {
+        Err(
+            error @ (ControlError::NotOurs
+            | ControlError::NotUp
+            | ControlError::NotStarted(_)
+            | ControlError::Refused { .. }),
+        ) => {
             Err(CliError::new(codex_auth_core::Kind::Internal, "agent", crate::error::capitalised(&error.to_string())))
         }
     }

@@ -1,6 +1,6 @@
 //! The official client's own sign-in and sign-out, made harmless for the pool: both would revoke the login they find.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 use codex_auth_core::{Kind, LoginState, OfficialLogins};
@@ -31,7 +31,7 @@ struct OfficialLogin {
 }
 
 /// `codex login`: our sign-in, whose account becomes the client's login.
-pub(crate) fn login(product: &Product, _binary: &Path, arguments: &[OsString]) -> Result<ExitCode, CliError> {
+pub(crate) fn login(product: &Product, arguments: &[OsString]) -> Result<ExitCode, CliError> {
     let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let at = subcommand_index(&words).unwrap_or(0);
     let asked = match OfficialLogin::try_parse_from(&arguments[at..]) {

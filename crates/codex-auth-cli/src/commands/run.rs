@@ -32,7 +32,7 @@ pub(crate) fn run(product: &Product, arguments: &[OsString]) -> Result<ExitCode,
     let binary = official_binary::find(&product.environment, &product.own_path)?;
     match purpose(arguments) {
         Purpose::Plain => plain(&binary, arguments),
-        Purpose::Login => official::login(product, &binary, arguments),
+        Purpose::Login => official::login(product, arguments),
         Purpose::Logout => official::logout(product),
         Purpose::Exec | Purpose::Screen | Purpose::AppServer if !product.settings()?.enabled => {
             product

@@ -35,6 +35,9 @@ pub enum ControlError {
     /// Nobody listens.
     #[error("no agent is running")]
     NotRunning,
+    /// Somebody else's program listens there; it is told nothing.
+    #[error("the agent's socket belongs to another user")]
+    NotOurs,
     /// It did not come up in time.
     #[error("the agent did not start within {} s", UP_WITHIN.as_secs())]
     NotUp,
@@ -90,6 +93,9 @@ impl AgentClient {
         body: &Value,
     ) -> Result<(http::StatusCode, Incoming), ControlError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|_| ControlError::NotRunning)?;
+        if !is_own(&stream) {
+            return Err(ControlError::NotOurs);
+        }
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broke)?;
         // The connection ends with its body; its errors reach us through the body.
         tokio::spawn(connection);
@@ -120,15 +126,21 @@ impl AgentClient {
 
     /// Duplicates of the agent's listening sockets, so that its port stays ours even if it is killed.
     fn take(&self) -> io::Result<Listeners> {
-        let stream = std::os::unix::net::UnixStream::connect(&self.socket)?;
+        let stream = self.connect()?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
         pass::send(&stream, pass::TAKE, &[])?;
         let (_, sockets) = pass::receive(&stream, &mut [0; 8])?;
         Listeners::of(sockets)
     }
 
-    fn give(&self, listeners: &Listeners) -> io::Result<()> {
+    fn connect(&self) -> io::Result<std::os::unix::net::UnixStream> {
         let stream = std::os::unix::net::UnixStream::connect(&self.socket)?;
+        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+        if peer.uid == rustix::process::getuid() { Ok(stream) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+
+    fn give(&self, listeners: &Listeners) -> io::Result<()> {
+        let stream = self.connect()?;
         pass::send(&stream, pass::GIVE, listeners.sockets())
     }
 }
@@ -193,6 +205,11 @@ async fn bring_up(
         }
     };
     tokio::time::timeout(UP_WITHIN, trying).await.unwrap_or(Err(ControlError::NotUp))
+}
+
+/// The socket may stand in a directory that everybody can write to.
+fn is_own(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::getuid().as_raw())
 }
 
 fn refusal(answer: &Value) -> ControlError {
