@@ -34,21 +34,6 @@ struct Cli {
     command: Option<Commands>,
 }
 
-/// The flag of every command that shows something.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub(crate) struct Json {
-    /// Print one JSON document
-    #[arg(long, short)]
-    json: bool,
-}
-
-impl Json {
-    /// Whether a document is wanted.
-    pub(crate) fn is_wanted(self) -> bool {
-        self.json
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Commands {
     /// Sign in to ChatGPT and add the account

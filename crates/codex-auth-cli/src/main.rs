@@ -12,6 +12,7 @@ mod commands;
 mod environment;
 mod error;
 mod invocation;
+mod json_flag;
 mod launch;
 mod misuse;
 mod official_binary;

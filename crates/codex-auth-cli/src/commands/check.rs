@@ -8,9 +8,9 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     assemble::Product,
-    cli::Json,
     commands::check::asking::{Asking, Finding},
     error::CliError,
+    json_flag::Json,
 };
 
 mod asking;

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use crate::{
     assemble::Product,
-    cli::Json,
     commands::{import_current::refuse_foreign_issuer, login::sorted},
     error::CliError,
+    json_flag::Json,
 };
 
 /// Larger files are no accounts files.

@@ -8,9 +8,9 @@ use codex_auth_store::import::from_login;
 
 use crate::{
     assemble::Product,
-    cli::Json,
     commands::login::{joined, show},
     error::CliError,
+    json_flag::Json,
 };
 
 /// How it was asked for.

@@ -7,7 +7,7 @@ use codex_auth_store::{ACCOUNTS, PrivateDir};
 use codex_auth_view::{AccountList, ListName, Storage, StorageHealth};
 use serde_json::Value;
 
-use crate::{assemble::Product, cli::Json, error::CliError};
+use crate::{assemble::Product, error::CliError, json_flag::Json};
 
 /// How the list was asked for.
 #[derive(Debug, Clone, clap::Args)]

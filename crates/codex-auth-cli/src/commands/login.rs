@@ -10,9 +10,9 @@ use codex_auth_view::{Added, Addition, AdditionOutcome, Named, label};
 use crate::{
     accounts::{Chosen, chosen},
     assemble::{Product, USER_AGENT},
-    cli::Json,
     commands::login::person::Person,
     error::CliError,
+    json_flag::Json,
 };
 
 mod person;

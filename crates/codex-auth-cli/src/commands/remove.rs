@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use codex_auth_core::{LoginState, OfficialLogins};
 use codex_auth_view::Removed;
 
-use crate::{accounts::chosen, assemble::Product, cli::Json, error::CliError};
+use crate::{accounts::chosen, assemble::Product, error::CliError, json_flag::Json};
 
 /// How a removal was asked for.
 #[derive(Debug, Clone, clap::Args)]

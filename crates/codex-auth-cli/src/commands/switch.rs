@@ -8,8 +8,8 @@ use codex_auth_view::{Switched, wait};
 use crate::{
     accounts::{Chosen, chosen},
     assemble::Product,
-    cli::Json,
     error::CliError,
+    json_flag::Json,
 };
 
 /// How a switch was asked for.

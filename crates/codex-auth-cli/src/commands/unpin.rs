@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use codex_auth_view::{Named, Unpinned};
 
-use crate::{accounts::no_accounts, assemble::Product, cli::Json, error::CliError};
+use crate::{accounts::no_accounts, assemble::Product, error::CliError, json_flag::Json};
 
 /// How it was asked for.
 #[derive(Debug, Clone, clap::Args)]

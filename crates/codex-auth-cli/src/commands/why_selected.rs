@@ -8,8 +8,8 @@ use http::Method;
 use crate::{
     agent::{ask, decision_of},
     assemble::Product,
-    cli::Json,
     error::CliError,
+    json_flag::Json,
 };
 
 /// How it was asked for.
