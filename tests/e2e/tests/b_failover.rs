@@ -10,7 +10,9 @@ const TWO: Option<Who> = Some(Who::Account(2));
 #[track_caller]
 fn check_served(done: &Finished) {
     assert_eq!(done.stdout, ANSWER);
-    let stderr = done.stderr.to_lowercase();
+    // The client writes its own models cache in place and sometimes reads it half-written; that happens without us too.
+    let of_its_own = |line: &&str| !line.contains("failed to load models cache");
+    let stderr = done.stderr.lines().filter(of_its_own).collect::<Vec<_>>().join("\n").to_lowercase();
     for word in ["error", "limit", "reconnecting", "retry"] {
         assert!(!stderr.contains(word), "the client heard of `{word}`\n{}", done.story());
     }
