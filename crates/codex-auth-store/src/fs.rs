@@ -8,6 +8,7 @@ use codex_auth_core::StoreError;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
 pub(crate) mod os;
+pub(crate) mod quarantine;
 
 /// The disk, as far as the engine changes it. Faults are injected here.
 ///

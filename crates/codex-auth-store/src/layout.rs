@@ -73,8 +73,14 @@ impl Layout {
         }
     }
 
-    /// Directory of the product's state.
+    /// Directory of the pool in effect: accounts, sidecar, journal, log, agent.
     pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Directory of what all pools of the user share: settings, policies, quotas, the ledger. The pool's own, unless a
+    /// project has a pool of its own.
+    pub fn base(&self) -> &Utf8Path {
         &self.root
     }
 
@@ -100,7 +106,7 @@ impl Layout {
 
     /// Settings of the predecessor's format.
     pub fn settings(&self) -> Utf8PathBuf {
-        self.root.join("settings.json")
+        self.base().join("settings.json")
     }
 
     /// The official client's login.
