@@ -1,12 +1,9 @@
 //! A change a person asked for: applied to freshly read state under the lock, and noted in the log of operations.
 
 use codex_auth_core::SavedPool;
-use codex_auth_store::{OpLog, Operation};
+use codex_auth_store::{Operated, Operation};
 
-use crate::{
-    assemble::Product,
-    error::{CliError, capitalised},
-};
+use crate::{assemble::Product, error::CliError};
 
 impl Product {
     /// Applies and notes a change; `what` says it in a few words.
@@ -16,20 +13,16 @@ impl Product {
         what: &str,
         change: impl FnOnce(&mut SavedPool),
     ) -> Result<SavedPool, CliError> {
-        let mut before = SavedPool::default();
-        let after = self.store.edit_now(|pool| {
-            before = pool.clone();
-            change(pool);
-        })?;
-        let operation = Operation { at: self.clock.now(), command, change: what };
-        if let Err(error) = OpLog::new(self.layout.oplog()).append(operation, &before, &after) {
-            // The change itself is done and durable.
-            self.ui.say(&format!("codex-multi-auth: the change was not logged. {}", capitalised(&error.to_string())));
-        }
+        let Operated { after, .. } = self.store.operate(Operation::new(command, what), change)?;
+        self.tell_the_agent();
+        Ok(after)
+    }
+
+    /// Lets a running agent see a change before the command returns.
+    pub(crate) fn tell_the_agent(&self) {
         // A running agent looks by itself five times a second; asked, it has seen the change when we return.
         if let Err(error) = crate::agent::ask(self, http::Method::POST, "/v1/reload") {
             self.ui.say(&format!("codex-multi-auth: {}", error.message));
         }
-        Ok(after)
     }
 }

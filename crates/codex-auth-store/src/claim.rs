@@ -17,6 +17,7 @@ use crate::{
     journal::{self, Entry},
     lease,
     official::{Homes, replica},
+    publishing::Publishing,
 };
 
 /// Waits for the identity's lock, then for a refresh the predecessor has begun.
@@ -44,7 +45,7 @@ pub(crate) async fn claim(store: &FileStore, record: &RecordId) -> Result<FileCl
         record: record.clone(),
         _lock: Arc::new(lock),
     };
-    Ok(FileClaim { work, entry: None })
+    Ok(FileClaim { work, entry: None, publishing: store.publishing.clone() })
 }
 
 /// The port's form.
@@ -52,6 +53,7 @@ pub(crate) async fn claim(store: &FileStore, record: &RecordId) -> Result<FileCl
 pub(crate) struct FileClaim {
     work: Work,
     entry: Option<Arc<Entry>>,
+    publishing: Publishing,
 }
 
 #[async_trait]
@@ -69,7 +71,23 @@ impl RefreshClaim for FileClaim {
 
     async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
         let (work, entry, fresh) = (self.work.clone(), self.entry.clone(), fresh.clone());
-        apart(move || work.commit(entry.as_deref(), &fresh)).await
+        let Some(entry) = entry else { return apart(move || work.publish(None, &fresh)).await };
+        let (noting, noted) = (Arc::clone(&entry), fresh.clone());
+        let engine = work.engine.clone();
+        let is_noted = apart(move || journal::answer(&engine, &noting, &noted)).await.is_ok();
+        if !is_noted {
+            return apart(move || work.publish(Some(&entry), &fresh)).await;
+        }
+        // From here on every reader of ours has the new pair, and no crash can lose it. The documents follow, however
+        // many accounts they hold, while the waiters go on.
+        let record = work.record.clone();
+        let finder = work.engine.clone();
+        let publishing = self.publishing.begin();
+        drop(tokio::task::spawn_blocking(move || {
+            let _publishing = publishing;
+            let _ = work.publish(Some(&entry), &fresh);
+        }));
+        apart(move || finder.find(&record).map(|_| ())).await
     }
 
     async fn unspent(&mut self) -> Result<(), StoreError> {
@@ -119,33 +137,27 @@ impl Work {
         journal::intend(&self.engine, &self.record, hash, self.engine.now()).map(Some)
     }
 
-    /// First into the journal, then into the pool; one of both is enough to lose nothing.
-    fn commit(&self, entry: Option<&Entry>, fresh: &Credential) -> Result<(), StoreError> {
-        let noted = entry.map(|entry| journal::answer(&self.engine, entry, fresh));
+    /// Brings the pair into the pool, and into the logins that held the one it replaces.
+    fn publish(&self, entry: Option<&Entry>, fresh: &Credential) -> Result<(), StoreError> {
         let spent = entry.map(|entry| entry.token_hash.as_str());
         let now = self.engine.now();
-        let written = self.engine.edit(|pool| {
+        let pool = self.engine.edit(|pool| {
             let Some(held) = pool.find_mut(&self.record) else { return };
             let is_the_spent_one = spent.is_none_or(|hash| hash == token_hash(&held.credential.refresh));
             if is_the_spent_one || freshness::is_newer(fresh, &held.credential, now) {
                 freshness::replace(held, fresh.clone());
             }
-        });
-        match (written, noted) {
-            (Ok(pool), _) => {
-                // From here on nothing can be lost; what goes wrong below is put right by the next claim.
-                let _ = journal::forget(&self.engine, &self.record);
-                if pool.find(&self.record).is_none() {
-                    return Err(StoreError::NoSuchAccount(self.record.clone()));
-                }
-                if let Some(spent) = spent {
-                    replica::follow(&self.engine, &self.homes, spent, fresh);
-                }
-                Ok(())
-            }
-            (Err(_), Some(Ok(()))) => Ok(()),
-            (Err(error), Some(Err(_)) | None) => Err(error),
+        })?;
+        // What goes wrong from here on is put right by the next claim.
+        if pool.find(&self.record).is_none() {
+            let _ = journal::forget(&self.engine, &self.record);
+            return Err(StoreError::NoSuchAccount(self.record.clone()));
         }
+        let _ = journal::keep(&self.engine, &self.record);
+        if let Some(spent) = spent {
+            replica::follow(&self.engine, &self.homes, spent, fresh);
+        }
+        Ok(())
     }
 
     fn refuse(&self, entry: Option<&Entry>, why: &NeedsLogin) -> Result<(), StoreError> {
@@ -165,6 +177,6 @@ impl Work {
             return Ok(());
         }
         self.engine.edit(|_| {})?;
-        journal::forget(&self.engine, &self.record)
+        journal::keep(&self.engine, &self.record)
     }
 }

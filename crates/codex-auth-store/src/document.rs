@@ -29,4 +29,10 @@ pub(crate) trait Codec: Debug + Send + Sync {
 
     /// A document without accounts.
     fn empty(&self) -> Object;
+
+    /// How many times we wrote the document, where the format lets us note it; a foreign writer drops the note.
+    fn revision(&self, document: &Object) -> Option<u64>;
+
+    /// The document with its next revision.
+    fn revised(&self, document: Object) -> Object;
 }

@@ -1,4 +1,4 @@
-//! Owns reading and changing the pool: two files that are read as one, and written so that no crash parts them.
+//! Owns reading and changing the pool: files that are read as one, and written so that no crash parts them.
 //!
 //! Reading takes no lock and waits for nothing. Changing is a closure over freshly read state under the root's lock.
 
@@ -11,19 +11,24 @@ use crate::{
     fs::{
         Fs, leftovers,
         lock::{self, FileLock, Signature},
-        os, read_optional, remove_durably, replace_atomically,
+        os,
     },
-    journal,
-    json::{self, Object},
+    history, journal,
     layout::Layout,
-    sidecar::Sidecar,
+    notice::{Notice, Notices},
+    reconcile,
+    recovery::{self, Origin},
+    transaction::{self, Step},
 };
 
-const REMEDY: &str = "it was left as it is; mend it, put back a copy such as the one ending in `.bak`, or move it away \
-                      to begin with an empty pool";
+pub(crate) mod memory;
+pub(crate) mod reading;
 
-/// How often a reader tries to meet the files between two writes.
-const READS: usize = 8;
+use memory::Memory;
+use reading::Reading;
+
+/// How often a change is tried anew because a program without our lock wrote in between.
+const TRIES: usize = 8;
 
 /// How long locks are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,23 +54,28 @@ pub(crate) struct Engine {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waits: Waits,
-    codec: Arc<dyn Codec>,
+    pub(crate) notices: Notices,
+    pub(crate) codec: Arc<dyn Codec>,
+    /// Whether copies of earlier times are made.
+    pub(crate) makes_copies: bool,
+    memory: Memory,
 }
 
-/// What both files said at one moment.
+/// A change as it was written.
 #[derive(Debug)]
-struct Reading {
-    /// The document's bytes; `None` when there is none, or when it was cleared on purpose.
-    bytes: Option<Vec<u8>>,
-    document: Object,
-    sidecar: Sidecar,
-    pool: SavedPool,
-    was_cleared: bool,
+pub(crate) struct Written {
+    pub(crate) before: SavedPool,
+    pub(crate) after: SavedPool,
 }
+
+/// What belongs to a change of the pool and must be written with it, or not at all: steps for before, after, and the
+/// name of the copy that was made.
+pub(crate) type Along<'a> = dyn Fn(&SavedPool, &SavedPool, Option<&str>) -> Result<Vec<Step>, StoreError> + 'a;
 
 impl Engine {
     pub(crate) fn new(layout: Layout, fs: Arc<dyn Fs>, clock: Arc<dyn Clock>) -> Self {
-        Self { layout, fs, clock, waits: Waits::default(), codec: Arc::new(V3) }
+        let (waits, notices, memory) = (Waits::default(), Notices::default(), Memory::default());
+        Self { layout, fs, clock, waits, notices, codec: Arc::new(V3), makes_copies: true, memory }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -73,9 +83,28 @@ impl Engine {
     }
 
     /// The pool, with the answers that wait in the journal.
-    pub(crate) fn read(&self) -> Result<SavedPool, StoreError> {
-        let mut pool = self.read_files()?.pool;
+    pub(crate) fn read(&self) -> Result<Arc<SavedPool>, StoreError> {
+        let seen = memory::look(&self.layout);
+        if let Some(pool) = self.memory.recall(&seen) {
+            return Ok(pool);
+        }
+        let reading = reading::read(self)?;
+        let must_be_kept = reading.origin == Origin::Copies || reading.is_sidecar_broken;
+        if must_be_kept {
+            match self.edit(|_| {}) {
+                Ok(pool) => return Ok(Arc::new(pool)),
+                Err(error) => {
+                    let path = self.layout.accounts();
+                    self.notices.add(Notice::NotWritten { path, why: error.to_string() });
+                }
+            }
+        }
+        let mut pool = reading.pool;
         journal::replay(self, &mut pool)?;
+        let pool = Arc::new(pool);
+        if !must_be_kept {
+            self.memory.learn(seen, &pool);
+        }
         Ok(pool)
     }
 
@@ -86,104 +115,74 @@ impl Engine {
 
     /// Changes the pool under the root's lock and returns what was written.
     pub(crate) fn edit(&self, change: impl FnOnce(&mut SavedPool)) -> Result<SavedPool, StoreError> {
-        let pool = {
+        let written = {
             let root = self.lock_root()?;
-            self.edit_locked(&root, change)?
+            self.edit_locked(&root, change, &|_, _, _| Ok(Vec::new()))?
         };
-        journal::sweep(self, &pool);
-        Ok(pool)
+        journal::sweep(self, &written.after);
+        Ok(written.after)
     }
 
-    /// The same for a caller that holds the lock already.
+    /// The same for a caller that holds the lock already, together with the steps that `along` adds.
     pub(crate) fn edit_locked(
         &self,
         _root: &FileLock,
         change: impl FnOnce(&mut SavedPool),
-    ) -> Result<SavedPool, StoreError> {
-        let reading = self.read_files()?;
-        let mut pool = reading.pool.clone();
-        journal::replay(self, &mut pool)?;
-        change(&mut pool);
-        if pool == reading.pool && reading.sidecar.pruned(&pool) == reading.sidecar {
-            return Ok(pool);
+        along: &Along<'_>,
+    ) -> Result<Written, StoreError> {
+        transaction::finish(self.fs.as_ref(), &self.layout.change_journal())?;
+        let mut reading = reading::read(self)?;
+        let mut before = reading.pool.clone();
+        journal::replay(self, &mut before)?;
+        let mut after = before.clone();
+        change(&mut after);
+        for _ in 0..TRIES {
+            let mut steps = reading.steps_to(self, &after);
+            let is_needed = !steps.is_empty() || before != after;
+            let copy = if is_needed { history::keep(self, &reading, &before, &after) } else { None };
+            steps.extend(along(&before, &after, copy.as_deref())?);
+            if steps.is_empty() {
+                return Ok(Written { before, after });
+            }
+            for dir in [self.layout.root(), &self.layout.journal_dir()] {
+                leftovers::sweep(self.fs.as_ref(), dir, self.now());
+            }
+            let notices = recovery::set_broken_aside(self, &reading)?;
+            if os::glance(&self.layout.accounts()) != reading.seen {
+                // A program without our lock wrote meanwhile: what it changed and what we change both count.
+                let ours = (before, after);
+                reading = reading::read(self)?;
+                before = reading.pool.clone();
+                journal::replay(self, &mut before)?;
+                after = reconcile::onto(&ours.0, &ours.1, &before);
+                continue;
+            }
+            transaction::run(self.fs.as_ref(), &self.layout.change_journal(), &steps)?;
+            notices.into_iter().for_each(|notice| self.notices.add(notice));
+            let after = self.as_written(after);
+            return Ok(Written { before, after });
         }
-        for dir in [self.layout.root(), &self.layout.journal_dir()] {
-            leftovers::sweep(self.fs.as_ref(), dir, self.now());
+        let holder = "a program that keeps writing it without a lock".to_owned();
+        Err(StoreError::Locked { path: self.layout.accounts().into_string(), holder, waited_secs: 0 })
+    }
+
+    /// The pool as the files say it now; `after` is what they were told.
+    fn as_written(&self, after: SavedPool) -> SavedPool {
+        let seen = memory::look(&self.layout);
+        let Ok(Reading { mut pool, .. }) = reading::read(self) else { return after };
+        if journal::replay(self, &mut pool).is_ok() {
+            self.memory.learn(seen, &Arc::new(pool.clone()));
         }
-        self.write(&reading, &pool)
+        pool
     }
 
     /// Changes whenever one of the files was replaced.
     pub(crate) fn stamp(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-        let mut hasher = DefaultHasher::new();
-        let layout = &self.layout;
-        for path in [layout.accounts(), layout.sidecar(), layout.reset_intent(), layout.journal_dir()] {
-            os::glance(&path).hash(&mut hasher);
-        }
-        hasher.finish()
+        memory::stamp(&self.layout)
     }
 
     /// One account of the pool.
     pub(crate) fn find(&self, record: &RecordId) -> Result<Held, StoreError> {
         self.read()?.find(record).cloned().ok_or_else(|| StoreError::NoSuchAccount(record.clone()))
-    }
-
-    /// Reads both files. The document is looked at before and after, because a writer may be between the two; as it
-    /// writes the sidecar first, a document that stood still fits the sidecar read meanwhile.
-    fn read_files(&self) -> Result<Reading, StoreError> {
-        let path = self.layout.accounts();
-        let mut seen = os::glance(&path);
-        for _ in 0..READS {
-            let reading = self.read_once()?;
-            let now = os::glance(&path);
-            if now == seen {
-                return Ok(reading);
-            }
-            seen = now;
-        }
-        self.read_once()
-    }
-
-    fn read_once(&self) -> Result<Reading, StoreError> {
-        let (path, now) = (self.layout.accounts(), self.now());
-        let was_cleared = os::glance(&self.layout.reset_intent()).is_some();
-        let bytes = if was_cleared { None } else { read_optional(self.fs.as_ref(), &path)? };
-        let sidecar_path = self.layout.sidecar();
-        let sidecar = Sidecar::parse(&sidecar_path, read_optional(self.fs.as_ref(), &sidecar_path)?.as_deref())?;
-        let document = match &bytes {
-            Some(bytes) => self.codec.upgrade(&path, json::parse_object(&path, bytes, REMEDY)?, now)?,
-            None => self.codec.empty(),
-        };
-        let mut pool = self.codec.decode(&document, now);
-        sidecar.complete(&mut pool, bytes.as_deref().unwrap_or_default());
-        Ok(Reading { bytes, document, sidecar, pool, was_cleared })
-    }
-
-    /// Sidecar, then document, then what the sidecar no longer needs; `sidecar` says why a crash in between is safe.
-    fn write(&self, reading: &Reading, pool: &SavedPool) -> Result<SavedPool, StoreError> {
-        let (fs, now) = (self.fs.as_ref(), self.now());
-        let document = self.codec.encode(&reading.document, pool, now);
-        let is_new_document = reading.bytes.is_none() || document != reading.document;
-        let before = reading.bytes.as_deref().unwrap_or_default();
-        let sidecar = reading.sidecar.saying(pool, before, is_new_document);
-        if sidecar != reading.sidecar {
-            replace_atomically(fs, &self.layout.sidecar(), &sidecar.bytes())?;
-        }
-        let bytes = json::pretty(&document);
-        if is_new_document {
-            replace_atomically(fs, &self.layout.accounts(), &bytes)?;
-        }
-        if reading.was_cleared {
-            remove_durably(fs, &self.layout.reset_intent())?;
-        }
-        let pruned = sidecar.pruned(pool);
-        if pruned != sidecar {
-            replace_atomically(fs, &self.layout.sidecar(), &pruned.bytes())?;
-        }
-        let mut written = self.codec.decode(&document, now);
-        pruned.complete(&mut written, &bytes);
-        Ok(written)
     }
 }

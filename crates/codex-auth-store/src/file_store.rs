@@ -1,6 +1,6 @@
 //! The pool on disk: the port's form for the agent, and the synchronous form for offline commands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, SavedPool, StoreError};
@@ -10,7 +10,9 @@ use crate::{
     engine::{Engine, Waits},
     fs::{Fs, os::OsFs},
     layout::Layout,
+    notice::Notice,
     official::Homes,
+    publishing::Publishing,
 };
 
 /// Accounts and credentials in the files of the predecessor, with a sidecar and a journal of our own.
@@ -20,6 +22,7 @@ use crate::{
 pub struct FileStore {
     pub(crate) engine: Engine,
     pub(crate) homes: Homes,
+    pub(crate) publishing: Publishing,
 }
 
 impl FileStore {
@@ -31,13 +34,20 @@ impl FileStore {
     /// The same over another disk.
     pub fn over(layout: Layout, clock: Arc<dyn Clock>, fs: Arc<dyn Fs>) -> Self {
         let homes = Homes::of(layout.codex_home());
-        Self { engine: Engine::new(layout, fs, clock), homes }
+        Self { engine: Engine::new(layout, fs, clock), homes, publishing: Publishing::default() }
     }
 
     /// Looks for newer pairs in these homes; the list may grow while the store is in use.
     #[must_use]
     pub fn with_homes(mut self, homes: Homes) -> Self {
         self.homes = homes;
+        self
+    }
+
+    /// Makes no copies of earlier times; then what is removed cannot come back.
+    #[must_use]
+    pub fn without_copies(mut self) -> Self {
+        self.engine.makes_copies = false;
         self
     }
 
@@ -60,7 +70,17 @@ impl FileStore {
 
     /// The pool as it stands now; no lock, no runtime.
     pub fn read_now(&self) -> Result<SavedPool, StoreError> {
-        self.engine.read()
+        self.engine.read().map(Arc::unwrap_or_clone)
+    }
+
+    /// What was found and mended since this was last asked.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.engine.notices.take()
+    }
+
+    /// Waits until the documents say what was committed, at most so long. Returns whether they do.
+    pub fn published(&self, at_most: Duration) -> bool {
+        self.publishing.wait(at_most)
     }
 
     /// Applies a change under the lock, waiting for it in this thread.

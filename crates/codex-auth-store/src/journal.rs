@@ -4,6 +4,8 @@
 //! intent is, so that the answer fits in place even when the disk is full by then. The answer carries its own hash,
 //! because a torn write may leave holes that still parse.
 
+use std::io;
+
 use camino::Utf8Path;
 use codex_auth_core::{AccessToken, Credential, IdToken, RecordId, RefreshToken, SavedPool, StoreError, Timestamp};
 use serde_json::{Value, json};
@@ -14,7 +16,7 @@ use crate::{
     fs::{
         Fs, Write, io_error,
         lock::{self, Signature},
-        os, read_optional, remove_durably, replace_atomically,
+        os, parent_of, read_optional, remove_durably, replace_atomically,
     },
     hash::{sha256_hex, token_hash},
     json::{self, Object},
@@ -77,6 +79,27 @@ pub(crate) fn forget(engine: &Engine, record: &RecordId) -> Result<(), StoreErro
     remove_durably(fs, &path)
 }
 
+/// Keeps an answer that the pool has now: the day a foreign program writes an older pool back, it is the only place
+/// with the newest token.
+pub(crate) fn keep(engine: &Engine, record: &RecordId) -> Result<(), StoreError> {
+    let (fs, path) = (engine.fs.as_ref(), engine.layout.refresh_journal(record));
+    let kept = engine.layout.kept_credential(record);
+    let dir = parent_of(&kept);
+    let moved = fs.make_dir(&dir).and_then(|()| fs.rename(&path, &kept));
+    match moved {
+        Ok(()) => fs.sync_dir(&parent_of(&path)).map_err(|error| io_error("sync", &path, &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Then it is forgotten, as it would be without a second place for it.
+        Err(_) => forget(engine, record),
+    }
+}
+
+/// The newest credential of an account, where an answer was kept.
+pub(crate) fn kept(engine: &Engine, record: &RecordId) -> Option<Credential> {
+    let entry = read_entry(engine.fs.as_ref(), &engine.layout.kept_credential(record)).ok()??;
+    entry.answer.filter(|_| entry.record == *record)
+}
+
 /// Puts answers that the pool does not have yet into it.
 pub(crate) fn replay(engine: &Engine, pool: &mut SavedPool) -> Result<(), StoreError> {
     let now = engine.now();
@@ -107,7 +130,7 @@ pub(crate) fn sweep(engine: &Engine, pool: &SavedPool) {
         let identity = held.and_then(|held| held.account.owner.identity());
         let lock_path = engine.layout.refresh_lock(identity.as_ref(), &entry.record);
         if is_done && let Ok(Some(_lock)) = lock::try_lock(&lock_path, Signature::Pid) {
-            let _ = forget(engine, &entry.record);
+            let _ = if entry.answer.is_some() { keep(engine, &entry.record) } else { forget(engine, &entry.record) };
         }
     }
 }

@@ -124,6 +124,26 @@ impl Layout {
         self.journal_dir().join(format!("refresh-{}.json", &sha256_hex(record.as_str())[..16]))
     }
 
+    /// A change of several files, from the moment it counts until all of them say so.
+    pub fn change_journal(&self) -> Utf8PathBuf {
+        self.journal_dir().join("change.bin")
+    }
+
+    /// The newest credential of an account, for the day its document goes back to an older one.
+    pub fn kept_credential(&self, record: &RecordId) -> Utf8PathBuf {
+        self.journal_dir().join("kept").join(format!("refresh-{}.json", &sha256_hex(record.as_str())[..16]))
+    }
+
+    /// The predecessor's journal of a save; there only while it saves, or after it was stopped.
+    pub fn predecessors_journal(&self) -> Utf8PathBuf {
+        self.root.join(format!("{ACCOUNTS}.wal"))
+    }
+
+    /// Copies of the pool at earlier times.
+    pub fn history_dir(&self) -> Utf8PathBuf {
+        self.root.join("history")
+    }
+
     /// Directory of the agent's own files.
     pub fn agent_dir(&self) -> Utf8PathBuf {
         self.root.join("agent")

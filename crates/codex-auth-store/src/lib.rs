@@ -30,29 +30,43 @@ mod file_store;
 mod freshness;
 mod fs;
 mod hash;
+mod history;
 pub mod import;
 mod journal;
 mod json;
 mod layout;
 mod lease;
 mod merge;
+mod notice;
 mod official;
+mod operations;
 mod oplog;
 mod private_dir;
+mod publishing;
+mod reconcile;
+mod recovery;
 mod settings;
 mod sidecar;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transaction;
+mod undo;
 
 pub use engine::Waits;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, Layout, LayoutInputs, auth_json_of};
 pub use merge::{MergeOutcome, merge};
+pub use notice::Notice;
 pub use official::{
     Homes, OfficialHomes, login_of,
     write::{LoginError, remove_login, write_login},
 };
-pub use oplog::{OpLog, Operation};
+pub use operations::{
+    Operated, UndoError, Undone,
+    restoring::{Earlier, Emptiness},
+};
+pub use oplog::{Logged, Operation};
 pub use private_dir::PrivateDir;
 pub use settings::{FileSettings, RotationOverrides};
+pub use undo::Remark;

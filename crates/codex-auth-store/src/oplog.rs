@@ -1,138 +1,140 @@
-//! The log of changes a person made: one line each, durable, with secrets as the first digits of their hash.
+//! Owns the log of changes a person made: one line each, durable together with the change, with secrets as the first
+//! digits of their hash. What a line needs of secrets to be undone stands in a copy that it names.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
-use codex_auth_core::{AccessToken, Held, SavedPool, StoreError, Timestamp, UserId, WorkspaceId};
+use codex_auth_core::{RecordId, SavedPool, StoreError, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    fs::{Fs, Write, io_error, os::OsFs, parent_of},
-    hash::sha256_hex,
+    engine::Engine,
+    fs::read_optional,
+    json::{self, Object},
+    transaction::Step,
 };
 
-/// Digits of a hash that stand for a secret.
-const DIGITS: usize = 12;
+pub(crate) mod facts;
 
-/// Appends to `oplog/ops.jsonl`.
-#[derive(Debug, Clone)]
-pub struct OpLog {
-    path: Utf8PathBuf,
-    fs: Arc<dyn Fs>,
-}
+use facts::Facts;
 
-/// Which change was made.
+/// Operations whose copies are kept whatever their age.
+const REFERRED: usize = 20;
+
+/// Which change is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation<'a> {
-    /// When.
-    pub at: Timestamp,
     /// The command, such as `switch`.
     pub command: &'a str,
-    /// What it did, in one sentence.
+    /// What it does, in a few words.
     pub change: &'a str,
+    /// The number of the operation it takes back.
+    pub undoes: Option<u64>,
 }
 
-impl OpLog {
-    /// The log at `path`.
-    pub fn new(path: impl Into<Utf8PathBuf>) -> Self {
-        Self { path: path.into(), fs: Arc::new(OsFs) }
-    }
-
-    /// Notes a change; says nothing when `before` and `after` are equal.
-    pub fn append(&self, operation: Operation<'_>, before: &SavedPool, after: &SavedPool) -> Result<(), StoreError> {
-        if before == after {
-            return Ok(());
-        }
-        let dir = parent_of(&self.path);
-        self.fs.make_dir(&dir).map_err(|error| io_error("create", &dir, &error))?;
-        // A line that a crash tore is ended first, so that it spoils no other.
-        let torn = self.fs.read(&self.path).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-        let line = format!("{}{}\n", if torn { "\n" } else { "" }, line(operation, before, after));
-        let appended = self.fs.write(&self.path, line.as_bytes(), Write::Append);
-        appended.map_err(|error| io_error("append to", &self.path, &error))
+impl<'a> Operation<'a> {
+    /// The operation of a command.
+    pub fn new(command: &'a str, change: &'a str) -> Self {
+        Self { command, change, undoes: None }
     }
 }
 
-fn line(operation: Operation<'_>, before: &SavedPool, after: &SavedPool) -> Value {
-    let changed = |mine: &SavedPool, theirs: &SavedPool| {
-        let differs = |held: &&Held| theirs.find(&held.account.record) != Some(*held);
-        mine.accounts.iter().filter(differs).map(facts).collect::<Vec<_>>()
-    };
-    let side = |mine: &SavedPool, theirs: &SavedPool| {
-        json!({
-            "accounts": changed(mine, theirs),
-            "active": mine.active.as_ref().map(ToString::to_string),
-            "pin": mine.pin.as_ref().map(ToString::to_string),
-            "count": mine.accounts.len(),
-        })
-    };
-    let all = after.accounts.iter().chain(&before.accounts);
-    let mut records: Vec<String> = all
-        .filter(|held| before.find(&held.account.record) != after.find(&held.account.record))
-        .map(|held| held.account.record.to_string())
-        .collect();
-    records.sort();
-    records.dedup();
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// Counted from one.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The command.
+    pub command: String,
+    /// What it did, in a few words.
+    pub change: String,
+    /// The operation it took back.
+    pub undoes: Option<u64>,
+    /// Name of the copy made before it, if one was.
+    pub copy: Option<String>,
+    pub(crate) before: Side,
+    pub(crate) after: Side,
+}
+
+/// What the pool said on one side of a change, as far as the change touched it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub(crate) accounts: Vec<Facts>,
+    pub(crate) active: Option<RecordId>,
+    pub(crate) pin: Option<RecordId>,
+}
+
+/// All lines that can be read, oldest first.
+pub(crate) fn read(engine: &Engine) -> Result<Vec<Logged>, StoreError> {
+    let bytes = read_optional(engine.fs.as_ref(), &engine.layout.oplog())?.unwrap_or_default();
+    Ok(bytes.split(|byte| *byte == b'\n').filter_map(parse).collect())
+}
+
+/// The copies that the last operations refer to.
+pub(crate) fn copies_referred(engine: &Engine) -> BTreeSet<String> {
+    let all = read(engine).unwrap_or_default();
+    all.into_iter().rev().take(REFERRED).filter_map(|logged| logged.copy).collect()
+}
+
+/// The step that notes a change; none when nothing a person would see has changed.
+pub(crate) fn step(
+    engine: &Engine,
+    operation: Operation<'_>,
+    (before, after): (&SavedPool, &SavedPool),
+    copy: Option<&str>,
+) -> Result<Option<Step>, StoreError> {
+    if before == after {
+        return Ok(None);
+    }
+    let path = engine.layout.oplog();
+    let bytes = read_optional(engine.fs.as_ref(), &path)?.unwrap_or_default();
+    // A line that a crash tore is ended first, so that it spoils no other.
+    let is_torn = bytes.last().is_some_and(|last| *last != b'\n');
+    let last = bytes.split(|byte| *byte == b'\n').filter_map(parse).map(|logged| logged.number).max();
+    let line = json!({
+        "number": last.unwrap_or(0) + 1, "at": engine.now().as_millis(),
+        "command": operation.command, "change": operation.change, "undoes": operation.undoes, "copy": copy,
+        "before": side(before, after), "after": side(after, before),
+    });
+    let text = format!("{}{line}\n", if is_torn { "\n" } else { "" });
+    Ok(Some(Step::append(path, bytes.len() as u64, text.into_bytes())))
+}
+
+fn side(mine: &SavedPool, theirs: &SavedPool) -> Value {
+    let changed = mine.accounts.iter().enumerate();
+    let changed = changed.filter(|(_, held)| theirs.find(&held.account.record) != Some(*held));
+    let accounts: Vec<Value> = changed.map(|(place, held)| Facts::of(held, place).to_json()).collect();
     json!({
-        "at": operation.at.as_millis(), "command": operation.command, "change": operation.change,
-        "records": records, "before": side(before, after), "after": side(after, before),
+        "accounts": accounts, "count": mine.accounts.len(),
+        "active": mine.active.as_ref().map(RecordId::as_str), "pin": mine.pin.as_ref().map(RecordId::as_str),
     })
 }
 
-fn facts(held: &Held) -> Value {
-    let Held { account, credential } = held;
-    let digits = |secret: &str| sha256_hex(secret)[..DIGITS].to_owned();
-    json!({
-        "record": account.record.as_str(), "email": account.owner.email,
-        "userId": account.owner.user.as_ref().map(UserId::as_str),
-        "workspaceId": account.owner.workspace.as_ref().map(WorkspaceId::as_str),
-        "alias": account.alias, "label": account.label, "enabled": account.enabled,
-        "needsLogin": account.needs_login.as_ref().map(|needs| &needs.code),
-        "generation": credential.generation,
-        "refreshToken": digits(credential.refresh.expose()),
-        "accessToken": credential.access.as_ref().map(AccessToken::expose).map(digits),
+/// One line; `None` for a torn one, and for one of another kind.
+pub(crate) fn parse(line: &[u8]) -> Option<Logged> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let line = line.as_object()?;
+    let number = |key: &str| line.get(key).and_then(json::integer).and_then(|number| u64::try_from(number).ok());
+    let text = |key: &str| json::text(line, key).map(str::to_owned);
+    Some(Logged {
+        number: number("number")?,
+        at: json::millis(line, "at")?,
+        command: text("command")?,
+        change: text("change").unwrap_or_default(),
+        undoes: number("undoes"),
+        copy: text("copy"),
+        before: side_of(line.get("before")?.as_object()?),
+        after: side_of(line.get("after")?.as_object()?),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use codex_auth_core::testing::pool;
-
-    use super::*;
-
-    const OPERATION: Operation<'_> =
-        Operation { at: Timestamp::from_millis(7), command: "switch", change: "selected account 2" };
-
-    fn log() -> (tempfile::TempDir, OpLog) {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("oplog/ops.jsonl")).expect("text");
-        (dir, OpLog::new(path))
-    }
-
-    #[test]
-    fn a_change_is_one_line_without_secrets() {
-        let (_dir, log) = log();
-        let (before, mut after) = (pool(2), pool(2));
-        after.accounts[1].account.alias = Some("work".into());
-        after.active = Some(after.accounts[1].account.record.clone());
-        log.append(OPERATION, &before, &after).expect("appended");
-        log.append(OPERATION, &after, &after).expect("nothing to say");
-        let text = String::from_utf8(OsFs.read(&log.path).expect("there")).expect("text");
-        assert_eq!(text.lines().count(), 1);
-        assert!(!text.contains("refresh-2") && !text.contains("access-2"), "{text}");
-        let line: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(line["records"], json!(["record:2"]));
-        assert_eq!(line["after"]["accounts"][0]["alias"], json!("work"));
-        assert_eq!(line["before"]["active"], json!("record:1"));
-    }
-
-    #[test]
-    fn a_torn_line_spoils_no_other() {
-        let (_dir, log) = log();
-        OsFs.make_dir(&parent_of(&log.path)).expect("made");
-        OsFs.write(&log.path, b"{\"at\":1,\"comm", Write::New).expect("written");
-        log.append(OPERATION, &pool(1), &pool(2)).expect("appended");
-        let text = String::from_utf8(OsFs.read(&log.path).expect("there")).expect("text");
-        assert!(serde_json::from_str::<Value>(text.lines().nth(1).expect("a second line")).is_ok());
+fn side_of(side: &Object) -> Side {
+    let record = |key: &str| json::text(side, key).and_then(RecordId::parse);
+    let accounts = side.get("accounts").and_then(Value::as_array).into_iter().flatten();
+    Side {
+        accounts: accounts.filter_map(Value::as_object).filter_map(Facts::of_json).collect(),
+        active: record("active"),
+        pin: record("pin"),
     }
 }

@@ -3,22 +3,34 @@
 //! Each entry says by hash which refresh token it describes. When the document carries another one, a foreign program
 //! wrote a newer credential: it is adopted, the generation grows, and what described the old one is forgotten.
 //!
-//! Two files cannot be replaced at once. The sidecar is written first and keeps, under `before`, the entries it
-//! changed together with the length and hash of the document they belonged to. A crash before the document is
-//! replaced leaves exactly that document, so a reader knows to use those entries: both files say the old state, or
-//! both the new one.
+//! The hashes of tokens that were spent stay for a while: a program that writes an old pool back brings a spent token
+//! with it, which must never be presented and never counts as newer.
 
 use camino::Utf8Path;
-use codex_auth_core::{Credential, Held, IdToken, NeedsLogin, SavedPool, StoreError, UserId, WorkspaceId};
+use codex_auth_core::{Credential, Held, IdToken, NeedsLogin, RecordId, SavedPool, StoreError, UserId, WorkspaceId};
 use serde_json::{Value, json};
 
 use crate::{
     claims::claims_of,
-    hash::{sha256_hex, token_hash},
+    hash::token_hash,
     json::{self, Object},
 };
 
+/// Said where the file is refused.
 const REMEDY: &str = "mend it, or move it away: accounts and refresh tokens stay, aliases and id tokens are lost";
+/// Spent tokens remembered of one account.
+const REMEMBERED: usize = 8;
+/// The marker of an account whose newest refresh token is nowhere any more.
+pub(crate) const OLDER_TOKEN: &str = "older_token_restored";
+
+/// How the document came to differ from what an entry describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// Somebody wrote the document after us: what is not known as spent is newer.
+    WrittenSince,
+    /// The document was put together from copies: what is not the known token is older.
+    FromCopies,
+}
 
 /// The parsed file; unknown keys survive.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,81 +48,65 @@ impl Sidecar {
         Err(StoreError::UnknownVersion { path: path.to_string(), found })
     }
 
+    /// The sidecar a copy of the document carries.
+    pub(crate) fn of_copy(object: Object) -> Self {
+        Self(object)
+    }
+
+    /// The same, to be carried by a copy.
+    pub(crate) fn as_object(&self) -> &Object {
+        &self.0
+    }
+
     /// The text of the file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         json::pretty(&self.0)
     }
 
-    /// Completes what `document` said.
-    pub(crate) fn complete(&self, pool: &mut SavedPool, document: &[u8]) {
-        let earlier = self.earlier(document);
+    /// Completes what the document said. `kept` knows the newest credential of an account whose document went back to
+    /// an older one.
+    pub(crate) fn complete(
+        &self,
+        pool: &mut SavedPool,
+        difference: Difference,
+        kept: &dyn Fn(&RecordId) -> Option<Credential>,
+    ) {
         for held in &mut pool.accounts {
-            let record = held.account.record.as_str();
-            match earlier.and_then(|entries| entries.get(record)).or_else(|| self.entries()?.get(record)) {
-                Some(Value::Object(entry)) => complete(held, entry),
+            match self.entries().and_then(|entries| entries.get(held.account.record.as_str())) {
+                Some(Value::Object(entry)) => complete(held, entry, difference, kept),
                 Some(_) | None => relabel(held),
             }
         }
     }
 
-    /// The sidecar that says `pool`. With `is_replaced` it is to be written before `document` is replaced, and tells
-    /// of both states.
-    pub(crate) fn saying(&self, pool: &SavedPool, document: &[u8], is_replaced: bool) -> Self {
-        let known = self.known(document);
+    /// The sidecar that says `pool`: an entry for each of its accounts, and no others.
+    pub(crate) fn saying(&self, pool: &SavedPool) -> Self {
+        let known = self.entries().cloned().unwrap_or_default();
         let mut entries = known.clone();
-        let mut before = Object::new();
+        entries.retain(|record, _| pool.accounts.iter().any(|held| held.account.record.as_str() == record));
         for held in &pool.accounts {
             let record = held.account.record.as_str();
-            let old = known.get(record).and_then(Value::as_object);
-            let mut entry = old.cloned().unwrap_or_default();
+            let mut entry = known.get(record).and_then(Value::as_object).cloned().unwrap_or_default();
             encode(&mut entry, held);
-            if old != Some(&entry) {
-                before.insert(record.to_owned(), known.get(record).cloned().unwrap_or(Value::Null));
-                entries.insert(record.to_owned(), Value::Object(entry));
-            }
+            json::set(&mut entries, record, Some(Value::Object(entry)));
         }
         let mut object = self.0.clone();
         json::set(&mut object, "version", Some(json!(1)));
         json::set(&mut object, "accounts", Some(Value::Object(entries)));
-        let tells = is_replaced && !before.is_empty();
-        let earlier = || json!({ "length": document.len(), "sha256": sha256_hex(document), "accounts": before });
-        json::set(&mut object, "before", tells.then(earlier));
         Self(object)
     }
 
-    /// The sidecar without entries of accounts that are gone, to be written after the document.
-    pub(crate) fn pruned(&self, pool: &SavedPool) -> Self {
-        let mut object = self.0.clone();
-        let is_gone = |record: &str| pool.accounts.iter().all(|held| held.account.record.as_str() != record);
-        let Some(entries) = object.get_mut("accounts").and_then(Value::as_object_mut) else { return self.clone() };
-        entries.retain(|record, _| !is_gone(record));
-        Self(object)
+    /// The accounts there were when this was written.
+    pub(crate) fn records(&self) -> Vec<RecordId> {
+        self.entries().into_iter().flatten().filter_map(|(record, _)| RecordId::parse(record)).collect()
     }
 
     fn entries(&self) -> Option<&Object> {
         self.0.get("accounts")?.as_object()
     }
-
-    /// All entries as they count for `document`.
-    fn known(&self, document: &[u8]) -> Object {
-        let mut entries = self.entries().cloned().unwrap_or_default();
-        for (record, entry) in self.earlier(document).into_iter().flatten() {
-            json::set(&mut entries, record, Some(entry.clone()).filter(Value::is_object));
-        }
-        entries
-    }
-
-    /// The entries that belong to `document`, when the last write of both files stopped half-way.
-    fn earlier(&self, document: &[u8]) -> Option<&Object> {
-        let before = self.0.get("before")?.as_object()?;
-        let length = before.get("length").and_then(json::integer).and_then(|length| usize::try_from(length).ok());
-        // The hash is asked only when the length fits, so that an ordinary read costs nothing.
-        let fits = length == Some(document.len()) && json::text(before, "sha256") == Some(&sha256_hex(document));
-        before.get("accounts").filter(|_| fits)?.as_object()
-    }
 }
 
-fn complete(held: &mut Held, entry: &Object) {
+fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn Fn(&RecordId) -> Option<Credential>) {
     let Held { account, credential } = held;
     let generation = entry.get("generation").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
     credential.generation = generation.unwrap_or(0);
@@ -118,23 +114,42 @@ fn complete(held: &mut Held, entry: &Object) {
     account.issuer = json::text(entry, "issuer").map(str::to_owned);
     let user = json::text(entry, "userId").and_then(UserId::parse);
     let workspace = json::text(entry, "workspaceId").and_then(WorkspaceId::parse);
-    if json::text(entry, "refreshTokenHash").is_some_and(|hash| hash != token_hash(&credential.refresh)) {
-        // What the new tokens say about themselves comes first; the rest is the same person as before.
-        credential.generation += 1;
-        account.owner.user = account.owner.user.take().or(user);
-        account.owner.workspace = account.owner.workspace.take().or(workspace);
-        return;
+    let known = json::text(entry, "refreshTokenHash");
+    let found = token_hash(&credential.refresh);
+    if known.is_some_and(|hash| hash != found) {
+        let is_older = difference == Difference::FromCopies || spent(entry).any(|hash| hash == found);
+        if !is_older {
+            credential.generation += 1;
+            // What the new tokens say about themselves comes first; the rest is the same person as before.
+            account.owner.user = account.owner.user.take().or(user);
+            account.owner.workspace = account.owner.workspace.take().or(workspace);
+            return;
+        }
+        match kept(&account.record).filter(|kept| known == Some(&token_hash(&kept.refresh))) {
+            Some(newest) => *credential = newest,
+            None => account.needs_login = account.needs_login.take().or(Some(older_token(entry))),
+        }
+    } else {
+        credential.id = json::text(entry, "idToken").map(IdToken::new);
+        credential.obtained_at = json::millis(entry, "obtainedAt");
     }
     account.owner.user = user.or_else(|| account.owner.user.take());
     account.owner.workspace = account.owner.workspace.take().or(workspace);
-    credential.id = json::text(entry, "idToken").map(IdToken::new);
-    credential.obtained_at = json::millis(entry, "obtainedAt");
     if let Some(needs) = entry.get("needsLogin").and_then(Value::as_object) {
         let at = json::millis(needs, "at").unwrap_or_default();
         let code = json::text(needs, "code").unwrap_or("token_invalidated").to_owned();
         account.needs_login = account.needs_login.take().or(Some(NeedsLogin { code, at }));
     }
     relabel(held);
+}
+
+/// Presenting a spent token could end the whole family; a sign-in is the safe way on.
+fn older_token(entry: &Object) -> NeedsLogin {
+    NeedsLogin { code: OLDER_TOKEN.to_owned(), at: json::millis(entry, "obtainedAt").unwrap_or_default() }
+}
+
+fn spent(entry: &Object) -> impl Iterator<Item = &str> {
+    entry.get("spentTokenHashes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Labels the file does not carry come from the tokens.
@@ -160,7 +175,15 @@ fn encode(entry: &mut Object, held: &Held) {
     json::set(entry, "issuer", text(account.issuer.as_deref()));
     json::set(entry, "generation", Some(json!(generation)));
     json::set(entry, "obtainedAt", obtained_at.map(|at| json!(at.as_millis())));
-    json::set(entry, "refreshTokenHash", Some(json!(token_hash(refresh))));
+    let hash = token_hash(refresh);
+    if let Some(old) = json::text(entry, "refreshTokenHash").filter(|old| *old != hash).map(str::to_owned) {
+        let mut all: Vec<String> =
+            spent(entry).filter(|known| *known != old && *known != hash).map(str::to_owned).collect();
+        all.push(old);
+        let forgotten = all.len().saturating_sub(REMEMBERED);
+        json::set(entry, "spentTokenHashes", Some(json!(all[forgotten..])));
+    }
+    json::set(entry, "refreshTokenHash", Some(json!(hash)));
     json::set(entry, "alias", text(account.alias.as_deref()));
     let disabled_by = json::text(entry, "disabledBy").unwrap_or("user").to_owned();
     json::set(entry, "disabledBy", (!account.enabled).then(|| json!(disabled_by)));

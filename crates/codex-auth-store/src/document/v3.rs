@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::{Codec, positions, row, v1};
 use crate::json::{self, Object};
 
+/// Unknown to the predecessor, which drops it when it writes.
+const REVISION: &str = "codexAuthRevision";
+
 /// The document of the predecessor's command line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct V3;
@@ -77,6 +80,16 @@ impl Codec for V3 {
     fn empty(&self) -> Object {
         let document = json!({ "version": 3, "accounts": [], "activeIndex": 0, "activeIndexByFamily": {} });
         document.as_object().cloned().unwrap_or_default()
+    }
+
+    fn revision(&self, document: &Object) -> Option<u64> {
+        document.get(REVISION).and_then(json::integer).and_then(|count| u64::try_from(count).ok())
+    }
+
+    fn revised(&self, mut document: Object) -> Object {
+        let next = self.revision(&document).unwrap_or(0) + 1;
+        json::set(&mut document, REVISION, Some(json!(next)));
+        document
     }
 }
 

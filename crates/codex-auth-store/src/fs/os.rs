@@ -80,6 +80,11 @@ pub(crate) fn modified_millis(path: &Utf8Path) -> Option<i64> {
     Some(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
 }
 
+/// When a file was last written, as precisely as the disk tells; for comparing only.
+pub(crate) fn modified(path: &Utf8Path) -> Option<(i64, i64)> {
+    glance(path).map(|seen| seen.modified)
+}
+
 /// The names in a directory, unsorted; none when the directory is not there.
 pub(crate) fn names_in(dir: &Utf8Path) -> io::Result<Vec<String>> {
     match dir.read_dir_utf8() {

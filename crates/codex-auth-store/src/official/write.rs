@@ -4,7 +4,7 @@
 //! temp file, rename. Lock files stay behind empty. Nothing of ours is ever written into the file.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use codex_auth_core::{Credential, Held, Kind, Login, LoginState, RecordId, StoreError, Timestamp};
+use codex_auth_core::{Credential, Held, Kind, Login, LoginState, RecordId, SavedPool, StoreError, Timestamp};
 use serde_json::{Value, json};
 
 use super::{config, login_of, replica};
@@ -117,12 +117,13 @@ impl FileStore {
             if let Some(login) = &there {
                 let now = engine.now();
                 let mut is_known = false;
-                engine.edit_locked(&root, |pool| {
+                let adopt = |pool: &mut SavedPool| {
                     if let Some(index) = merge::known(pool, &login.owner, &login.credential) {
                         is_known = true;
                         replica::adopt(&mut pool.accounts[index], login, now);
                     }
-                })?;
+                };
+                engine.edit_locked(&root, adopt, &|_, _, _| Ok(Vec::new()))?;
                 if !is_known {
                     let who = login.owner.email.clone().unwrap_or_else(|| "an unnamed account".into());
                     return Err(LoginError::NotInPool { path: target.to_string(), who });

@@ -11,6 +11,9 @@ use crate::world::{NOW, World, credential, sign_in};
 
 const HASH_OF_R1: &str = "a791366f6f6201254edcac9ec72017b12d8a69513b5e1e29a29a4048ffb16e27";
 
+/// Nothing here takes so long.
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
 struct Begun {
     world: World,
     store: FileStore,
@@ -86,6 +89,7 @@ async fn a_commit_is_kept_and_clears_what_the_old_token_caused() {
     let mut fresh = credential("user-1", "ws-1", "R1-new", 0);
     fresh.generation = held.credential.generation + 1;
     claim.commit(&fresh).await.expect("kept");
+    assert!(begun.store.published(SOON));
     let after = begun.held();
     assert_eq!(after.credential, fresh);
     assert_eq!((after.account.needs_login.as_ref(), after.account.enabled), (None, false));
@@ -239,6 +243,7 @@ async fn a_login_that_held_the_spent_token_gets_the_new_pair() {
     assert_eq!(claim.intend(&RefreshToken::new("R1")).await, Ok(Intent::Clear));
     let fresh = credential("user-1", "ws-1", "R1-new", 0);
     claim.commit(&fresh).await.expect("kept");
+    assert!(begun.store.published(SOON));
     let after = begun.auth_json();
     assert_eq!(after["tokens"]["refresh_token"], json!("R1-new"));
     assert_eq!(after["tokens"]["id_token"], json!(fresh.id.as_ref().map(IdToken::expose)));
@@ -257,6 +262,7 @@ async fn a_login_of_another_grant_is_left_alone() {
     let mut claim = begun.store.claim(&begun.record).await.expect("free");
     assert_eq!(claim.intend(&RefreshToken::new("R1")).await, Ok(Intent::Clear));
     claim.commit(&credential("user-1", "ws-1", "R1-new", 0)).await.expect("kept");
+    assert!(begun.store.published(SOON));
     assert_eq!(begun.auth_json(), before);
 }
 
@@ -268,6 +274,7 @@ async fn a_busy_official_client_is_not_waited_for_long() {
     let mut claim = begun.store.claim(&begun.record).await.expect("free");
     assert_eq!(claim.intend(&RefreshToken::new("R1")).await, Ok(Intent::Clear));
     claim.commit(&credential("user-1", "ws-1", "R1-new", 0)).await.expect("kept all the same");
+    assert!(begun.store.published(SOON));
     assert_eq!(begun.auth_json()["tokens"]["refresh_token"], json!("R1"));
     assert_eq!(begun.held().credential.refresh.expose(), "R1-new");
 }

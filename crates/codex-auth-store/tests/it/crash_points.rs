@@ -10,6 +10,9 @@ use codex_auth_store::{
 
 use crate::world::{World, credential, sign_in};
 
+/// Nothing here takes so long.
+const SOON: std::time::Duration = std::time::Duration::from_secs(20);
+
 type Change = fn(&mut SavedPool);
 
 /// Runs `change` on a pool of two accounts with every fault there is, and looks at what is left.
@@ -122,6 +125,7 @@ async fn refresh(store: &FileStore) -> Result<bool, StoreError> {
     let mut fresh = credential("user-1", "ws-1", "R1-new", 0);
     fresh.generation = held.credential.generation + 1;
     claim.commit(&fresh).await?;
+    assert!(store.published(SOON));
     Ok(true)
 }
 
@@ -164,6 +168,7 @@ async fn a_disk_that_fills_up_during_the_commit_loses_nothing() {
     let mut fresh = credential("user-1", "ws-1", "R1-new", 0);
     fresh.generation = 1;
     claim.commit(&fresh).await.expect("the journal has it");
+    assert!(store.published(SOON));
     drop(claim);
     assert!(!std::fs::read_to_string(world.layout().accounts()).expect("there").contains("R1-new"));
     // Still full: the new pair is used, and nothing else can be refreshed meanwhile.

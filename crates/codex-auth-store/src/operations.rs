@@ -1,0 +1,151 @@
+//! Owns the changes a person asks for: each is noted together with what it does, and can be taken back.
+
+use camino::Utf8PathBuf;
+use codex_auth_core::{Held, Kind, RecordId, SavedPool, StoreError};
+
+use crate::{
+    engine::{Written, reading},
+    file_store::FileStore,
+    fs::{quarantine::quarantine, read_optional},
+    journal, oplog,
+    oplog::{Logged, Operation},
+    recovery::copies,
+    transaction,
+    undo::{self, Remark},
+};
+
+pub(crate) mod restoring;
+
+/// A change as it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operated {
+    /// The pool it was made on.
+    pub before: SavedPool,
+    /// The pool it made.
+    pub after: SavedPool,
+}
+
+/// What was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The operation.
+    pub operation: Logged,
+    /// What of it stays.
+    pub remarks: Vec<Remark>,
+    /// The pool now.
+    pub after: SavedPool,
+}
+
+/// Why nothing was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UndoError {
+    /// The log has no operation that could be.
+    #[error("there is nothing to take back")]
+    Nothing,
+    /// The log has no operation of this number.
+    #[error("there is no operation {0}")]
+    NoSuchOperation(u64),
+    /// It was taken back before.
+    #[error("operation {0} was taken back already")]
+    Already(u64),
+    /// The disk did not obey.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl UndoError {
+    /// What the caller may do about it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Nothing | Self::NoSuchOperation(_) | Self::Already(_) => Kind::Usage,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+impl FileStore {
+    /// Makes a change and notes it, as one.
+    pub fn operate(
+        &self,
+        operation: Operation<'_>,
+        change: impl FnOnce(&mut SavedPool),
+    ) -> Result<Operated, StoreError> {
+        let engine = &self.engine;
+        let Written { before, after } = {
+            let root = engine.lock_root()?;
+            engine.edit_locked(&root, change, &|before, after, copy| {
+                Ok(oplog::step(engine, operation, (before, after), copy)?.into_iter().collect())
+            })?
+        };
+        journal::sweep(engine, &after);
+        Ok(Operated { before, after })
+    }
+
+    /// The log, oldest first.
+    pub fn operations(&self) -> Result<Vec<Logged>, StoreError> {
+        oplog::read(&self.engine)
+    }
+
+    /// Takes an operation back: the one of this number, else the last one that was not taken back yet.
+    pub fn undo(&self, number: Option<u64>) -> Result<Undone, UndoError> {
+        let operation = self.to_take_back(number)?;
+        let was = self.as_it_was(&operation);
+        let mut remarks = Vec::new();
+        let change = format!("took back operation {} ({})", operation.number, operation.command);
+        let note = Operation { undoes: Some(operation.number), ..Operation::new("undo", &change) };
+        let Operated { after, .. } =
+            self.operate(note, |pool| remarks = undo::take_back(pool, &operation, &|record| was(record)))?;
+        Ok(Undone { operation, remarks, after })
+    }
+
+    /// Empties the pool on purpose. A file that nobody can read is kept aside; so the pool can begin anew.
+    pub fn reset(&self) -> Result<Option<Utf8PathBuf>, StoreError> {
+        let engine = &self.engine;
+        let mut aside = None;
+        {
+            let _root = engine.lock_root()?;
+            transaction::finish(engine.fs.as_ref(), &engine.layout.change_journal())?;
+            if let Err(StoreError::Unreadable { .. }) = reading::read(engine) {
+                let path = engine.layout.accounts();
+                let bytes = read_optional(engine.fs.as_ref(), &path)?.unwrap_or_default();
+                let dir = engine.layout.quarantine_dir();
+                aside = Some(quarantine(engine.fs.as_ref(), &dir, &path, &bytes, engine.now())?);
+                crate::fs::remove_durably(engine.fs.as_ref(), &path)?;
+            }
+        }
+        self.operate(Operation::new("reset", "emptied the pool"), |pool| {
+            *pool = SavedPool { affinity_generation: pool.affinity_generation + 1, ..SavedPool::default() };
+        })?;
+        Ok(aside)
+    }
+
+    fn to_take_back(&self, number: Option<u64>) -> Result<Logged, UndoError> {
+        let all = self.operations()?;
+        let is_undone = |number: u64| all.iter().any(|logged| logged.undoes == Some(number));
+        let found = match number {
+            Some(number) => {
+                all.iter().find(|logged| logged.number == number).ok_or(UndoError::NoSuchOperation(number))?
+            }
+            None => {
+                let open = |logged: &&Logged| logged.undoes.is_none() && !is_undone(logged.number);
+                all.iter().rev().find(open).ok_or(UndoError::Nothing)?
+            }
+        };
+        if is_undone(found.number) {
+            return Err(UndoError::Already(found.number));
+        }
+        Ok(found.clone())
+    }
+
+    /// Accounts as they were before an operation, each with the newest credential there is.
+    fn as_it_was(&self, operation: &Logged) -> impl Fn(&RecordId) -> Option<Held> + use<> {
+        let engine = self.engine.clone();
+        let name = operation.copy.clone();
+        let copy = name.and_then(|name| copies::read(&engine, &engine.layout.history_dir().join(name)));
+        move |record| {
+            let mut held = copy.as_ref()?.pool.find(record)?.clone();
+            restoring::with_newest_tokens(&engine, &mut held);
+            Some(held)
+        }
+    }
+}
