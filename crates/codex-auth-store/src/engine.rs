@@ -139,7 +139,7 @@ impl Engine {
         for _ in 0..TRIES {
             let mut steps = reading.steps_to(self, &after);
             let is_needed = !steps.is_empty() || before != after;
-            let copy = if is_needed { history::keep(self, &reading, &before, &after) } else { None };
+            let copy = if is_needed { history::keep(self, &reading, &before, &after)? } else { None };
             steps.extend(along(&before, &after, copy.as_deref())?);
             if steps.is_empty() {
                 return Ok(Written { before, after });

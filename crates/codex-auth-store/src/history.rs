@@ -54,17 +54,26 @@ pub(crate) fn made_at(path: &Utf8Path) -> Option<i64> {
 
 /// Makes a copy of what `reading` found, if `before` becoming `after` asks for one. Returns its name.
 ///
-/// What goes wrong here stops nobody: the change itself says what is wrong with the disk.
-pub(crate) fn keep(engine: &Engine, reading: &Reading, before: &SavedPool, after: &SavedPool) -> Option<String> {
-    let bytes = reading.bytes.as_deref().filter(|_| reading.origin == Origin::File && engine.makes_copies)?;
+/// A copy that cannot be made stops a change only when accounts would go and could not come back.
+pub(crate) fn keep(
+    engine: &Engine,
+    reading: &Reading,
+    before: &SavedPool,
+    after: &SavedPool,
+) -> Result<Option<String>, StoreError> {
+    let bytes = reading.bytes.as_deref().filter(|_| reading.origin == Origin::File && engine.makes_copies);
+    let Some(bytes) = bytes else { return Ok(None) };
     let kept = all(engine);
     let now = engine.now().as_millis();
     let newest = kept.last().map(|kept| kept.at);
-    if !is_due(newest, now, records(before) != records(after)) {
-        return None;
+    let (had, has) = (records(before), records(after));
+    if !is_due(newest, now, had != has) {
+        return Ok(None);
     }
     let name = format!("{PREFIX}{}{SUFFIX}", now.max(newest.map_or(0, |at| at + 1)));
-    write(engine, reading, &name).ok()?;
+    if let Err(error) = write(engine, reading, &name) {
+        return if had.is_subset(&has) { Ok(None) } else { Err(error) };
+    }
     let _ = follow_predecessor(engine, bytes);
     let referred = oplog::copies_referred(engine);
     let times: Vec<i64> = kept.iter().map(|kept| kept.at).collect();
@@ -74,7 +83,7 @@ pub(crate) fn keep(engine: &Engine, reading: &Reading, before: &SavedPool, after
             let _ = engine.fs.remove(&engine.layout.history_dir().join(old));
         }
     }
-    Some(name)
+    Ok(Some(name))
 }
 
 fn write(engine: &Engine, reading: &Reading, name: &str) -> Result<(), StoreError> {

@@ -69,4 +69,5 @@ pub use operations::{
 pub use oplog::{Logged, Operation};
 pub use private_dir::PrivateDir;
 pub use settings::{FileSettings, RotationOverrides};
+pub use sidecar::OLDER_TOKEN;
 pub use undo::Remark;

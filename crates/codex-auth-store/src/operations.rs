@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use codex_auth_core::{Held, Kind, RecordId, SavedPool, StoreError};
+use serde_json::json;
 
 use crate::{
     engine::{Written, reading},
@@ -10,7 +11,7 @@ use crate::{
     journal, oplog,
     oplog::{Logged, Operation},
     recovery::copies,
-    transaction,
+    transaction::{self, Step},
     undo::{self, Remark},
 };
 
@@ -70,11 +71,22 @@ impl FileStore {
         operation: Operation<'_>,
         change: impl FnOnce(&mut SavedPool),
     ) -> Result<Operated, StoreError> {
+        self.operate_along(operation, change, &[])
+    }
+
+    /// The same, together with changes of other files.
+    pub(crate) fn operate_along(
+        &self,
+        operation: Operation<'_>,
+        change: impl FnOnce(&mut SavedPool),
+        others: &[Step],
+    ) -> Result<Operated, StoreError> {
         let engine = &self.engine;
         let Written { before, after } = {
             let root = engine.lock_root()?;
             engine.edit_locked(&root, change, &|before, after, copy| {
-                Ok(oplog::step(engine, operation, (before, after), copy)?.into_iter().collect())
+                let noted = oplog::step(engine, operation, (before, after), copy)?;
+                Ok(noted.into_iter().chain(others.iter().cloned()).collect())
             })?
         };
         journal::sweep(engine, &after);
@@ -113,9 +125,12 @@ impl FileStore {
                 crate::fs::remove_durably(engine.fs.as_ref(), &path)?;
             }
         }
-        self.operate(Operation::new("reset", "emptied the pool"), |pool| {
+        let empty = |pool: &mut SavedPool| {
             *pool = SavedPool { affinity_generation: pool.affinity_generation + 1, ..SavedPool::default() };
-        })?;
+        };
+        let mark = json!({ "version": 1, "createdAt": engine.now().as_millis() }).to_string().into_bytes();
+        let marked = Step::replace(engine.layout.reset_intent(), None, mark);
+        self.operate_along(Operation::new("reset", "emptied the pool"), empty, &[marked])?;
         Ok(aside)
     }
 

@@ -20,8 +20,8 @@ use crate::{
 const REMEDY: &str = "mend it, or move it away: accounts and refresh tokens stay, aliases and id tokens are lost";
 /// Spent tokens remembered of one account.
 const REMEMBERED: usize = 8;
-/// The marker of an account whose newest refresh token is nowhere any more.
-pub(crate) const OLDER_TOKEN: &str = "older_token_restored";
+/// The marker of an account whose newest refresh token is nowhere any more: the one there is was spent.
+pub const OLDER_TOKEN: &str = "older_token_restored";
 
 /// How the document came to differ from what an entry describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,7 +66,12 @@ pub(crate) fn take_back(
     }
     let is_there =
         |record: &Option<RecordId>, pool: &SavedPool| record.clone().filter(|record| pool.find(record).is_some());
-    if before.active != after.active && (pool.active == after.active || pool.active.is_none()) {
+    // A selection that went with its account comes back with it.
+    let went = before
+        .active
+        .as_ref()
+        .is_some_and(|record| find(&after.accounts, record).is_none() && find(&before.accounts, record).is_some());
+    if went || (before.active != after.active && pool.active == after.active) {
         pool.active = before.active.clone();
     }
     if before.pin != after.pin && pool.pin == after.pin {

@@ -6,5 +6,7 @@ mod crash_points;
 mod golden_documents;
 mod logins;
 mod merging;
+mod operations;
+mod recovery;
 mod two_processes;
 mod world;
