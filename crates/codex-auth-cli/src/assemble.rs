@@ -1,6 +1,10 @@
 //! The only place that names concrete parts: disk, issuer, clock, chance. Everything else takes them as ports.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use codex_auth_core::{
     Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
@@ -24,6 +28,8 @@ pub(crate) const BACKEND_VARIABLE: &str = "CODEX_MULTI_AUTH_BACKEND_URL";
 pub(crate) const ISSUER_VARIABLE: &str = "CODEX_MULTI_AUTH_ISSUER_URL";
 /// What we call ourselves towards the issuer and the backend.
 pub(crate) const USER_AGENT: &str = concat!("codex-multi-auth/", env!("CARGO_PKG_VERSION"));
+/// No document is longer on its way than a lock may be waited for.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(6);
 /// A path longer than this does not fit a socket address on every system.
 const LONGEST_SOCKET: usize = 100;
 
@@ -70,6 +76,14 @@ impl Product {
             layout,
             clock,
         })
+    }
+
+    /// Waits until the files say what was done, and tells what was mended by the way.
+    pub(crate) fn settle(&self) {
+        self.store.published(PUBLISHED_WITHIN);
+        for notice in self.store.notices() {
+            self.ui.say(&format!("codex-multi-auth: {notice}"));
+        }
     }
 
     /// The rotation's settings as they stand.

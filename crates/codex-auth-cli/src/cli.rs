@@ -12,7 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        check, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected, wrapper,
+        check, import, import_current, list, login, remove, reset, restore, rotation, run, serve, switch, undo, unpin,
+        why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -54,6 +55,12 @@ enum Commands {
     /// Remove an account from the pool; its sign-in is not revoked
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArguments),
+    /// Take back the last change, or one by its number
+    Undo(undo::UndoArguments),
+    /// Go back to the pool as a copy has it; tokens never go back
+    Restore(restore::RestoreArguments),
+    /// Empty the pool on purpose; `undo` brings it back
+    Reset(reset::ResetArguments),
     /// Ask the backend about every account; no model is asked
     Check(check::CheckArguments),
     /// Show who serves the next request, and why not the others
@@ -110,7 +117,7 @@ fn manage(words: Vec<OsString>, environment: Environment, ui: Ui) -> ExitCode {
     match parsed {
         Ok(Cli { command: Some(command) }) => {
             let (name, as_json) = command.face();
-            answered(Product::of(environment, ui).and_then(|product| command.run(&product)), ui, name, as_json)
+            answered(ended(environment, ui, |product| command.run(product)), ui, name, as_json)
         }
         Ok(Cli { command: None }) => {
             ui.data(&help());
@@ -147,6 +154,9 @@ impl Commands {
             Self::Switch(asked) => ("switch", asked.json.is_wanted()),
             Self::Unpin(asked) => ("unpin", asked.json.is_wanted()),
             Self::Remove(asked) => ("remove", asked.json.is_wanted()),
+            Self::Undo(asked) => ("undo", asked.json.is_wanted()),
+            Self::Restore(asked) => ("restore", asked.json.is_wanted()),
+            Self::Reset(asked) => ("reset", asked.json.is_wanted()),
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
@@ -168,6 +178,9 @@ impl Commands {
             Self::Switch(asked) => switch::switch(product, &asked),
             Self::Unpin(asked) => unpin::unpin(product, &asked),
             Self::Remove(asked) => remove::remove(product, &asked),
+            Self::Undo(asked) => undo::undo(product, &asked),
+            Self::Restore(asked) => restore::restore(product, &asked),
+            Self::Reset(asked) => reset::reset(product, &asked),
             Self::Check(asked) => check::check(product, asked),
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
@@ -185,7 +198,19 @@ fn with_product(
     ui: Ui,
     act: impl FnOnce(&Product) -> Result<ExitCode, CliError>,
 ) -> ExitCode {
-    answered(Product::of(environment, ui).and_then(|product| act(&product)), ui, "codex-multi-auth", false)
+    answered(ended(environment, ui, act), ui, "codex-multi-auth", false)
+}
+
+/// Runs a command to its very end: the files say what it did, and what was mended on the way is told.
+fn ended(
+    environment: Environment,
+    ui: Ui,
+    act: impl FnOnce(&Product) -> Result<ExitCode, CliError>,
+) -> Result<ExitCode, CliError> {
+    let product = Product::of(environment, ui)?;
+    let result = act(&product);
+    product.settle();
+    result
 }
 
 /// The end of an invocation: errors go to one printer.

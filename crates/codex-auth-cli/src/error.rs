@@ -100,6 +100,20 @@ impl From<KeepError> for CliError {
     }
 }
 
+impl From<codex_auth_store::UndoError> for CliError {
+    fn from(error: codex_auth_store::UndoError) -> Self {
+        use codex_auth_store::UndoError;
+        let (kind, message) = (error.kind(), capitalised(&error.to_string()));
+        match error {
+            UndoError::Store(error) => error.into(),
+            UndoError::Nothing | UndoError::NoSuchOperation(_) | UndoError::Already(_) => {
+                Self::new(kind, "nothing_to_undo", message)
+                    .hint("Run `codex-multi-auth undo --list` to see what was done.")
+            }
+        }
+    }
+}
+
 /// A login file that was not written or removed.
 impl From<codex_auth_store::LoginError> for CliError {
     fn from(error: codex_auth_store::LoginError) -> Self {

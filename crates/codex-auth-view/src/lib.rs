@@ -11,6 +11,8 @@
 //! | `list` ([`AccountList`]) | `list`, `status` |
 //! | `choice` ([`Switched`], [`Unpinned`], [`Removed`]) | what a choice of the user changed |
 //! | `added` ([`Added`], [`Imports`]) | sign-ins that came into the pool, or would |
+//! | `earlier` ([`CopyList`], [`Restored`], [`WasReset`]) | copies, going back to one, beginning anew |
+//! | `undone` ([`OperationList`], [`TakenBack`]) | what was done, and what was taken back |
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
@@ -21,11 +23,13 @@
 mod added;
 mod check;
 mod choice;
+mod earlier;
 mod list;
 mod named;
 mod rotation;
 mod row;
 mod screen;
+mod undone;
 mod wait;
 mod why;
 mod words;
@@ -34,11 +38,13 @@ mod wrapper;
 pub use added::{Added, Addition, AdditionOutcome, Imports};
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
+pub use earlier::{CopyList, CopyRow, Restored, WasReset};
 pub use list::{AccountList, ListName, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;
 pub use screen::{Screen, document};
+pub use undone::{OperationList, OperationRow, TakenBack};
 pub use wait::{age, wait};
 pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
 pub use words::wrapped;

@@ -122,6 +122,13 @@ impl AccountList {
         }
     }
 
+    /// The same with more to know.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// The rows.
     pub fn accounts(&self) -> &[AccountRow] {
         &self.accounts

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use codex_auth_core::{SavedPool, StateDir, StoreError};
-use codex_auth_store::{ACCOUNTS, PrivateDir};
-use codex_auth_view::{AccountList, ListName, Storage, StorageHealth};
-use serde_json::Value;
+use codex_auth_store::Emptiness;
+use codex_auth_view::{AccountList, ListName, Storage, StorageHealth, age};
 
 use crate::{assemble::Product, error::CliError, json_flag::Json};
 
@@ -20,37 +18,34 @@ pub(crate) struct ListArguments {
 pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments) -> Result<ExitCode, CliError> {
     let pool = product.store.read_now()?;
     product.say_overrides();
-    let storage = Storage { path: product.layout.accounts().into_string(), health: health(product, &pool)? };
-    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now());
+    let health = health(product)?;
+    let notes = way_back(product, health).into_iter().collect();
+    let storage = Storage { path: product.layout.accounts().into_string(), health };
+    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now()).with_notes(notes);
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What is found where the pool is kept.
-fn health(product: &Product, pool: &SavedPool) -> Result<StorageHealth, StoreError> {
-    if !pool.accounts.is_empty() {
-        return Ok(StorageHealth::Healthy);
-    }
-    if product.layout.reset_intent().exists() {
-        return Ok(StorageHealth::IntentionalReset);
-    }
-    Ok(match PrivateDir::new(product.layout.root()).read(ACCOUNTS)? {
-        Some(bytes) if has_rows(&bytes) => StorageHealth::Corrupt,
-        None if has_copies(product) => StorageHealth::Recoverable,
-        Some(_) | None => StorageHealth::Empty,
+fn health(product: &Product) -> Result<StorageHealth, CliError> {
+    Ok(match product.store.emptiness()? {
+        Emptiness::Filled => StorageHealth::Healthy,
+        Emptiness::Empty => StorageHealth::Empty,
+        Emptiness::Cleared => StorageHealth::IntentionalReset,
+        Emptiness::Removed => StorageHealth::Recoverable,
+        Emptiness::Unusable => StorageHealth::Corrupt,
     })
 }
 
-fn has_rows(document: &[u8]) -> bool {
-    let document: Option<Value> = serde_json::from_slice(document).ok();
-    document.is_some_and(|document| document["accounts"].as_array().is_some_and(|rows| !rows.is_empty()))
-}
-
-/// Whether copies lie beside the place where the accounts file would be.
-fn has_copies(product: &Product) -> bool {
-    let Ok(entries) = product.layout.root().read_dir_utf8() else { return false };
-    entries.flatten().any(|entry| {
-        let rest = entry.file_name().strip_prefix(ACCOUNTS);
-        rest.is_some_and(|rest| rest == ".wal" || rest.starts_with(".bak"))
-    })
+/// How accounts that were taken away can come back.
+fn way_back(product: &Product, health: StorageHealth) -> Option<String> {
+    if health != StorageHealth::Recoverable {
+        return None;
+    }
+    let newest = product.store.earlier().into_iter().next()?;
+    Some(format!(
+        "The accounts file is gone, which counts as a reset. `codex-multi-auth restore` brings {} back, from {} ago.",
+        if newest.accounts == 1 { "1 account".to_owned() } else { format!("{} accounts", newest.accounts) },
+        age(newest.at, product.clock.now())
+    ))
 }

@@ -29,7 +29,7 @@ pub(crate) fn remove(product: &Product, arguments: &RemoveArguments) -> Result<E
     let target = chosen(&product.store.read_now()?, selector)?;
     let (label, number) = (&target.named.label, target.named.number);
     if !arguments.yes {
-        let question = format!("Remove {label}? Its tokens are deleted here; this cannot be undone. [y/N] ");
+        let question = format!("Remove {label}? `codex-multi-auth undo` brings it back. [y/N] ");
         let answer = if product.ui.can_ask { product.ui.ask(&question) } else { None };
         match answer.map(|answer| answer.to_lowercase()).as_deref() {
             Some("y" | "yes") => {}
@@ -38,11 +38,9 @@ pub(crate) fn remove(product: &Product, arguments: &RemoveArguments) -> Result<E
                 return Ok(ExitCode::FAILURE);
             }
             None => {
-                return Err(CliError::usage(format!(
-                    "Removing {label} deletes its tokens, and nobody is here to ask."
-                ))
-                .hint(format!("Run `codex-multi-auth remove {number} --yes`."))
-                .account(number));
+                return Err(CliError::usage(format!("Removing {label} needs a yes, and nobody is here to ask."))
+                    .hint(format!("Run `codex-multi-auth remove {number} --yes`."))
+                    .account(number));
             }
         }
     }
