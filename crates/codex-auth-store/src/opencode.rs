@@ -7,7 +7,7 @@
 //! | [`migrate`] | how older shapes become today's, and what of a file is kept |
 //! | [`upsert`], `matching`, [`change`] | where a sign-in, an import, new tokens or a cool-down go |
 //! | [`tools`], [`rows`] | what the host's tools and the account menu see and do |
-//! | [`OpenCodeFile`], `dir_lock`, [`gitignore`] | reading and changing the file beside a running predecessor |
+//! | [`OpenCodeFile`], `queue`, `dir_lock`, [`gitignore`] | reading and changing the file beside a running predecessor |
 //! | [`transfer`] | older programs' sign-ins, offered once |
 //! | `codec` | one domain of the file as a pool for the engine |
 //!
@@ -20,7 +20,7 @@ use serde_json::Value;
 mod aggregate;
 pub mod change;
 mod codec;
-mod dir_lock;
+pub(crate) mod dir_lock;
 mod file;
 pub mod fingerprint;
 pub mod gitignore;
@@ -28,6 +28,7 @@ pub mod identity_key;
 mod matching;
 pub mod migrate;
 pub mod normalise;
+mod queue;
 pub mod record;
 pub mod rows;
 pub mod token_claims;

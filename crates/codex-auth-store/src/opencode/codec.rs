@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 use super::{Domain, change, migrate, normalise, record};
 use crate::{
     claims::claims_of,
-    document::{Codec, record::record_of, row::names_like},
+    document::{
+        Codec,
+        record::record_of,
+        row::{fill_from, may_be_one, names_like},
+    },
     json::{self, Object},
 };
 
@@ -90,7 +94,7 @@ impl OpenCodeCodec {
     }
 
     fn rows(self, document: &Object) -> Vec<Object> {
-        self.content(document).map(normalise::records).unwrap_or_default()
+        self.content(document).map(|content| fold_copies(normalise::records(content))).unwrap_or_default()
     }
 
     fn carry(self, openai: &mut Object, before: &Held, after: &Held) {
@@ -113,6 +117,26 @@ fn empty_pool() -> Object {
         ("accounts".to_owned(), json!([])),
         (Domain::Native.name().to_owned(), json!({ "accounts": [] })),
     ])
+}
+
+/// One grant is one account, or its refresh token would be spent twice. The row used last is kept and completed.
+fn fold_copies(rows: Vec<Object>) -> Vec<Object> {
+    let used = |row: &Object| json::millis(row, "lastUsed").unwrap_or_default();
+    let mut kept: Vec<Object> = Vec::new();
+    for mut row in rows {
+        let refresh = json::text(&row, "refresh");
+        let is_copy =
+            |one: &Object| refresh.is_some() && json::text(one, "refresh") == refresh && may_be_one(one, &row);
+        match kept.iter().position(is_copy) {
+            None => kept.push(row),
+            Some(place) if used(&row) > used(&kept[place]) => {
+                fill_from(&mut row, &kept[place]);
+                kept[place] = row;
+            }
+            Some(place) => fill_from(&mut kept[place], &row),
+        }
+    }
+    kept
 }
 
 /// The rows somebody can use, each with a record id no other has.
@@ -259,6 +283,21 @@ mod tests {
         pool.accounts[1].credential.refresh = RefreshToken::new("rotated");
         let after = NATIVE.decode(&NATIVE.encode(&named, &pool, NOW), NOW);
         assert_eq!(after.find(&record).expect("kept").credential.refresh, RefreshToken::new("rotated"));
+    }
+
+    #[test]
+    fn one_grant_is_one_account() {
+        let copies = json!([
+            { "refresh": "r", "lastUsed": 1, "email": "e@x" }, { "refresh": "r", "lastUsed": 2 },
+            { "refresh": "r", "email": "other@x" },
+        ]);
+        let openai = json!({ "type": "oauth", "accounts": [], "native": { "accounts": copies } });
+        let document = Object::from_iter([("openai".to_owned(), openai)]);
+        let pool = NATIVE.decode(&document, NOW);
+        let emails: Vec<_> = pool.accounts.iter().map(|held| held.account.owner.email.as_deref()).collect();
+        assert_eq!(emails, [Some("e@x"), Some("other@x")]);
+        let written = NATIVE.encode(&document, &pool, NOW);
+        assert_eq!(written["openai"]["native"]["accounts"].as_array().map(Vec::len), Some(2));
     }
 
     #[test]

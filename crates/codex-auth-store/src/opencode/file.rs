@@ -5,14 +5,11 @@ use std::{sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Clock, StoreError};
 
-use super::{dir_lock::DirLock, gitignore, migrate};
+use super::{dir_lock::DirLock, gitignore, migrate, queue};
 use crate::{
     fs::{
-        Fs, leftovers,
-        lock::{self, FileLock, Signature},
-        parent_of,
-        quarantine::quarantine,
-        read_optional, remove_durably, replace_atomically,
+        Fs, io_error, leftovers, lock::FileLock, os, parent_of, quarantine::quarantine, read_optional, remove_durably,
+        replace_atomically,
     },
     json::{self, Object},
 };
@@ -116,7 +113,7 @@ impl OpenCodeFile {
 
     fn lock(&self) -> Result<(FileLock, DirLock), StoreError> {
         let target = Utf8PathBuf::from(format!("{}.lock", self.path));
-        let queue = lock::lock(&target, Signature::Blank, QUEUE)?;
+        let queue = queue::take(self.fs.as_ref(), &target, QUEUE)?;
         let lock = DirLock::take(&Utf8PathBuf::from(format!("{target}.lock")), &self.clock)?;
         let dir = parent_of(&self.path);
         leftovers::sweep(self.fs.as_ref(), &dir, self.clock.now());
@@ -134,7 +131,9 @@ impl OpenCodeFile {
         };
         let dir = parent_of(&self.path).join("quarantine");
         let copy = quarantine(fs, &dir, &self.path, &bytes, self.clock.now())?;
-        remove_durably(fs, &self.path)?;
+        // Through a link, so that the link stays and the next store is written where it leads.
+        let file = os::follow(&self.path).map_err(|error| io_error("follow", &self.path, &error))?;
+        remove_durably(fs, &file)?;
         let warning = format!(
             "auth_storage_quarantined: {why}. Its bytes were kept at {copy} and the store is empty now. Sign in again \
              (`opencode auth login`), or stop OpenCode, mend that copy and put it back as {}",

@@ -5,6 +5,23 @@ use serde_json::{Value, json};
 use super::{Domain, OPENCODE_ACCOUNTS, auth_types, auth_types_value, normalise, record};
 use crate::json::{self, Object};
 
+/// Members of the older plugin's rows that are read here, under these names or others.
+const LEGACY_ROW: [&str; 13] = [
+    "refreshToken",
+    "accessToken",
+    "access",
+    "expiresAt",
+    "expires",
+    "accountId",
+    "email",
+    "plan",
+    "lastUsed",
+    "cooldownUntil",
+    "coolingDownUntil",
+    "authTypes",
+    "enabled",
+];
+
 /// A file of any known shape in today's, normalised; what it does not know is returned as it is.
 pub fn migrate(document: &Object) -> Object {
     match document.get("openai") {
@@ -56,16 +73,14 @@ fn host_login(openai: &Object) -> Option<Object> {
         return None;
     }
     let refresh = openai.get("refresh").filter(|refresh| refresh.is_string())?;
-    let mut account = Object::new();
-    for key in ["access", "expires", "accountId", "email", "plan"] {
-        json::set(&mut account, key, openai.get(key).filter(|value| !value.is_null()).cloned());
-    }
+    let mut account = without(openai, &["type", "strategy", "accounts", "activeIdentityKey", "native", "codex"]);
+    account.retain(|_, value| !value.is_null());
     account.insert("refresh".to_owned(), refresh.clone());
     Some(pool_of(vec![as_record(account, &[Domain::Native], true)], None))
 }
 
 fn legacy_record(row: &Object) -> Option<Object> {
-    let mut account = Object::new();
+    let mut account = without(row, &LEGACY_ROW);
     let number = |keys: &[&str]| keys.iter().find_map(|key| row.get(*key).filter(|value| value.is_number())).cloned();
     json::set(&mut account, "refresh", Some(json!(json::text(row, "refreshToken")?)));
     let access = json::text(row, "accessToken").or_else(|| json::text(row, "access"));
@@ -77,6 +92,12 @@ fn legacy_record(row: &Object) -> Option<Object> {
     json::set(&mut account, "lastUsed", number(&["lastUsed"]));
     json::set(&mut account, "cooldownUntil", number(&["cooldownUntil", "coolingDownUntil"]));
     Some(as_record(account, &auth_types(row.get("authTypes")), record::is_enabled(row)))
+}
+
+/// What a record keeps of an older shape: everything that has not got another name today.
+fn without(object: &Object, keys: &[&str]) -> Object {
+    let kept = object.iter().filter(|(key, _)| !keys.contains(&key.as_str()));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn as_record(mut account: Object, domains: &[Domain], enabled: bool) -> Object {
@@ -118,6 +139,18 @@ mod tests {
         check(&file(2.0), &["a", "b"], Some("b|e|p"));
         check(&file(1.9), &["a", "b"], Some("a|e|p"));
         check(&file(7.0), &["a", "b"], Some("a|e|p"));
+    }
+
+    #[test]
+    fn what_an_older_shape_says_besides_stays_on_the_record() {
+        let row = json!({ "refreshToken": "r", "accountLabel": "work", "rateLimitResetTimes": { "x": 1.50 } });
+        let migrated = migrate(json!({ "accounts": [row] }).as_object().expect("an object"));
+        let record = &migrated["openai"]["native"]["accounts"][0];
+        assert_eq!(
+            (&record["accountLabel"], &record["rateLimitResetTimes"]),
+            (&row["accountLabel"], &row["rateLimitResetTimes"])
+        );
+        assert_eq!(record.get("refreshToken"), None);
     }
 
     #[test]

@@ -101,6 +101,10 @@ fn a_symlinked_store_stays_a_link_defect_26() {
     place.add("b");
     assert!(place.file.path().is_symlink());
     assert!(place.text("dotfiles.json").contains("RT-b"));
+    std::fs::write(&real, "broken").expect("written");
+    assert_eq!(place.file.load().expect("taken aside").document, Object::new());
+    place.add("c");
+    assert!(place.file.path().is_symlink() && place.text("dotfiles.json").contains("RT-c"));
     assert_eq!(real.metadata().expect("there").permissions().mode() & 0o777, 0o600);
 }
 
@@ -114,6 +118,33 @@ fn a_lock_left_by_a_crash_is_broken_defect_19() {
     std::fs::File::open(&lock).expect("there").set_modified(hour_ago).expect("aged");
     assert!(place.add("a").written);
     assert!(!lock.exists());
+}
+
+#[test]
+fn a_lock_held_for_ever_is_an_error_that_helps_and_changes_nothing() {
+    let place = place();
+    place.add("a");
+    let before = place.text("codex-accounts.json");
+    let lock = place.dir.join("codex-accounts.json.lock.lock");
+    std::fs::create_dir(&lock).expect("made");
+    let error = place.file.save(Object::clear).expect_err("held").to_string();
+    assert!(error.contains(lock.as_str()) && error.contains("another OpenCode process"), "{error}");
+    assert!(error.contains("rm -r") && error.ends_with("waited 1 s"), "{error}");
+    assert_eq!(place.text("codex-accounts.json"), before);
+    assert!(lock.exists(), "a living holder keeps it");
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let disk = Arc::new(FaultFs::default());
+    let place = place_on(disk.clone());
+    place.add("a");
+    let before = place.text("codex-accounts.json");
+    disk.now(Some(Fault::Full));
+    let error = place.file.save(Object::clear).expect_err("full").to_string();
+    assert!(error.contains("cannot write") && error.contains("codex-accounts.json"), "{error}");
+    assert_eq!(place.text("codex-accounts.json"), before);
+    assert!(!place.dir.join("codex-accounts.json.lock.lock").exists());
 }
 
 #[test]
