@@ -1,14 +1,15 @@
 //! Owns the predecessor's lock, which both sides understand: a directory made in one step, whose modification time is
 //! the holder's sign of life.
 //!
-//! It is taken after our own advisory lock, so that our processes queue there and only one of them ever breaks a stale
-//! directory. Nothing is put into the directory: the predecessor could not remove it again.
+//! It is taken under our own advisory lock, so that our processes queue there and only one of them ever breaks a stale
+//! directory. Nothing is put into the directory: the predecessor could not remove it again. Ours are told from theirs by
+//! a mode bit, so that what a killed process of ours left is no reason to wait.
 #![allow(clippy::disallowed_methods, reason = "a lock made of a directory is below the seam, like the advisory one")]
 
 use std::{
     fs::{DirBuilder, File},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
     time::{Duration, SystemTime},
@@ -17,7 +18,7 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Clock, StoreError, Timestamp};
 
-use crate::fs::{io_error, os};
+use crate::fs::{io_error, lock::FileLock, os};
 
 /// Without a sign of life for so long, the holder is dead.
 pub(crate) const STALE: Duration = Duration::from_secs(10);
@@ -27,6 +28,9 @@ const BEAT: Duration = Duration::from_secs(5);
 const RETRIES: u32 = 20;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The sticky bit, which no `mkdir` of the predecessor sets: the directory is one of ours.
+const OURS: u32 = 0o1000;
 
 /// The lock, held until dropped; a thread keeps it fresh.
 #[derive(Debug)]
@@ -43,25 +47,31 @@ struct Held {
 }
 
 impl DirLock {
-    /// Takes the lock, asking again on the predecessor's schedule (about 1.75 s in all).
-    pub(crate) fn take(dir: &Utf8Path, clock: &Arc<dyn Clock>) -> Result<Self, StoreError> {
+    /// Takes the lock, asking again on the predecessor's schedule (about 1.75 s in all). Who has our queue's lock knows
+    /// that no other process of ours holds this one.
+    pub(crate) fn take(queue: &FileLock, dir: &Utf8Path, clock: &Arc<dyn Clock>) -> Result<Self, StoreError> {
         let mut waited = Duration::ZERO;
         for wait in schedule() {
-            if let Some(lock) = Self::try_take(dir, clock, BEAT)? {
+            if let Some(lock) = Self::try_take(queue, dir, clock, BEAT)? {
                 return Ok(lock);
             }
             std::thread::sleep(wait);
             waited += wait;
         }
-        match Self::try_take(dir, clock, BEAT)? {
+        match Self::try_take(queue, dir, clock, BEAT)? {
             Some(lock) => Ok(lock),
             None => Err(locked(dir, clock.now(), waited)),
         }
     }
 
-    fn try_take(dir: &Utf8Path, clock: &Arc<dyn Clock>, beat: Duration) -> Result<Option<Self>, StoreError> {
+    fn try_take(
+        _queue: &FileLock,
+        dir: &Utf8Path,
+        clock: &Arc<dyn Clock>,
+        beat: Duration,
+    ) -> Result<Option<Self>, StoreError> {
         if !make(dir)? {
-            if !is_stale(dir, clock.now()) {
+            if !is_ours(dir) && !is_stale(dir, clock.now()) {
                 return Ok(None);
             }
             clear(dir)?;
@@ -134,11 +144,16 @@ fn schedule() -> impl Iterator<Item = Duration> {
 
 /// Makes the directory; false when it is there.
 fn make(dir: &Utf8Path) -> Result<bool, StoreError> {
-    match DirBuilder::new().mode(0o700).create(dir) {
+    match DirBuilder::new().mode(OURS | 0o700).create(dir) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(io_error("lock", dir, &error)),
     }
+}
+
+/// Whether a process of ours made the directory. Disks that do not keep the bit have us wait.
+fn is_ours(dir: &Utf8Path) -> bool {
+    dir.metadata().is_ok_and(|seen| seen.mode() & OURS != 0)
 }
 
 fn is_stale(dir: &Utf8Path, now: Timestamp) -> bool {
@@ -174,11 +189,13 @@ mod tests {
     use codex_auth_core::testing::ManualClock;
 
     use super::*;
+    use crate::fs::lock;
 
     const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
     struct Place {
         _root: tempfile::TempDir,
+        queue: FileLock,
         dir: Utf8PathBuf,
         clock: Arc<dyn Clock>,
     }
@@ -186,11 +203,13 @@ mod tests {
     fn place() -> Place {
         let root = tempfile::tempdir().expect("a directory");
         let dir = Utf8PathBuf::from_path_buf(root.path().join("x.json.lock.lock")).expect("text");
-        Place { _root: root, dir, clock: Arc::new(ManualClock::at(NOW)) }
+        let target = dir.with_extension("");
+        let queue = lock::try_lock(&target, lock::Signature::Blank).expect("lockable").expect("free");
+        Place { _root: root, queue, dir, clock: Arc::new(ManualClock::at(NOW)) }
     }
 
     fn try_take(place: &Place) -> Option<DirLock> {
-        DirLock::try_take(&place.dir, &place.clock, BEAT).expect("the disk works")
+        DirLock::try_take(&place.queue, &place.dir, &place.clock, BEAT).expect("the disk works")
     }
 
     fn earlier(by: Duration) -> Timestamp {
@@ -205,13 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn one_holder_until_it_is_dropped() {
+    fn it_is_there_until_it_is_dropped() {
         let place = place();
         let held = try_take(&place).expect("free");
         assert_eq!(os::modified_millis(&place.dir), Some(NOW.as_millis()));
-        assert!(try_take(&place).is_none());
+        assert!(!make(&place.dir).expect("works"), "a predecessor's mkdir finds it taken");
         drop(held);
         assert!(!place.dir.exists());
+        assert!(try_take(&place).is_some());
+    }
+
+    #[test]
+    fn what_a_killed_process_of_ours_left_is_taken_at_once() {
+        let place = place();
+        assert!(make(&place.dir).expect("works"));
+        touch(&place.dir, NOW).expect("touched");
         assert!(try_take(&place).is_some());
     }
 
@@ -267,10 +294,10 @@ mod tests {
 
     #[test]
     fn a_lock_held_long_stays_fresh() {
-        let Place { _root, dir, .. } = place();
+        let Place { _root, dir, queue, .. } = place();
         let (looked, looks) = mpsc::channel();
         let clock: Arc<dyn Clock> = Arc::new(Watched(Mutex::new((NOW.as_millis(), looked))));
-        let held = DirLock::try_take(&dir, &clock, Duration::from_millis(1)).expect("works").expect("free");
+        let held = DirLock::try_take(&queue, &dir, &clock, Duration::from_millis(1)).expect("works").expect("free");
         let seen: Vec<i64> = (0..4).map(|_| looks.recv_timeout(Duration::from_secs(20)).expect("beats")).collect();
         // The fourth look comes after the third beat was given.
         assert!(os::modified_millis(&dir).expect("there") >= seen[2]);

@@ -114,7 +114,7 @@ impl OpenCodeFile {
     fn lock(&self) -> Result<(FileLock, DirLock), StoreError> {
         let target = Utf8PathBuf::from(format!("{}.lock", self.path));
         let queue = queue::take(self.fs.as_ref(), &target, QUEUE)?;
-        let lock = DirLock::take(&Utf8PathBuf::from(format!("{target}.lock")), &self.clock)?;
+        let lock = DirLock::take(&queue, &Utf8PathBuf::from(format!("{target}.lock")), &self.clock)?;
         let dir = parent_of(&self.path);
         leftovers::sweep(self.fs.as_ref(), &dir, self.clock.now());
         gitignore::ensure(&dir);

@@ -161,6 +161,38 @@ fn writers_at_once_lose_nothing() {
     assert!(!place.dir.join("codex-accounts.json.lock.lock").exists());
 }
 
+/// A change by the predecessor's own protocol: its lock, its way of replacing the file.
+fn add_as_the_predecessor(dir: &Utf8Path, id: &str) {
+    let (lock, path) = (dir.join("codex-accounts.json.lock.lock"), dir.join("codex-accounts.json"));
+    while std::fs::create_dir(&lock).is_err() {
+        std::thread::yield_now();
+    }
+    let text = std::fs::read_to_string(&path).expect("readable");
+    let mut document: Value = serde_json::from_str(&text).expect("always valid");
+    document["openai"]["native"]["accounts"].as_array_mut().expect("a list").push(account(id));
+    let temp = dir.join(format!("codex-accounts.json.tmp.x.{id}"));
+    std::fs::write(&temp, document.to_string()).expect("written");
+    std::fs::rename(temp, path).expect("replaced");
+    std::fs::remove_dir(&lock).expect("released");
+}
+
+#[test]
+fn a_running_predecessor_and_we_lose_nothing() {
+    let place = place();
+    place.add("first");
+    std::thread::scope(|scope| {
+        for writer in 0..2 {
+            let place = &place;
+            scope.spawn(move || (0..6).for_each(|number| drop(place.add(&format!("ours-{writer}-{number}")))));
+            scope.spawn(move || {
+                (0..6).for_each(|number| add_as_the_predecessor(&place.dir, &format!("theirs-{writer}-{number}")));
+            });
+        }
+    });
+    let document = place.file.read().expect("readable").document;
+    assert_eq!(document["openai"]["native"]["accounts"].as_array().expect("a list").len(), 25);
+}
+
 #[test]
 fn whatever_step_fails_the_old_or_the_new_file_stands() {
     let disk = Arc::new(FaultFs::default());
