@@ -15,7 +15,7 @@ pub(crate) fn claims_of(access: Option<&AccessToken>, id: Option<&IdToken>) -> C
 }
 
 /// A decoded payload.
-struct Payload(Value);
+pub(crate) struct Payload(Value);
 
 impl TokenPayload for Payload {
     fn text(&self, pointer: &str) -> Option<String> {
@@ -40,7 +40,7 @@ pub(crate) fn is_loadable(id: &IdToken) -> bool {
 }
 
 /// The payload of a JWT; `None` for an opaque token.
-fn payload(token: &str) -> Option<Payload> {
+pub(crate) fn payload(token: &str) -> Option<Payload> {
     if let Ok(claims @ Value::Object(_)) = jsonwebtoken::dangerous::insecure_decode_claims::<Value>(token) {
         return Some(Payload(claims));
     }

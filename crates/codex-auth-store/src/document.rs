@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use camino::Utf8Path;
 use codex_auth_core::{SavedPool, StoreError, Timestamp};
 
-use crate::json::Object;
+use crate::json::{self, Object};
 
 pub(crate) mod positions;
 pub(crate) mod record;
@@ -31,8 +31,17 @@ pub(crate) trait Codec: Debug + Send + Sync {
     fn empty(&self) -> Object;
 
     /// How many times we wrote the document, where the format lets us note it; a foreign writer drops the note.
-    fn revision(&self, document: &Object) -> Option<u64>;
+    fn revision(&self, _document: &Object) -> Option<u64> {
+        None
+    }
 
     /// The document with its next revision.
-    fn revised(&self, document: Object) -> Object;
+    fn revised(&self, document: Object) -> Object {
+        document
+    }
+
+    /// The text of a document.
+    fn text(&self, document: &Object) -> Vec<u8> {
+        json::pretty(document)
+    }
 }

@@ -12,6 +12,7 @@
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
+//! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
 //! | `testing` | feature `testing`: a disk with faults, hand-made tokens |
 //!
@@ -39,6 +40,7 @@ mod lease;
 mod merge;
 mod notice;
 mod official;
+pub mod opencode;
 mod operations;
 mod oplog;
 mod private_dir;

@@ -1,11 +1,12 @@
 //! `identityKey` of OpenCode's accounts file: a field of the format, not our identity.
 //!
 //! It contains the plan, so it changes with an upgrade; internally accounts are told apart by
-//! [`IdentityKey`](codex_auth_core::IdentityKey) alone, and this text is made anew at each write.
+//! [`IdentityKey`](codex_auth_core::IdentityKey) alone, and this text is made anew at each write. Its rule is the store's.
 
 use std::fmt;
 
-use codex_auth_core::Owner;
+use codex_auth_core::{Owner, WorkspaceId};
+use codex_auth_store::opencode::identity_key::canonical_key;
 
 /// The text in the file: `<account id>|<e-mail>|<plan>`, the latter two in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,12 +28,8 @@ impl IdentityKeyField {
     /// assert_eq!(IdentityKeyField::of(&owner).expect("all three are known").to_string(), "acc-1|me@a.co|plus");
     /// ```
     pub fn of(owner: &Owner) -> Option<Self> {
-        let text = |value: &Option<String>| {
-            let value = value.as_deref()?.trim().to_lowercase();
-            (!value.is_empty()).then_some(value)
-        };
-        let account = owner.workspace.as_ref()?;
-        Some(Self(format!("{account}|{}|{}", text(&owner.email)?, text(&owner.plan)?)))
+        let account = owner.workspace.as_ref().map(WorkspaceId::as_str);
+        canonical_key(account, owner.email.as_deref(), owner.plan.as_deref()).map(Self)
     }
 }
 
@@ -50,7 +47,7 @@ mod tests {
     fn a_missing_part_makes_no_key() {
         let mut owner = Owner { email: Some("a@b".into()), ..Owner::default() };
         assert_eq!(IdentityKeyField::of(&owner), None);
-        owner.workspace = codex_auth_core::WorkspaceId::parse("acc");
+        owner.workspace = WorkspaceId::parse("acc");
         owner.plan = Some(" ".into());
         assert_eq!(IdentityKeyField::of(&owner), None);
     }

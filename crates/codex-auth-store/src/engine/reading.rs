@@ -6,7 +6,7 @@ use crate::{
     engine::Engine,
     fs::{os, read_optional},
     journal,
-    json::{self, Object},
+    json::Object,
     recovery::{self, Found, Origin, Report},
     sidecar::Sidecar,
     transaction::{self, Step},
@@ -103,7 +103,7 @@ impl Reading {
         let document = engine.codec.encode(&self.document, pool, engine.now());
         if document != self.document || self.origin == Origin::Copies {
             let document = engine.codec.revised(document);
-            steps.push(Step::replace(layout.accounts(), self.bytes.as_deref(), json::pretty(&document)));
+            steps.push(Step::replace(layout.accounts(), self.bytes.as_deref(), engine.codec.text(&document)));
         }
         let sidecar = self.sidecar.saying(pool);
         if sidecar != self.sidecar || self.is_sidecar_broken {

@@ -1,0 +1,152 @@
+//! Owns the run: every case of every file to the end, one line per file, and the closing count.
+
+use std::{
+    env, fs, panic,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use serde_json::Value;
+
+use super::{
+    case::{Case, Expect, Found, Outcome},
+    compare::{Extras, compare},
+    files, placeholder, races, state, tools, upsert,
+    world::World,
+};
+
+/// Passed and failed cases.
+#[derive(Debug, Default, Clone, Copy)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Judges all vectors; the exit code says whether all passed.
+pub(crate) fn main() -> ExitCode {
+    // Like the usual harness: a word that is no option chooses what is run.
+    let wanted: Vec<String> = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    match run(&wanted) {
+        Ok(tally) => {
+            let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
+            println!("\ntest result: {verdict}. {} passed; {} failed; 0 ignored", tally.passed, tally.failed);
+            println!("vectors: {} passed, {} failed", tally.passed, tally.failed);
+            if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => {
+            println!("{why}\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\nvectors: 0 passed, 1 failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(wanted: &[String]) -> Result<Tally, String> {
+    placeholder::judge_itself()?;
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
+    let (dir, later) = match given_dir() {
+        // A directory somebody names is judged whole.
+        Some(dir) => (dir, Vec::new()),
+        None => (home.join("opencode"), later(&read(&home.join("later.txt"))?)),
+    };
+    let entries = fs::read_dir(&dir).map_err(|error| format!("read {}: {error}", dir.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("{} holds no vector file", dir.display()));
+    }
+    let mut all = Tally::default();
+    for file in files {
+        let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let tally = run_file(&name, &file, &later, wanted);
+        all = Tally { passed: all.passed + tally.passed, failed: all.failed + tally.failed };
+    }
+    Ok(all)
+}
+
+fn run_file(name: &str, file: &Path, later: &[(String, String)], wanted: &[String]) -> Tally {
+    let mut tally = Tally::default();
+    let cases = read(file).and_then(|text| serde_json::from_str::<Value>(&text).map_err(|error| error.to_string()));
+    let cases = cases.and_then(|file| file["cases"].as_array().cloned().ok_or_else(|| "no `cases`".to_owned()));
+    let cases = cases.unwrap_or_else(|why| {
+        println!("{name}: {why}");
+        tally.failed += 1;
+        Vec::new()
+    });
+    let mut skipped: Vec<&str> = Vec::new();
+    for value in &cases {
+        let group = value["group"].as_str().unwrap_or("(no group)");
+        let title = format!("{name} {group}");
+        if !wanted.is_empty() && !wanted.iter().any(|word| title.contains(word.as_str())) {
+            continue;
+        }
+        if later.iter().any(|(file, known)| file == name && known == group) {
+            skipped.push(group);
+            continue;
+        }
+        match judge(name, value) {
+            Ok(()) => tally.passed += 1,
+            Err(why) => {
+                println!("FAILED {title} `{}`: {why}", value["name"].as_str().unwrap_or("(no name)"));
+                tally.failed += 1;
+            }
+        }
+    }
+    skipped.dedup();
+    let note = if skipped.is_empty() { String::new() } else { format!(" (later: {})", skipped.join(", ")) };
+    println!("{name} {}/{}{note}", tally.passed, tally.passed + tally.failed);
+    tally
+}
+
+fn judge(file: &str, value: &Value) -> Result<(), String> {
+    let case = Case::read(value)?;
+    let world = World::new()?;
+    // A panic is one failed case, not the end of the run.
+    let found = panic::catch_unwind(panic::AssertUnwindSafe(|| perform(file, &case, &world)));
+    let found = found.map_err(|_| "panicked".to_owned())??;
+    let mut scope = world.scope();
+    let extras = if case.group == "sanitize" { Extras::None } else { Extras::Ours };
+    match (&case.expect, found) {
+        (Expect::Output(wanted), Outcome::Output(output)) => compare(wanted, &output, extras, &mut scope),
+        (Expect::Throws(wanted), Outcome::Throws(message)) => {
+            compare(wanted, &serde_json::json!({ "message": message }), extras, &mut scope)
+        }
+        (Expect::Output(_), Outcome::Throws(message)) => Err(format!("refused: {message}")),
+        (Expect::Throws(wanted), Outcome::Output(output)) => Err(format!("expected {wanted}, found {output}")),
+    }
+}
+
+fn perform(file: &str, case: &Case, world: &World) -> Found {
+    let group = case.group.as_str();
+    let known = match file.split('-').next().unwrap_or_default() {
+        "05" => state::perform(group, case),
+        "06" => upsert::perform(group, case),
+        "07" => files::perform(group, case, world),
+        "08" => tools::perform(group, case),
+        "33" => races::perform(group, case, world),
+        _ => None,
+    };
+    known.unwrap_or_else(|| Err("unknown group".to_owned()))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the directory is named by the environment, and by nothing else")]
+fn given_dir() -> Option<PathBuf> {
+    // cargo runs a test in its package's directory; a relative name is meant from the workspace.
+    let dir = PathBuf::from(env::var_os("CODEX_AUTH_VECTORS").filter(|dir| !dir.is_empty())?);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Some(if dir.is_absolute() || dir.exists() { dir } else { root.join(dir) })
+}
+
+#[allow(clippy::disallowed_methods, reason = "the vectors are no file of the store")]
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))
+}
+
+/// The lines `<file> <group>`; what follows a `#` is a remark.
+fn later(text: &str) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace().map(str::to_owned);
+        Some((words.next()?, words.next()?))
+    };
+    text.lines().filter_map(line).collect()
+}
