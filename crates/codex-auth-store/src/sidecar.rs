@@ -9,7 +9,7 @@
 //! both the new one.
 
 use camino::Utf8Path;
-use codex_auth_core::{Credential, Held, IdToken, NeedsLogin, SavedPool, StoreError, UserId, WorkspaceId};
+use codex_auth_core::{Credential, Held, IdToken, NeedsLogin, Provenance, SavedPool, StoreError, UserId, WorkspaceId};
 use serde_json::{Value, json};
 
 use crate::{
@@ -116,6 +116,7 @@ fn complete(held: &mut Held, entry: &Object) {
     credential.generation = generation.unwrap_or(0);
     account.alias = json::text(entry, "alias").map(str::to_owned);
     account.issuer = json::text(entry, "issuer").map(str::to_owned);
+    account.provenance = provenance_of(entry);
     let user = json::text(entry, "userId").and_then(UserId::parse);
     let workspace = json::text(entry, "workspaceId").and_then(WorkspaceId::parse);
     if json::text(entry, "refreshTokenHash").is_some_and(|hash| hash != token_hash(&credential.refresh)) {
@@ -150,6 +151,14 @@ fn relabel(held: &mut Held) {
     }
 }
 
+fn provenance_of(entry: &Object) -> Option<Provenance> {
+    let from = entry.get("importedFrom")?.as_object()?;
+    let text = |key: &str| json::text(from, key).unwrap_or_default().to_owned();
+    let shared = entry.get("shared").and_then(Value::as_bool).unwrap_or(false);
+    let at = json::millis(from, "at").unwrap_or_default();
+    Some(Provenance { path: text("path"), format: text("format"), at, shared })
+}
+
 fn encode(entry: &mut Object, held: &Held) {
     let Held { account, credential } = held;
     let Credential { id, obtained_at, generation, refresh, .. } = credential;
@@ -162,6 +171,10 @@ fn encode(entry: &mut Object, held: &Held) {
     json::set(entry, "obtainedAt", obtained_at.map(|at| json!(at.as_millis())));
     json::set(entry, "refreshTokenHash", Some(json!(token_hash(refresh))));
     json::set(entry, "alias", text(account.alias.as_deref()));
+    let from = account.provenance.as_ref();
+    let told = from.map(|from| json!({ "path": from.path, "format": from.format, "at": from.at.as_millis() }));
+    json::set(entry, "importedFrom", told);
+    json::set(entry, "shared", from.filter(|from| from.shared).map(|_| json!(true)));
     let disabled_by = json::text(entry, "disabledBy").unwrap_or("user").to_owned();
     json::set(entry, "disabledBy", (!account.enabled).then(|| json!(disabled_by)));
     let needs = account.needs_login.as_ref();

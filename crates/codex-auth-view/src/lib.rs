@@ -9,8 +9,10 @@
 //! | `wait`, `words`, `named` ([`Named`]) | spans of time, lines no wider than the screen, what accounts are called |
 //! | `row` ([`AccountRow`]) | one account: markers, reason, way out |
 //! | `list` ([`AccountList`]) | `list`, `status` |
+//! | `auth_store` ([`AuthStore`]) | where the official client keeps its login |
 //! | `choice` ([`Switched`], [`Unpinned`], [`Removed`]) | what a choice of the user changed |
 //! | `added` ([`Added`], [`Imports`]) | sign-ins that came into the pool, or would |
+//! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
@@ -19,12 +21,14 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod added;
+mod auth_store;
 mod check;
 mod choice;
 mod list;
 mod named;
 mod rotation;
 mod row;
+mod saved;
 mod screen;
 mod wait;
 mod why;
@@ -32,12 +36,14 @@ mod words;
 mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Imports};
+pub use auth_store::AuthStore;
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
 pub use list::{AccountList, ListName, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;
+pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};
 pub use wait::{age, wait};
 pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
