@@ -15,6 +15,8 @@ use crate::{
 };
 
 const SUFFIX: &str = ".json";
+/// How files end that are being written.
+const TEMPORARY: [&str; 2] = [".tmp", ".wal"];
 const WHERE: &str = "the backups directory";
 
 /// A name that stands for a file in the directory of backups and nowhere else.
@@ -112,7 +114,7 @@ impl BackupName {
             _ if name.contains("..") => BadBackupName::Upwards,
             _ if lower.contains(".rotate.") => BadBackupName::Rotation,
             "" => BadBackupName::OnlyExtension,
-            _ if lower.ends_with(".tmp") || lower.ends_with(".wal") => BadBackupName::Temporary,
+            _ if TEMPORARY.iter().any(|end| lower.ends_with(end)) => BadBackupName::Temporary,
             _ if DEVICES.contains(&lower.as_str()) || numbered("com") || numbered("lpt") => BadBackupName::Reserved,
             _ if !name.chars().all(is_plain) => BadBackupName::Characters,
             _ => return Ok(Self(name.to_owned())),

@@ -49,7 +49,9 @@ pub(crate) fn login(product: &Product, arguments: &[OsString]) -> Result<ExitCod
     match mirror {
         LoginMirror::Written { path, drift } => {
             product.ui.say(&format!("{path} holds this login now."));
-            drift.iter().for_each(|drift| product.ui.say(drift));
+            if let Some(drift) = drift {
+                product.ui.say(&drift);
+            }
         }
         LoginMirror::Off => {}
         LoginMirror::Failed { why } => {
@@ -126,7 +128,9 @@ pub(crate) fn offer_login(product: &Product) -> Result<(), CliError> {
     match target.mirrored(product) {
         LoginMirror::Written { path, drift } => {
             product.ui.say(&format!("{path} holds {} now; routing still chooses who serves.", target.named.label));
-            drift.iter().for_each(|drift| product.ui.say(drift));
+            if let Some(drift) = drift {
+                product.ui.say(&drift);
+            }
             Ok(())
         }
         LoginMirror::Off => Err(CliError::usage("CODEX_MULTI_AUTH_SYNC_CODEX_CLI=0 forbids writing codex's login.")

@@ -84,7 +84,7 @@ pub(super) fn put(
     now: Timestamp,
     wait: std::time::Duration,
 ) -> AccountsJson {
-    changed(fs, path, now, wait, |document| activate(document, held)).unwrap_or_else(skipped)
+    changed(fs, path, now, wait, |document| activate(document, held)).unwrap_or_else(|error| skipped(&error))
 }
 
 /// Hands a fresh pair to the entry that still holds the token it was bought with.
@@ -103,7 +103,7 @@ pub(super) fn renew(
         json::set(document, "accounts", Some(Value::Array(entries)));
         is_there
     };
-    changed(fs, path, now, wait, hand_on).unwrap_or_else(skipped)
+    changed(fs, path, now, wait, hand_on).unwrap_or_else(|error| skipped(&error))
 }
 
 /// Whether a login holds the token of this hash.
@@ -111,7 +111,7 @@ pub(super) fn spends(login: &Login, spent_hash: &str) -> bool {
     token_hash(&login.credential.refresh) == spent_hash
 }
 
-fn skipped(error: StoreError) -> AccountsJson {
+fn skipped(error: &StoreError) -> AccountsJson {
     AccountsJson::Skipped { why: error.to_string() }
 }
 
@@ -184,9 +184,13 @@ fn activate(document: &mut Object, held: &Held) -> bool {
     }
     json::set(document, "accounts", Some(Value::Array(entries)));
     let workspace = owner.workspace.as_ref().map(|id| json!(id.as_str()));
-    ACTIVE_ID.iter().for_each(|key| json::set(document, key, workspace.clone()));
+    for key in ACTIVE_ID {
+        json::set(document, key, workspace.clone());
+    }
     let email = owner.email.as_ref().map(|email| json!(email));
-    ACTIVE_EMAIL.iter().for_each(|key| json::set(document, key, email.clone()));
+    for key in ACTIVE_EMAIL {
+        json::set(document, key, email.clone());
+    }
     true
 }
 
@@ -220,8 +224,8 @@ fn set_pair(entry: &mut Value, pair: &Credential) {
         let access = pair.access.as_ref().map(AccessToken::expose);
         let id = pair.id.as_ref().map(IdToken::expose);
         for (keys, token) in [(ACCESS, access), (REFRESH, Some(pair.refresh.expose())), (ID, id)] {
-            if let Some(token) = token {
-                keys.iter().for_each(|key| json::set(object, key, Some(json!(token))));
+            for key in keys.into_iter().filter(|_| token.is_some()) {
+                json::set(object, key, token.map(|token| json!(token)));
             }
         }
         for key in EXPIRES.into_iter().filter(|key| object.contains_key(*key)).collect::<Vec<_>>() {

@@ -1,7 +1,7 @@
 //! Living beside the official client: its list of logins is kept in step, and its configuration changed only when asked.
 
 use camino::Utf8PathBuf;
-use codex_auth_core::{AccountStore as _, Held, RefreshToken};
+use codex_auth_core::{AccountStore as _, Held, IdToken, RefreshToken};
 use codex_auth_store::{
     AccountsJson, Before, ClientStore, ConfigUndo, FileStore,
     testing::{auth_json, claims, jwt},
@@ -86,7 +86,7 @@ fn a_switch_writes_both_files_and_finds_them_so() {
         assert_eq!((&tokens["accountId"], &tokens["account_id"]), (&json!("ws-2"), &json!("ws-2")));
         let held = begun.held(2).credential;
         for key in ["idToken", "id_token"] {
-            assert_eq!(tokens[key].as_str(), held.id.as_ref().map(|id| id.expose()), "the real one");
+            assert_eq!(tokens[key].as_str(), held.id.as_ref().map(IdToken::expose), "the real one");
         }
     }
     assert_eq!(other["auth"]["tokens"]["expires_at"], json!((NOW - 100 + 86_400) * 1000), "the end follows the token");
@@ -100,7 +100,7 @@ fn f24_a_list_in_step_is_not_written_again() {
     begun.put_list(&two());
     begun.switch_to(2);
     let before = std::fs::read(begun.list()).expect("there");
-    begun.world.clock.advance(std::time::Duration::from_secs(60));
+    begun.world.clock.advance(std::time::Duration::from_mins(1));
     assert_eq!(begun.switch_to(2), AccountsJson::InStep);
     assert_eq!(std::fs::read(begun.list()).expect("there"), before);
 }
@@ -186,7 +186,7 @@ fn f5_f25_f26_what_an_api_key_login_becomes() {
     begun.switch_to(2);
     let (after, held) = (begun.auth_json(), begun.held(2).credential);
     assert_eq!((&after["auth_mode"], &after["OPENAI_API_KEY"]), (&json!("chatgpt"), &json!("sk-mine")));
-    assert_eq!(after["tokens"]["id_token"].as_str(), held.id.as_ref().map(|id| id.expose()));
+    assert_eq!(after["tokens"]["id_token"].as_str(), held.id.as_ref().map(IdToken::expose));
     assert_eq!(after["last_refresh"], json!("2026-09-21T14:11:40Z"), "when it was granted, not when it ends");
 }
 
