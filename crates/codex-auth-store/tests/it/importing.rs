@@ -39,7 +39,7 @@ fn tokens(pool: &SavedPool) -> Vec<String> {
 fn f9_imported_older_tokens_never_replace_newer_ones() {
     let world = World::new();
     let store = store_of(&world, &[(1, "r1", 100), (2, "r2", 50), (3, "r3", 100)]);
-    let file = json!({ "version": 3, "accounts": [row(2, "r2-old", 100, 9_000_000), row(4, "r4", 100, 0)] });
+    let file = json!({ "version": 3, "accounts": [row(2, "r2-old", 100, NOW * 1000), row(4, "r4", 100, 0)] });
     let mut outcomes = Vec::new();
     let pool = store.edit_now(|pool| outcomes = merge(pool, imported(&file), THEN)).expect("written");
     assert_eq!(tokens(&pool), ["r1", "r2", "r3", "r4"], "used later is not granted later");
