@@ -1,9 +1,13 @@
 //! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
 
 use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, SavedPool, WorkspaceId, plan};
+use codex_auth_store::AccountsJson;
 use codex_auth_view::{LoginMirror, Named};
 
-use crate::{assemble::Product, error::CliError};
+use crate::{
+    assemble::Product,
+    error::{CliError, capitalised},
+};
 
 /// An account of the pool under its names.
 #[derive(Debug, Clone)]
@@ -83,11 +87,24 @@ impl Chosen {
             return LoginMirror::Off;
         }
         match product.store.write_login(product.layout.codex_home(), &self.held.account.record) {
-            Ok(()) => LoginMirror::Written { path: product.layout.auth_json().into_string() },
+            Ok(listed) => LoginMirror::Written { path: product.layout.auth_json().into_string(), drift: drift(listed) },
             Err(error) => {
                 let CliError { message, hint, .. } = error.into();
                 LoginMirror::Failed { why: hint.map_or_else(|| message.clone(), |hint| format!("{message} {hint}")) }
             }
+        }
+    }
+}
+
+/// What the list of logins says otherwise than the login file, in one sentence.
+fn drift(listed: AccountsJson) -> Option<String> {
+    match listed {
+        AccountsJson::Absent | AccountsJson::InStep => None,
+        AccountsJson::NoEntry { path } => {
+            Some(format!("{path} does not list this account, so it still names another one; it was left as it is."))
+        }
+        AccountsJson::Skipped { why } => {
+            Some(format!("{} Programs that read it may still use another account.", capitalised(&why)))
         }
     }
 }

@@ -67,7 +67,7 @@ impl Product {
         Ok(Self {
             rotation: FileSettings::new(layout.settings(), overrides),
             agent_dir: Arc::new(PrivateDir::new(layout.root().join("agent"))),
-            official: Arc::new(LeasedHomes { official: OfficialHomes::new(), homes }),
+            official: Arc::new(LeasedHomes { official: OfficialHomes::of(&layout), homes }),
             store: Arc::new(store),
             entropy: Arc::new(OsEntropy),
             environment,

@@ -12,8 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        check, import, import_current, list, login, remove, reset, restore, rotation, run, serve, switch, undo, unpin,
-        why_selected, wrapper,
+        auth_store, backup, check, export, import, import_current, list, login, remove, reset, restore, rotation, run,
+        serve, switch, undo, unpin, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -42,8 +42,12 @@ enum Commands {
     Login(login::LoginArguments),
     /// Add the login codex itself has
     ImportCurrent(import_current::ImportCurrentArguments),
-    /// Add the accounts of files: accounts files of codex-multi-auth, or codex's auth.json
+    /// Add the accounts of files of codex-multi-auth, OpenCode or codex
     Import(import::ImportArguments),
+    /// Write the accounts, with their tokens, into a file
+    Export(export::ExportArguments),
+    /// Keep the accounts under a name, or show what is kept
+    Backup(backup::BackupArguments),
     /// Show the accounts and who would serve next
     List(list::ListArguments),
     /// The same as list
@@ -65,6 +69,8 @@ enum Commands {
     Check(check::CheckArguments),
     /// Show who serves the next request, and why not the others
     WhySelected(why_selected::WhyArguments),
+    /// Show where codex keeps its login, or make it keep it in auth.json
+    AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
     Rotation(rotation::RotationArguments),
     /// Put a `codex` that leads here into a directory of ours, or remove it
@@ -159,6 +165,9 @@ impl Commands {
             Self::Reset(asked) => ("reset", asked.json.is_wanted()),
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
+            Self::Export(asked) => ("export", asked.json.is_wanted()),
+            Self::Backup(asked) => ("backup", asked.json.is_wanted()),
+            Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
             Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
             Self::Run { .. } => ("run", false),
@@ -183,6 +192,9 @@ impl Commands {
             Self::Reset(asked) => reset::reset(product, &asked),
             Self::Check(asked) => check::check(product, asked),
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
+            Self::Export(asked) => export::export(product, &asked),
+            Self::Backup(asked) => backup::backup(product, &asked),
+            Self::AuthStore(asked) => auth_store::auth_store(product, asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
             Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
             Self::Run { arguments } => run::run(product, &arguments),

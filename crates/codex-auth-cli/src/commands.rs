@@ -1,8 +1,11 @@
 //! The commands, one room each.
 
+pub(crate) mod auth_store;
+pub(crate) mod backup;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod import_current;
 pub(crate) mod list;

@@ -123,7 +123,7 @@ impl From<codex_auth_store::LoginError> for CliError {
             LoginError::Store(error) => return error.into(),
             LoginError::KeptElsewhere { .. } => (
                 "login_kept_elsewhere",
-                "Set cli_auth_credentials_store to \"file\" there, then run the command again.",
+                "Run `codex-multi-auth auth-store file` to change that, then run the command again.",
             ),
             LoginError::Incomplete { .. } => ("login_incomplete", "Sign in again with `codex-multi-auth login`."),
             LoginError::NotInPool { .. } => {
@@ -133,6 +133,59 @@ impl From<codex_auth_store::LoginError> for CliError {
             LoginError::NotVerified { .. } => ("login_not_verified", "Run the command again."),
         };
         Self::new(kind, code, message).hint(hint)
+    }
+}
+
+/// A file whose accounts did not come in.
+impl From<codex_auth_store::import::ImportError> for CliError {
+    fn from(error: codex_auth_store::import::ImportError) -> Self {
+        use codex_auth_store::import::ImportError;
+        const NOTHING: &str = "Nothing was imported.";
+        match error {
+            ImportError::Store(error) => Self::from(error).hint(NOTHING),
+            ImportError::Unusable(why) => Self::new(Kind::Usage, "import_refused", capitalised(&why)).hint(NOTHING),
+            ImportError::NotFound(_)
+            | ImportError::TooLarge(_)
+            | ImportError::NotJson(_)
+            | ImportError::UnknownFormat(_) => {
+                Self::new(Kind::Usage, "import_refused", error.to_string()).hint(NOTHING)
+            }
+        }
+    }
+}
+
+/// A pool that was not written into a file.
+impl From<codex_auth_store::ExportError> for CliError {
+    fn from(error: codex_auth_store::ExportError) -> Self {
+        use codex_auth_store::ExportError;
+        let (kind, message) = (error.kind(), error.to_string());
+        let hint = match error {
+            ExportError::Store(error) => return error.into(),
+            ExportError::NoAccounts => "Run `codex-multi-auth login` to sign in first.",
+            ExportError::Exists(_) => "Name another file, or add --force to replace it.",
+            ExportError::InsidePool(_) => {
+                "Name a file elsewhere, or run `codex-multi-auth backup <name>` to keep a copy beside the pool."
+            }
+            ExportError::Refused(_) => "Name another file.",
+        };
+        Self::new(kind, "export_refused", message).hint(hint)
+    }
+}
+
+/// A backup that was not made or read.
+impl From<codex_auth_store::BackupError> for CliError {
+    fn from(error: codex_auth_store::BackupError) -> Self {
+        use codex_auth_store::BackupError;
+        let (kind, message) = (error.kind(), error.to_string());
+        let hint = match error {
+            BackupError::Export(error) => return error.into(),
+            BackupError::Store(error) => return error.into(),
+            BackupError::Name(_) => "Use letters, digits, `-` and `_`.",
+            BackupError::Exists(_) => "Backups are never overwritten: choose another name.",
+            BackupError::Gone(_) | BackupError::NoAccounts(_) => "Run `codex-multi-auth backup` to see what is kept.",
+            BackupError::Outside { .. } => "Remove the link, then run the command again.",
+        };
+        Self::new(kind, "backup_refused", message).hint(hint)
     }
 }
 

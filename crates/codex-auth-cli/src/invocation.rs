@@ -16,7 +16,7 @@ pub(crate) enum Invocation {
 }
 
 /// The commands the manager answers; anything else after `auth` belongs to the official client.
-pub(crate) const COMMANDS: [&str; 15] = [
+pub(crate) const COMMANDS: [&str; 18] = [
     "login",
     "list",
     "status",
@@ -28,6 +28,9 @@ pub(crate) const COMMANDS: [&str; 15] = [
     "wrapper",
     "import",
     "import-current",
+    "export",
+    "backup",
+    "auth-store",
     "remove",
     "run",
     "serve",

@@ -23,6 +23,21 @@ pub struct Account {
     pub seen: Seen,
     /// Issuer that granted the tokens; `None` for a predecessor's file or a hand-made pool.
     pub issuer: Option<String>,
+    /// The file it was imported from; `None` for an account that was signed in here.
+    pub provenance: Option<Provenance>,
+}
+
+/// Where an account came from, and whether another program may still own its refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provenance {
+    /// The file.
+    pub path: String,
+    /// Its format, such as `opencode`.
+    pub format: String,
+    /// When it was imported.
+    pub at: Timestamp,
+    /// Whether the sign-in is still the imported one. Renewing its tokens does not end that, a sign-in of its own does.
+    pub shared: bool,
 }
 
 /// Labels and identity of an account's owner.

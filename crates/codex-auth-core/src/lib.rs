@@ -52,7 +52,7 @@ mod store;
 pub mod testing;
 mod time;
 
-pub use account::{Account, NeedsLogin, Owner, Seen};
+pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::Affinity;
 pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};

@@ -33,6 +33,7 @@ pub fn account(n: usize) -> Account {
         rests: Vec::new(),
         seen: Seen::default(),
         issuer: None,
+        provenance: None,
     }
 }
 

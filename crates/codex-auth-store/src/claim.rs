@@ -117,7 +117,7 @@ impl Work {
         let _ = self.settle_journal();
         let held = self.engine.find(&self.record)?;
         let now = self.engine.now();
-        let Some(login) = replica::newest(&self.engine.fs, &self.homes, &held, now) else { return Ok(held) };
+        let Some(login) = replica::newest(&self.engine, &self.homes, &held, now) else { return Ok(held) };
         let written = self.engine.edit(|pool| {
             if let Some(held) = pool.find_mut(&self.record) {
                 replica::adopt(held, &login, now);

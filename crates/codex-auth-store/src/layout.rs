@@ -25,14 +25,43 @@ pub struct LayoutInputs {
     pub multi_auth_dir: Option<String>,
     /// `XDG_STATE_HOME`.
     pub xdg_state_home: Option<String>,
+    /// `CODEX_CLI_AUTH_PATH`: the login file of the default client, where it is not in its home.
+    pub client_auth: Option<String>,
+    /// `CODEX_CLI_ACCOUNTS_PATH`: likewise its list of logins.
+    pub client_accounts: Option<String>,
+    /// `CODEX_CLI_CONFIG_PATH`: likewise its configuration.
+    pub client_config: Option<String>,
 }
 
 /// Where everything is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: Utf8PathBuf,
-    codex_home: Utf8PathBuf,
+    home: Utf8PathBuf,
+    client: ClientFiles,
     refresh_locks: Utf8PathBuf,
+}
+
+/// The files of one official client that we read or change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// Its home; the lock of the home lies there.
+    pub home: Utf8PathBuf,
+    /// Its login.
+    pub auth: Utf8PathBuf,
+    /// Its list of logins, which older clients and other tools keep.
+    pub accounts: Utf8PathBuf,
+    /// Its configuration.
+    pub config: Utf8PathBuf,
+}
+
+impl ClientFiles {
+    /// The files of the client whose home this is.
+    pub fn of(home: impl Into<Utf8PathBuf>) -> Self {
+        let home = home.into();
+        let (accounts, config) = (home.join("accounts.json"), home.join("config.toml"));
+        Self { auth: auth_json_of(&home), accounts, config, home }
+    }
 }
 
 impl LayoutInputs {
@@ -44,6 +73,20 @@ impl LayoutInputs {
             codex_home: value("CODEX_HOME"),
             multi_auth_dir: value("CODEX_MULTI_AUTH_DIR"),
             xdg_state_home: value("XDG_STATE_HOME"),
+            client_auth: value("CODEX_CLI_AUTH_PATH"),
+            client_accounts: value("CODEX_CLI_ACCOUNTS_PATH"),
+            client_config: value("CODEX_CLI_CONFIG_PATH"),
+        }
+    }
+
+    fn client(&self) -> ClientFiles {
+        let usual = ClientFiles::of(self.codex_home());
+        let place = |told: &Option<String>, usual| set(told.as_ref()).map_or(usual, Utf8PathBuf::from);
+        ClientFiles {
+            auth: place(&self.client_auth, usual.auth),
+            accounts: place(&self.client_accounts, usual.accounts),
+            config: place(&self.client_config, usual.config),
+            home: usual.home,
         }
     }
 
@@ -68,7 +111,8 @@ impl Layout {
             .map_or_else(|| Utf8Path::new(inputs.home.trim()).join(".local/state"), Utf8PathBuf::from);
         Self {
             root: root_of(inputs, names_in),
-            codex_home: inputs.codex_home(),
+            home: inputs.home.trim().into(),
+            client: inputs.client(),
             refresh_locks: state.join("codex-auth/refresh"),
         }
     }
@@ -86,7 +130,17 @@ impl Layout {
 
     /// The official client's home.
     pub fn codex_home(&self) -> &Utf8Path {
-        &self.codex_home
+        &self.client.home
+    }
+
+    /// The user's home directory.
+    pub fn home(&self) -> &Utf8Path {
+        &self.home
+    }
+
+    /// The files of the client with this home; the default one's may lie elsewhere.
+    pub fn client_files(&self, codex_home: &Utf8Path) -> ClientFiles {
+        if codex_home == self.client.home { self.client.clone() } else { ClientFiles::of(codex_home) }
     }
 
     /// The accounts document.
@@ -111,7 +165,22 @@ impl Layout {
 
     /// The official client's login.
     pub fn auth_json(&self) -> Utf8PathBuf {
-        auth_json_of(&self.codex_home)
+        self.client.auth.clone()
+    }
+
+    /// The official client's configuration.
+    pub fn config_toml(&self) -> Utf8PathBuf {
+        self.client.config.clone()
+    }
+
+    /// Directory of the copies made before the official client's configuration is changed.
+    pub fn config_copies_dir(&self) -> Utf8PathBuf {
+        self.base().join("config-copies")
+    }
+
+    /// Directory of the named backups.
+    pub fn backups_dir(&self) -> Utf8PathBuf {
+        self.root.join("backups")
     }
 
     /// Directory of the refresh journal.
@@ -281,6 +350,22 @@ mod tests {
         let found =
             LayoutInputs::from_values(|name| (name == "CODEX_HOME").then(|| "  ".into()), Some("/home/a".into()));
         assert_eq!(found, inputs());
+    }
+
+    #[test]
+    fn the_default_clients_files_may_lie_elsewhere() {
+        let given = |name: &str| match name {
+            "CODEX_CLI_AUTH_PATH" => Some(" /x/auth.json ".into()),
+            "CODEX_CLI_CONFIG_PATH" => Some("/y/config.toml".into()),
+            "CODEX_CLI_ACCOUNTS_PATH" => Some(" ".into()),
+            _ => None,
+        };
+        let inputs = LayoutInputs::from_values(given, Some("/home/a".into()));
+        let layout = Layout::resolve_with(&inputs, &|_| Vec::new());
+        let own = layout.client_files(layout.codex_home());
+        let all = [own.home, own.auth, own.accounts, own.config];
+        assert_eq!(all, ["/home/a/.codex", "/x/auth.json", "/home/a/.codex/accounts.json", "/y/config.toml"]);
+        assert_eq!(layout.client_files("/c".into()), ClientFiles::of("/c"));
     }
 
     #[test]

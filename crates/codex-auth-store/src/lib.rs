@@ -9,8 +9,10 @@
 //! | `claim`, `journal`, `lease` | the right to spend one refresh token, and keeping what it buys |
 //! | [`OfficialHomes`], [`login_of`], [`Homes`] | the official client's logins, and in which homes they are replicas |
 //! | [`FileStore::write_login`], [`FileStore::remove_login`], [`write_login`], [`remove_login`] | changing such a login |
+//! | [`AccountsJson`], [`ClientStore`], [`ConfigChange`] | its list of logins, and where its configuration keeps them |
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
-//! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
+//! | [`Exported`], [`NamedBackup`], `path_guard` | the pool in a file of its own; which named paths are allowed |
+//! | [`FileSettings`], [`PrivateDir`] | settings, the agent's directory, the log of changes |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
@@ -27,6 +29,7 @@ mod claim;
 mod claims;
 mod document;
 mod engine;
+mod export;
 mod file_store;
 mod freshness;
 mod fs;
@@ -38,11 +41,13 @@ mod json;
 mod layout;
 mod lease;
 mod merge;
+mod named_backup;
 mod notice;
 mod official;
 pub mod opencode;
 mod operations;
 mod oplog;
+mod path_guard;
 mod private_dir;
 mod publishing;
 mod reconcile;
@@ -55,13 +60,19 @@ mod transaction;
 mod undo;
 
 pub use engine::Waits;
+pub use export::{ExportError, Exported};
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
-pub use layout::{ACCOUNTS, Layout, LayoutInputs, auth_json_of};
+pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of};
 pub use merge::{MergeOutcome, merge};
+pub use named_backup::{BackupError, BackupName, BadBackupName, NamedBackup, named_backups, read_backup};
 pub use notice::Notice;
 pub use official::{
-    Homes, OfficialHomes, login_of,
+    Homes, OfficialHomes,
+    accounts_json::AccountsJson,
+    config::{ClientStore, ConfigChange, ConfigUndo},
+    config_edit::Before,
+    login_of,
     write::{LoginError, remove_login, write_login},
 };
 pub use operations::{
@@ -69,6 +80,7 @@ pub use operations::{
     restoring::{Earlier, Emptiness},
 };
 pub use oplog::{Logged, Operation};
+pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
 pub use settings::{FileSettings, RotationOverrides};
 pub use sidecar::OLDER_TOKEN;

@@ -1,6 +1,6 @@
 //! Owns folding sign-ins into a pool: one account per identity, and the newest tokens win.
 
-use codex_auth_core::{Credential, Held, Owner, RecordId, SavedPool, Timestamp};
+use codex_auth_core::{Credential, Held, Owner, Provenance, RecordId, SavedPool, Timestamp};
 
 use crate::{document::row::names_like, freshness};
 
@@ -57,7 +57,12 @@ fn merge_one(pool: &mut SavedPool, mut incoming: Held, now: Timestamp) -> MergeO
     };
     let held = &mut pool.accounts[index];
     let before = held.clone();
-    if freshness::is_newer(&incoming.credential, &held.credential, now) {
+    // A sign-in that is dead already brings nothing, however late it was granted.
+    let is_alive = incoming.account.needs_login.is_none();
+    if is_alive && freshness::is_newer(&incoming.credential, &held.credential, now) {
+        if !held.credential.same_grant(&incoming.credential) {
+            held.account.provenance = succeeded(held.account.provenance.take(), incoming.account.provenance.take());
+        }
         let id = incoming.credential.id.clone().or_else(|| held.credential.id.clone());
         freshness::replace(held, Credential { id, ..incoming.credential.clone() });
         held.account.issuer = incoming.account.issuer.clone().or_else(|| held.account.issuer.take());
@@ -73,6 +78,11 @@ fn merge_one(pool: &mut SavedPool, mut incoming: Held, now: Timestamp) -> MergeO
     held.account.alias = held.account.alias.take().or(incoming.account.alias);
     let record = held.account.record.clone();
     if *held == before { MergeOutcome::Unchanged(record) } else { MergeOutcome::Updated(record) }
+}
+
+/// Where an account comes from once another grant took the place of its own.
+fn succeeded(known: Option<Provenance>, incoming: Option<Provenance>) -> Option<Provenance> {
+    incoming.or(known.map(|known| Provenance { shared: false, ..known }))
 }
 
 fn fill(owner: &mut Owner, found: &Owner) {

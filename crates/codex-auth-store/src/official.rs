@@ -15,10 +15,12 @@ use crate::{
     claims::{claims_of, is_loadable},
     fs::{Fs, os::OsFs, read_optional},
     json::{self, Object},
-    layout::auth_json_of,
+    layout::{ClientFiles, Layout},
 };
 
+pub(crate) mod accounts_json;
 pub(crate) mod config;
+pub(crate) mod config_edit;
 pub(crate) mod replica;
 pub(crate) mod write;
 
@@ -26,16 +28,26 @@ pub(crate) mod write;
 #[derive(Debug, Clone)]
 pub struct OfficialHomes {
     fs: Arc<dyn Fs>,
+    layout: Option<Layout>,
 }
 
 impl OfficialHomes {
     /// Reads from the real disk.
     pub fn new() -> Self {
-        Self { fs: Arc::new(OsFs) }
+        Self { fs: Arc::new(OsFs), layout: None }
     }
 
-    pub(crate) fn over(fs: Arc<dyn Fs>) -> Self {
-        Self { fs }
+    /// The same, where the files of the default client may lie elsewhere.
+    pub fn of(layout: &Layout) -> Self {
+        Self::over(Arc::new(OsFs), layout)
+    }
+
+    pub(crate) fn over(fs: Arc<dyn Fs>, layout: &Layout) -> Self {
+        Self { fs, layout: Some(layout.clone()) }
+    }
+
+    fn files(&self, codex_home: &Utf8Path) -> ClientFiles {
+        self.layout.as_ref().map_or_else(|| ClientFiles::of(codex_home), |layout| layout.client_files(codex_home))
     }
 }
 
@@ -47,7 +59,7 @@ impl Default for OfficialHomes {
 
 impl OfficialLogins for OfficialHomes {
     fn login(&self, codex_home: &str) -> Result<LoginState, StoreError> {
-        let path = auth_json_of(Utf8Path::new(codex_home));
+        let path = self.files(Utf8Path::new(codex_home)).auth;
         Ok(match read_optional(self.fs.as_ref(), &path)? {
             Some(bytes) => login_of(&path, &bytes),
             None => LoginState::Absent,

@@ -45,6 +45,7 @@ fn merged(before: &Held, after: &Held, theirs: &Held) -> Held {
             last_used_at: picked(&old.seen, &new.seen, &there.seen).last_used_at.max(there.seen.last_used_at),
         },
         issuer: picked(&old.issuer, &new.issuer, &there.issuer),
+        provenance: picked(&old.provenance, &new.provenance, &there.provenance),
     };
     Held { account, credential: picked(&before.credential, &after.credential, &theirs.credential) }
 }

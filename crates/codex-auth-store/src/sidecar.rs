@@ -7,7 +7,9 @@
 //! with it, which must never be presented and never counts as newer.
 
 use camino::Utf8Path;
-use codex_auth_core::{Credential, Held, IdToken, NeedsLogin, RecordId, SavedPool, StoreError, UserId, WorkspaceId};
+use codex_auth_core::{
+    Credential, Held, IdToken, NeedsLogin, Provenance, RecordId, SavedPool, StoreError, UserId, WorkspaceId,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -112,6 +114,7 @@ fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn 
     credential.generation = generation.unwrap_or(0);
     account.alias = json::text(entry, "alias").map(str::to_owned);
     account.issuer = json::text(entry, "issuer").map(str::to_owned);
+    account.provenance = provenance_of(entry);
     let user = json::text(entry, "userId").and_then(UserId::parse);
     let workspace = json::text(entry, "workspaceId").and_then(WorkspaceId::parse);
     let known = json::text(entry, "refreshTokenHash");
@@ -165,6 +168,14 @@ fn relabel(held: &mut Held) {
     }
 }
 
+fn provenance_of(entry: &Object) -> Option<Provenance> {
+    let from = entry.get("importedFrom")?.as_object()?;
+    let text = |key: &str| json::text(from, key).unwrap_or_default().to_owned();
+    let shared = entry.get("shared").and_then(Value::as_bool).unwrap_or(false);
+    let at = json::millis(from, "at").unwrap_or_default();
+    Some(Provenance { path: text("path"), format: text("format"), at, shared })
+}
+
 fn encode(entry: &mut Object, held: &Held) {
     let Held { account, credential } = held;
     let Credential { id, obtained_at, generation, refresh, .. } = credential;
@@ -185,6 +196,10 @@ fn encode(entry: &mut Object, held: &Held) {
     }
     json::set(entry, "refreshTokenHash", Some(json!(hash)));
     json::set(entry, "alias", text(account.alias.as_deref()));
+    let from = account.provenance.as_ref();
+    let told = from.map(|from| json!({ "path": from.path, "format": from.format, "at": from.at.as_millis() }));
+    json::set(entry, "importedFrom", told);
+    json::set(entry, "shared", from.filter(|from| from.shared).map(|_| json!(true)));
     let disabled_by = json::text(entry, "disabledBy").unwrap_or("user").to_owned();
     json::set(entry, "disabledBy", (!account.enabled).then(|| json!(disabled_by)));
     let needs = account.needs_login.as_ref();

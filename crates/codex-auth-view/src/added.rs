@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{named::Named, screen::Screen, words::Lines};
+use crate::{named::Named, row::owner_of, screen::Screen, words::Lines};
 
 /// What a sign-in was to the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,11 +85,29 @@ pub struct Imports {
     account_count: usize,
     files: Vec<String>,
     accounts: Vec<Addition>,
+    notes: Vec<String>,
 }
+
+/// More accounts than this and the predecessor drops the rest.
+pub(crate) const PREDECESSOR_STOPS_AT: usize = 20;
 
 impl Imports {
     /// A preview of importing `files`: what each sign-in would be, and how many accounts there would be.
-    pub fn preview(files: Vec<String>, accounts: Vec<Addition>, account_count: usize) -> Self {
+    ///
+    /// `shared` are the numbers of the accounts whose sign-in would be that of a file, each with the file's format.
+    pub fn preview(
+        files: Vec<String>,
+        accounts: Vec<Addition>,
+        account_count: usize,
+        shared: &[(usize, String)],
+    ) -> Self {
+        let mut notes = still_owned(shared);
+        if account_count > PREDECESSOR_STOPS_AT {
+            notes.push(format!(
+                "There is no limit here, but codex-multi-auth 2.x stops at {PREDECESSOR_STOPS_AT} accounts: opened \
+                 there, this pool of {account_count} would lose some."
+            ));
+        }
         let count = |wanted| accounts.iter().filter(|addition| addition.outcome == wanted).count();
         Self {
             ok: true,
@@ -101,6 +119,7 @@ impl Imports {
             account_count,
             files,
             accounts,
+            notes,
         }
     }
 
@@ -116,10 +135,40 @@ impl Imports {
         Self { applied: true, ..self }
     }
 
+    /// What else the person should know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Whether anything would change.
     pub fn is_news(&self) -> bool {
         self.imported + self.updated > 0
     }
+}
+
+/// Two programs with one refresh token: whoever renews second is signed out. One sentence per program.
+fn still_owned(shared: &[(usize, String)]) -> Vec<String> {
+    let mut programs: Vec<&str> = shared.iter().map(|(_, format)| owner_of(format)).collect();
+    programs.sort_unstable();
+    programs.dedup();
+    let notes = programs.into_iter().map(|program| {
+        let mut numbers: Vec<usize> =
+            shared.iter().filter(|(_, format)| owner_of(format) == program).map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let first = numbers[0];
+        let all: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        let (who, each) = if all.len() == 1 {
+            (format!("Account {first} is"), "it")
+        } else {
+            (format!("Accounts {} are", all.join(", ")), "the first of them")
+        };
+        format!(
+            "{who} shared: {program} may still own the refresh token, and whoever renews it second is signed out. \
+             `codex-multi-auth login --account {first}` gives {each} a sign-in of its own."
+        )
+    });
+    notes.collect()
 }
 
 impl Screen for Imports {
@@ -150,6 +199,9 @@ impl Screen for Imports {
             };
             lines.hang(4, &format!("  {mark} {}: {what}", account.label));
         }
+        for note in &self.notes {
+            lines.line(&format!("Note: {note}"));
+        }
         if self.dry_run {
             lines.line("Preview only: no changes were saved.");
         }
@@ -171,7 +223,7 @@ mod tests {
     fn three() -> Imports {
         use AdditionOutcome::{Added, Unchanged, Updated};
         let accounts = vec![addition(3, Added), addition(1, Updated), addition(2, Unchanged)];
-        Imports::preview(vec!["/tmp/pool.json".to_owned()], accounts, 3)
+        Imports::preview(vec!["/tmp/pool.json".to_owned()], accounts, 3, &[(3, "opencode".to_owned())])
     }
 
     #[test]

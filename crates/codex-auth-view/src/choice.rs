@@ -12,6 +12,8 @@ pub enum LoginMirror {
     Written {
         /// The file.
         path: String,
+        /// What its list of logins, where there is one, says otherwise.
+        drift: Option<String>,
     },
     /// The user turned mirroring off.
     Off,
@@ -42,11 +44,12 @@ impl Switched {
         let mut notes = warnings;
         let number = account.number;
         let auth_json = match mirror {
-            LoginMirror::Written { path } => {
+            LoginMirror::Written { path, drift } => {
                 notes.push(format!(
                     "{path} holds its login now. A codex that was started without codex-multi-auth keeps the account \
                      it began with until you restart it."
                 ));
+                notes.extend(drift.clone());
                 Some(path.clone())
             }
             LoginMirror::Off => None,
@@ -164,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_switch_says_what_it_did() {
-        let written = LoginMirror::Written { path: "/home/a/.codex/auth.json".to_owned() };
+        let written = LoginMirror::Written { path: "/home/a/.codex/auth.json".to_owned(), drift: None };
         let switched = Switched::new(second(), true, &written, Vec::new());
         insta::assert_snapshot!(format!("{}{:#?}\n{}", switched.text(200), switched.notes(), document(&switched)));
     }

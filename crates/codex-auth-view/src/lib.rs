@@ -9,10 +9,12 @@
 //! | `wait`, `words`, `named` ([`Named`]) | spans of time, lines no wider than the screen, what accounts are called |
 //! | `row` ([`AccountRow`]) | one account: markers, reason, way out |
 //! | `list` ([`AccountList`]) | `list`, `status` |
+//! | `auth_store` ([`AuthStore`]) | where the official client keeps its login |
 //! | `choice` ([`Switched`], [`Unpinned`], [`Removed`]) | what a choice of the user changed |
 //! | `added` ([`Added`], [`Imports`]) | sign-ins that came into the pool, or would |
 //! | `earlier` ([`CopyList`], [`Restored`], [`WasReset`]) | copies, going back to one, beginning anew |
 //! | `undone` ([`OperationList`], [`TakenBack`]) | what was done, and what was taken back |
+//! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
@@ -21,6 +23,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod added;
+mod auth_store;
 mod check;
 mod choice;
 mod earlier;
@@ -28,6 +31,7 @@ mod list;
 mod named;
 mod rotation;
 mod row;
+mod saved;
 mod screen;
 mod undone;
 mod wait;
@@ -36,6 +40,7 @@ mod words;
 mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Imports};
+pub use auth_store::AuthStore;
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};
@@ -43,6 +48,7 @@ pub use list::{AccountList, ListName, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;
+pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};
 pub use undone::{OperationList, OperationRow, TakenBack};
 pub use wait::{age, wait};

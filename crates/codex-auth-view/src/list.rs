@@ -3,10 +3,7 @@
 use codex_auth_core::{Decision, RecordId, SavedPool, Timestamp};
 use serde::Serialize;
 
-use crate::{row::AccountRow, screen::Screen, wait::left, words::Lines};
-
-/// More accounts than this and the predecessor drops the rest.
-const PREDECESSOR_STOPS_AT: usize = 20;
+use crate::{added::PREDECESSOR_STOPS_AT, row::AccountRow, screen::Screen, wait::left, words::Lines};
 
 /// Under which of its two names the list was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,6 +59,8 @@ impl AccountRow {
         if !of_models.is_empty() && !markers.iter().any(|marker| marker == "rate-limited") {
             markers.push("rate-limited".to_owned());
         }
+        let shared = account.provenance.as_ref().filter(|from| from.shared);
+        markers.extend(shared.map(|from| format!("shared with {}", owner_of(&from.format))));
         let reasons: Vec<String> = own
             .iter()
             .map(|blocker| reason(blocker, number, now))
@@ -93,6 +95,16 @@ impl AccountRow {
         if let Some(reason) = &self.reason {
             lines.hang(5, &format!("   reason: {reason}"));
         }
+    }
+}
+
+/// The program whose file an imported sign-in stands in.
+pub(crate) fn owner_of(format: &str) -> &str {
+    match format {
+        "opencode" => "OpenCode",
+        "auth.json" | "accounts.json" => "codex",
+        "accounts" | "flagged" => "another codex-multi-auth",
+        other => other,
     }
 }
 

@@ -1,16 +1,11 @@
 //! `import`: the accounts of files come into the pool. The files stay as they are, and nothing alive is overwritten.
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use codex_auth_core::{Held, Kind, LoginState, StoreError};
-use codex_auth_store::{
-    Fs, OsFs,
-    import::{from_document, from_login},
-    login_of, merge,
-};
-use codex_auth_view::{Addition, Imports, Named, Screen};
-use serde_json::Value;
+use codex_auth_core::{Held, SavedPool};
+use codex_auth_store::{import, merge};
+use codex_auth_view::{Addition, AdditionOutcome, Imports, Named, Screen};
 
 use crate::{
     assemble::Product,
@@ -19,15 +14,10 @@ use crate::{
     json_flag::Json,
 };
 
-/// Larger files are no accounts files.
-const LARGEST: u64 = 4 * 1024 * 1024;
-
-const NOTHING: &str = "Nothing was imported.";
-
 /// How an import was asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ImportArguments {
-    /// Accounts files (version 1 or 3), or auth.json files of codex
+    /// Accounts files of codex-multi-auth or OpenCode, or auth.json and accounts.json files of codex
     #[arg(required = true, value_name = "file")]
     files: Vec<Utf8PathBuf>,
     /// Only show what would be imported
@@ -65,65 +55,45 @@ pub(crate) fn import(product: &Product, arguments: &ImportArguments) -> Result<E
     product.change("import", &format!("imported {}", names.join(", ")), |pool| {
         done = Some(folded(pool, names, incoming, product));
     })?;
-    let done = done.expect("the change ran").applied();
+    let done: Imports = done.expect("the change ran");
+    let done = done.applied();
     product.ui.show(&done, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Folds sign-ins into a pool and tells what each of them was.
-fn folded(
-    pool: &mut codex_auth_core::SavedPool,
-    files: Vec<String>,
-    incoming: Vec<Held>,
-    product: &Product,
-) -> Imports {
+fn folded(pool: &mut SavedPool, files: Vec<String>, incoming: Vec<Held>, product: &Product) -> Imports {
     let outcomes = merge(pool, incoming, product.clock.now());
     let additions = outcomes.iter().filter_map(|outcome| {
         let (record, outcome) = sorted(outcome);
         Some(Addition { outcome, account: Named::of(pool, &record)? })
     });
-    let additions: Vec<_> = additions.collect();
-    Imports::preview(files, additions, pool.accounts.len())
+    let additions: Vec<Addition> = additions.collect();
+    let shared =
+        additions.iter().filter(|addition| addition.outcome != AdditionOutcome::Unchanged).filter_map(|addition| {
+            let provenance = pool.accounts[addition.account.index].account.provenance.as_ref();
+            provenance.filter(|from| from.shared).map(|from| (addition.account.number, from.format.clone()))
+        });
+    let shared: Vec<_> = shared.collect();
+    Imports::preview(files, additions, pool.accounts.len(), &shared)
 }
 
 /// The sign-ins of one file.
 fn accounts_of(product: &Product, file: &Utf8Path) -> Result<Vec<Held>, CliError> {
-    let bytes = bytes_of(file)?;
-    let now = product.clock.now();
-    let document: Value = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
-        .map_err(|_| refused(format!("Invalid JSON in import file: {file}")))?;
-    if document.get("accounts").is_some_and(Value::is_array) {
-        let read = from_document(file, &bytes, now);
-        return Ok(read.map_err(|error| CliError::from(error).hint(NOTHING))?.accounts);
-    }
-    if document.get("tokens").is_none()
-        && document.get("auth_mode").is_none()
-        && document.get("OPENAI_API_KEY").is_none()
-    {
-        return Err(refused(format!("Invalid account storage format: {file}")));
-    }
-    match login_of(file, &bytes) {
-        LoginState::Usable(login) => {
-            refuse_foreign_issuer(product, file.as_str(), &login)?;
-            Ok(vec![from_login(*login, now)])
+    let mut imported = import::from_file(file, product.clock.now())?;
+    let is_replica = is_codexs_own(product, file);
+    for held in &mut imported.accounts {
+        refuse_foreign_issuer(product, file.as_str(), held.account.issuer.as_deref())?;
+        if let Some(provenance) = held.account.provenance.as_mut().filter(|_| is_replica) {
+            provenance.shared = false;
         }
-        LoginState::Unusable { why } => Err(refused(crate::error::capitalised(&why))),
-        LoginState::Absent => Err(refused(format!("Import file not found: {file}"))),
     }
+    Ok(imported.accounts)
 }
 
-fn bytes_of(file: &Utf8Path) -> Result<Vec<u8>, CliError> {
-    let failed = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => refused(format!("Import file not found: {file}")),
-        _ => StoreError::Io { verb: "read", path: file.to_string(), why: error.to_string() }.into(),
-    };
-    let found = file.metadata().map_err(|error| failed(&error))?;
-    if found.len() > LARGEST {
-        return Err(refused(format!("Import file exceeds maximum size of {LARGEST} bytes: {file}")));
-    }
-    OsFs.read(file).map_err(|error| failed(&error))
-}
-
-fn refused(message: String) -> CliError {
-    CliError::new(Kind::Usage, "import_refused", message).hint(NOTHING)
+/// Whether it is a file of the client we live beside: such a sign-in is renewed for both.
+fn is_codexs_own(product: &Product, file: &Utf8Path) -> bool {
+    let own = product.layout.client_files(product.layout.codex_home());
+    let real = |path: &Utf8Path| path.canonicalize_utf8().ok();
+    real(file).is_some_and(|file| [own.auth, own.accounts].iter().any(|own| real(own).as_ref() == Some(&file)))
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use codex_auth_core::{Kind, Login, LoginState, OfficialLogins};
+use codex_auth_core::{Kind, LoginState, OfficialLogins};
 use codex_auth_oauth::DEFAULT_ISSUER;
 use codex_auth_store::import::from_login;
 
@@ -34,7 +34,7 @@ pub(crate) fn import_current(product: &Product, arguments: ImportCurrentArgument
             return Err(missing(format!("{} Nothing was imported.", crate::error::capitalised(&why))));
         }
     };
-    refuse_foreign_issuer(product, path.as_str(), &login)?;
+    refuse_foreign_issuer(product, path.as_str(), login.issuer.as_deref())?;
     let joined = joined(product, "import-current", from_login(login, product.clock.now()))?;
     product.ui.say(&format!("{path} stays as it is. Both hold one sign-in now: it is renewed for both."));
     show(product, "import-current", joined, arguments.json);
@@ -42,8 +42,8 @@ pub(crate) fn import_current(product: &Product, arguments: ImportCurrentArgument
 }
 
 /// A login that was granted elsewhere would carry its refresh token to an issuer nobody chose.
-pub(crate) fn refuse_foreign_issuer(product: &Product, path: &str, login: &Login) -> Result<(), CliError> {
-    let Some(issuer) = &login.issuer else { return Ok(()) };
+pub(crate) fn refuse_foreign_issuer(product: &Product, path: &str, issuer: Option<&str>) -> Result<(), CliError> {
+    let Some(issuer) = issuer else { return Ok(()) };
     let endpoints = product.endpoints()?;
     if issuer == DEFAULT_ISSUER || issuer.trim_end_matches('/') == endpoints.issuer() {
         return Ok(());

@@ -47,7 +47,12 @@ pub(crate) fn login(product: &Product, arguments: &[OsString]) -> Result<ExitCod
     let mirror = Chosen { named, held }.mirrored(product);
     login::show(product, "login", joined, asked.ours.json);
     match mirror {
-        LoginMirror::Written { path } => product.ui.say(&format!("{path} holds this login now.")),
+        LoginMirror::Written { path, drift } => {
+            product.ui.say(&format!("{path} holds this login now."));
+            if let Some(drift) = drift {
+                product.ui.say(&drift);
+            }
+        }
         LoginMirror::Off => {}
         LoginMirror::Failed { why } => {
             return Err(CliError::new(Kind::Storage, "login_not_written", why));
@@ -79,7 +84,7 @@ pub(crate) fn logout(product: &Product) -> Result<ExitCode, CliError> {
     let (path, home) = (product.layout.auth_json(), product.layout.codex_home());
     let removed = match product.store.remove_login(home) {
         // A login outside the pool is removed all the same: that is what was asked for.
-        Err(codex_auth_store::LoginError::NotInPool { .. }) => remove_login(home)?,
+        Err(codex_auth_store::LoginError::NotInPool { .. }) => remove_login(&product.layout.client_files(home))?,
         result => result?,
     };
     product.ui.line(&if removed {
@@ -121,8 +126,11 @@ pub(crate) fn offer_login(product: &Product) -> Result<(), CliError> {
     // Not pinned: the login is only whom codex believes to be; routing goes on choosing.
     select(product, &target, false)?;
     match target.mirrored(product) {
-        LoginMirror::Written { path } => {
+        LoginMirror::Written { path, drift } => {
             product.ui.say(&format!("{path} holds {} now; routing still chooses who serves.", target.named.label));
+            if let Some(drift) = drift {
+                product.ui.say(&drift);
+            }
             Ok(())
         }
         LoginMirror::Off => Err(CliError::usage("CODEX_MULTI_AUTH_SYNC_CODEX_CLI=0 forbids writing codex's login.")

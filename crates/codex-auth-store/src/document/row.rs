@@ -44,6 +44,7 @@ pub(crate) fn decode(row: &Object, now: Timestamp) -> Option<Held> {
         rests: rests::decode(row, now),
         seen: Seen { added_at: instant("addedAt"), last_used_at: instant("lastUsed") },
         issuer: None,
+        provenance: None,
     };
     Some(Held { account, credential })
 }

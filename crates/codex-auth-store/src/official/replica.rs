@@ -5,18 +5,15 @@
 
 use std::sync::Arc;
 
+use camino::Utf8Path;
 use codex_auth_core::{Credential, Held, Login, LoginState, OfficialLogins as _, Timestamp};
 
-use super::{Homes, OfficialHomes, write};
-use crate::{engine::Engine, freshness, fs::Fs, hash::token_hash};
+use super::{Homes, OfficialHomes, accounts_json, write};
+use crate::{engine::Engine, freshness};
 
 /// The newest login of these homes that is newer than `held`. A home that cannot be read has nothing to say.
-pub(crate) fn newest(fs: &Arc<dyn Fs>, homes: &Homes, held: &Held, now: Timestamp) -> Option<Login> {
-    let reader = OfficialHomes::over(Arc::clone(fs));
-    let logins = homes.all().into_iter().filter_map(|home| match reader.login(home.as_str()) {
-        Ok(LoginState::Usable(login)) => Some(*login),
-        Ok(LoginState::Absent | LoginState::Unusable { .. }) | Err(_) => None,
-    });
+pub(crate) fn newest(engine: &Engine, homes: &Homes, held: &Held, now: Timestamp) -> Option<Login> {
+    let logins = homes.all().into_iter().flat_map(|home| logins_in(engine, &home));
     logins
         .filter(|login| is_newer_copy(held, login, now))
         .reduce(|best, next| if freshness::is_newer(&next.credential, &best.credential, now) { next } else { best })
@@ -27,7 +24,9 @@ pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
     if !is_newer_copy(held, login, now) {
         return;
     }
-    freshness::replace(held, login.credential.clone());
+    // A list of logins may lack the id token; the one we have is of the same person.
+    let id = login.credential.id.clone().or_else(|| held.credential.id.clone());
+    freshness::replace(held, Credential { id, ..login.credential.clone() });
     let (owner, found) = (&mut held.account.owner, &login.owner);
     owner.user = owner.user.take().or_else(|| found.user.clone());
     owner.email = owner.email.take().or_else(|| found.email.clone());
@@ -39,13 +38,22 @@ pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
 /// are passed over: the pool has the pair, and whoever reads both sees that it is newer.
 pub(crate) fn follow(engine: &Engine, homes: &Homes, spent_hash: &str, fresh: &Credential) {
     for home in homes.all() {
-        let holds_spent = |login: &Login| token_hash(&login.credential.refresh) == spent_hash;
-        let reader = OfficialHomes::over(Arc::clone(&engine.fs));
         // Looked at before locking, so that homes of other accounts are never locked.
-        if matches!(reader.login(home.as_str()), Ok(LoginState::Usable(login)) if holds_spent(&login)) {
-            let _ = write::renew(engine, &home, spent_hash, fresh);
+        if logins_in(engine, &home).iter().any(|login| accounts_json::spends(login, spent_hash)) {
+            let _ = write::renew(engine, &engine.layout.client_files(&home), spent_hash, fresh);
         }
     }
+}
+
+/// The logins of a home: its own, and those it lists.
+fn logins_in(engine: &Engine, home: &Utf8Path) -> Vec<Login> {
+    let reader = OfficialHomes::over(Arc::clone(&engine.fs), &engine.layout);
+    let own = match reader.login(home.as_str()) {
+        Ok(LoginState::Usable(login)) => Some(*login),
+        Ok(LoginState::Absent | LoginState::Unusable { .. }) | Err(_) => None,
+    };
+    let listed = accounts_json::logins(engine.fs.as_ref(), &engine.layout.client_files(home).accounts);
+    own.into_iter().chain(listed).collect()
 }
 
 fn is_newer_copy(held: &Held, login: &Login, now: Timestamp) -> bool {

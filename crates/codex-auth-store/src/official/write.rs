@@ -7,19 +7,22 @@ use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Credential, Held, Kind, Login, LoginState, RecordId, SavedPool, StoreError, Timestamp};
 use serde_json::{Value, json};
 
-use super::{config, login_of, replica};
+use super::{
+    accounts_json::{self, AccountsJson},
+    config, login_of, replica,
+};
 use crate::{
     claims::{is_loadable, issued_at},
     engine::Engine,
     file_store::FileStore,
     fs::{
         Fs, io_error,
-        lock::{self, Signature},
+        lock::{self, FileLock, Signature},
         os, read_optional, remove_durably, replace_atomically,
     },
     hash::token_hash,
     json::{self, Object},
-    layout::auth_json_of,
+    layout::ClientFiles,
     merge,
 };
 
@@ -81,35 +84,40 @@ impl LoginError {
 }
 
 impl FileStore {
-    /// Makes `record` the login of a home, after saving what stands there into the pool.
-    pub fn write_login(&self, codex_home: &Utf8Path, record: &RecordId) -> Result<(), LoginError> {
-        config::refuse_other_stores(self.engine.fs.as_ref(), codex_home)?;
-        self.replacing_login(codex_home, |target, there| {
-            let held = self.engine.find(record)?;
+    /// Makes `record` the login of a home, after saving what stands there into the pool. A list of logins that lies
+    /// beside it is kept in step; both are read back.
+    pub fn write_login(&self, codex_home: &Utf8Path, record: &RecordId) -> Result<AccountsJson, LoginError> {
+        let (engine, files) = (&self.engine, self.layout().client_files(codex_home));
+        let fs = engine.fs.as_ref();
+        config::refuse_other_stores(fs, &files.config)?;
+        self.replacing_login(&files, |target, there| {
+            let held = engine.find(record)?;
             let stands = |login: &Login| {
                 login.credential.same_grant(&held.credential) && login.credential.access == held.credential.access
             };
-            if there.as_ref().is_some_and(stands) {
-                return Ok(());
+            if !there.as_ref().is_some_and(stands) {
+                put(fs, target, &held, engine.now())?;
             }
-            put(self.engine.fs.as_ref(), target, &held, self.engine.now())
+            Ok(accounts_json::put(fs, &files.accounts, &held, engine.now(), engine.waits.official / 2))
         })
     }
 
     /// Removes the login of a home, after saving it into the pool. Nothing is revoked. Returns whether there was one.
     pub fn remove_login(&self, codex_home: &Utf8Path) -> Result<bool, LoginError> {
-        self.replacing_login(codex_home, |target, _| remove(self.engine.fs.as_ref(), target))
+        let files = self.layout().client_files(codex_home);
+        self.replacing_login(&files, |target, _| remove(self.engine.fs.as_ref(), target))
     }
 
     /// Saves the login of a home into the pool, then lets `work` replace it, all under the locks of both.
     fn replacing_login<T>(
         &self,
-        codex_home: &Utf8Path,
+        files: &ClientFiles,
         work: impl FnOnce(&Utf8Path, Option<Login>) -> Result<T, LoginError>,
     ) -> Result<T, LoginError> {
         let engine = &self.engine;
         let root = engine.lock_root()?;
-        under_locks(engine, codex_home, |target| {
+        under_locks(engine, files, |target| {
+            self.adopt_listed(&root, files)?;
             let there = match read_optional(engine.fs.as_ref(), target)?.map(|bytes| login_of(target, &bytes)) {
                 Some(LoginState::Usable(login)) => Some(*login),
                 Some(LoginState::Absent | LoginState::Unusable { .. }) | None => None,
@@ -132,65 +140,83 @@ impl FileStore {
             work(target, there)
         })
     }
+
+    /// Saves newer pairs of the home's list of logins into the accounts they belong to.
+    fn adopt_listed(&self, root: &FileLock, files: &ClientFiles) -> Result<(), StoreError> {
+        let (engine, now) = (&self.engine, self.engine.now());
+        let listed = accounts_json::logins(engine.fs.as_ref(), &files.accounts);
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let adopt = |pool: &mut SavedPool| {
+            for login in &listed {
+                if let Some(index) = merge::known(pool, &login.owner, &login.credential) {
+                    replica::adopt(&mut pool.accounts[index], login, now);
+                }
+            }
+        };
+        engine.edit_locked(root, adopt, &|_, _, _| Ok(Vec::new())).map(drop)
+    }
 }
 
 /// Writes `held` as the login of a home on the real disk, and reads it back.
 ///
 /// What stood there is lost unless it is in a pool; [`FileStore::write_login`] sees to that.
-pub fn write_login(codex_home: &Utf8Path, held: &Held, now: Timestamp) -> Result<(), LoginError> {
-    config::refuse_other_stores(&os::OsFs, codex_home)?;
-    under_real_locks(codex_home, |target| put(&os::OsFs, target, held, now))
+pub fn write_login(files: &ClientFiles, held: &Held, now: Timestamp) -> Result<(), LoginError> {
+    config::refuse_other_stores(&os::OsFs, &files.config)?;
+    under_real_locks(files, |target| put(&os::OsFs, target, held, now))
 }
 
 /// Removes the login of a home on the real disk; revokes nothing. Returns whether there was one.
-pub fn remove_login(codex_home: &Utf8Path) -> Result<bool, LoginError> {
-    under_real_locks(codex_home, |target| remove(&os::OsFs, target))
+pub fn remove_login(files: &ClientFiles) -> Result<bool, LoginError> {
+    under_real_locks(files, |target| remove(&os::OsFs, target))
 }
 
 /// Replaces the pair in a home's file if it still holds the token that was spent.
 pub(super) fn renew(
     engine: &Engine,
-    codex_home: &Utf8Path,
+    files: &ClientFiles,
     spent_hash: &str,
     fresh: &Credential,
 ) -> Result<(), LoginError> {
-    under_locks(engine, codex_home, |target| {
-        let fs = engine.fs.as_ref();
+    under_locks(engine, files, |target| {
+        let (fs, now) = (engine.fs.as_ref(), engine.now());
+        accounts_json::renew(fs, &files.accounts, spent_hash, fresh, now, engine.waits.official / 2);
         let Some(bytes) = read_optional(fs, target)? else { return Ok(()) };
         let LoginState::Usable(login) = login_of(target, &bytes) else { return Ok(()) };
         if token_hash(&login.credential.refresh) != spent_hash {
             return Ok(());
         }
         let mut document = json::parse_object(target, &bytes, "sign in again")?;
-        set_pair(&mut document, fresh, engine.now());
+        set_pair(&mut document, fresh, now);
         Ok(replace_atomically(fs, target, &json::pretty(&document))?)
     })
 }
 
-/// Runs `work` on the file a home's `auth.json` leads to, under both locks of the client's protocol.
+/// Runs `work` on the file a home's login leads to, under both locks of the client's protocol.
 fn under_locks<T>(
     engine: &Engine,
-    codex_home: &Utf8Path,
+    files: &ClientFiles,
     work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
-    locked(codex_home, engine.waits.official, work)
+    locked(files, engine.waits.official, work)
 }
 
 fn under_real_locks<T>(
-    codex_home: &Utf8Path,
+    files: &ClientFiles,
     work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
-    locked(codex_home, crate::Waits::default().official, work)
+    locked(files, crate::Waits::default().official, work)
 }
 
 fn locked<T>(
-    codex_home: &Utf8Path,
+    files: &ClientFiles,
     wait: std::time::Duration,
     work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
-    let _home = lock::lock(&codex_home.join("auth.lock"), Signature::Blank, wait / 2)?;
-    let path = auth_json_of(codex_home);
-    let target = os::follow(&path).map_err(|error| io_error("follow", &path, &error))?;
+    let _home = lock::lock(&files.home.join("auth.lock"), Signature::Blank, wait / 2)?;
+    let path = &files.auth;
+    let target = os::follow(path).map_err(|error| io_error("follow", path, &error))?;
     if os::link_count(&target).is_some_and(|names| names > 1) {
         return Err(LoginError::HardLinked { path: target.to_string() });
     }

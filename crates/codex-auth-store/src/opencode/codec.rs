@@ -178,6 +178,7 @@ fn decode_row(row: &Object, _now: Timestamp) -> Option<Held> {
             last_used_at: json::millis(row, "lastUsed").unwrap_or_default(),
         },
         issuer: None,
+        provenance: None,
     };
     let credential = Credential { access, refresh, id: None, expires_at, obtained_at: None, generation: 0 };
     Some(Held { account, credential })

@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8PathBuf;
 use codex_auth_core::{LoginState, OfficialLogins as _, Timestamp};
-use codex_auth_store::{FileStore, LoginError, OfficialHomes, remove_login, testing::auth_json, write_login};
+use codex_auth_store::{
+    ClientFiles, FileStore, LoginError, OfficialHomes, remove_login, testing::auth_json, write_login,
+};
 use serde_json::{Value, json};
 
 use crate::world::{NOW, World, sign_in};
@@ -25,7 +27,7 @@ fn begun() -> Begun {
 impl Begun {
     fn switch_to(&self, n: usize) -> Result<(), LoginError> {
         let record = self.store.read_now().expect("readable").accounts[n - 1].account.record.clone();
-        self.store.write_login(&self.home, &record)
+        self.store.write_login(&self.home, &record).map(drop)
     }
 
     fn put(&self, login: &Value) {
@@ -161,8 +163,8 @@ fn logging_out_saves_the_login_and_removes_the_file() {
 fn a_home_can_be_written_without_a_pool() {
     let begun = begun();
     let home = begun.world.home().join("scratch");
-    write_login(&home, &sign_in(5, "R5", 0), Timestamp::from_secs(NOW)).expect("written");
+    write_login(&ClientFiles::of(home.clone()), &sign_in(5, "R5", 0), Timestamp::from_secs(NOW)).expect("written");
     assert!(matches!(OfficialHomes::new().login(home.as_str()), Ok(LoginState::Usable(_))));
-    assert_eq!(remove_login(&home), Ok(true));
+    assert_eq!(remove_login(&ClientFiles::of(home.clone())), Ok(true));
     assert_eq!(OfficialHomes::new().login(home.as_str()), Ok(LoginState::Absent));
 }

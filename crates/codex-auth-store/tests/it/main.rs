@@ -2,8 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "these tests look at the disk themselves")]
 
 mod claims;
+mod coexistence;
 mod crash_points;
 mod golden_documents;
+mod importing;
 mod logins;
 mod merging;
 mod operations;

@@ -59,6 +59,7 @@ impl<'a> Stage<'a> {
             codex_home: Some(text(&codex_home)),
             multi_auth_dir: None,
             xdg_state_home: Some(text(&home.join("state"))),
+            ..LayoutInputs::default()
         };
         let layout = Layout::resolve(&inputs);
         PrivateDir::new(layout.root())
