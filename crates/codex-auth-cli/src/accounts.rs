@@ -1,7 +1,7 @@
 //! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
 
 use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, SavedPool, WorkspaceId, plan};
-use codex_auth_store::AccountsJson;
+use codex_auth_store::{AccountsJson, LoginError};
 use codex_auth_view::{LoginMirror, Named};
 
 use crate::{
@@ -83,15 +83,25 @@ impl Chosen {
 
     /// Makes it the login of the official client, unless the user keeps us away from there.
     pub(crate) fn mirrored(&self, product: &Product) -> LoginMirror {
-        if product.environment.switch("CODEX_MULTI_AUTH_SYNC_CODEX_CLI") == Some(false) {
+        if keeps_away(product) {
             return LoginMirror::Off;
         }
-        match product.store.write_login(product.layout.codex_home(), &self.held.account.record) {
-            Ok(listed) => LoginMirror::Written { path: product.layout.auth_json().into_string(), drift: drift(listed) },
-            Err(error) => {
-                let CliError { message, hint, .. } = error.into();
-                LoginMirror::Failed { why: hint.map_or_else(|| message.clone(), |hint| format!("{message} {hint}")) }
-            }
+        mirror(product, product.store.write_login(product.layout.codex_home(), &self.held.account.record))
+    }
+}
+
+/// Whether the user keeps us away from the official client's login.
+pub(crate) fn keeps_away(product: &Product) -> bool {
+    product.environment.switch("CODEX_MULTI_AUTH_SYNC_CODEX_CLI") == Some(false)
+}
+
+/// What became of the login file.
+pub(crate) fn mirror(product: &Product, written: Result<AccountsJson, LoginError>) -> LoginMirror {
+    match written {
+        Ok(listed) => LoginMirror::Written { path: product.layout.auth_json().into_string(), drift: drift(listed) },
+        Err(error) => {
+            let CliError { message, hint, .. } = error.into();
+            LoginMirror::Failed { why: hint.map_or_else(|| message.clone(), |hint| format!("{message} {hint}")) }
         }
     }
 }

@@ -130,7 +130,7 @@ impl Engine {
         change: impl FnOnce(&mut SavedPool),
         along: &Along<'_>,
     ) -> Result<Written, StoreError> {
-        transaction::finish(self.fs.as_ref(), &self.layout.change_journal())?;
+        self.finish()?;
         let mut reading = reading::read(self)?;
         let mut before = reading.pool.clone();
         journal::replay(self, &mut before)?;
@@ -164,6 +164,11 @@ impl Engine {
         }
         let holder = "a program that keeps writing it without a lock".to_owned();
         Err(StoreError::Locked { path: self.layout.accounts().into_string(), holder, waited_secs: 0 })
+    }
+
+    /// Finishes what an earlier writer wrote down; under the root's lock and no other.
+    pub(crate) fn finish(&self) -> Result<(), StoreError> {
+        transaction::finish(self.fs.as_ref(), &self.layout.change_journal(), self.waits.official / 2)
     }
 
     /// The pool as the files say it now; `after` is what they were told.

@@ -73,13 +73,14 @@ pub use official::{
     config::{ClientStore, ConfigChange, ConfigUndo},
     config_edit::Before,
     login_of,
+    switch::WithLogin,
     write::{LoginError, remove_login, write_login},
 };
 pub use operations::{
     Operated, UndoError, Undone,
     restoring::{Earlier, Emptiness},
 };
-pub use oplog::{Logged, Operation};
+pub use oplog::{Aside, Logged, Operation};
 pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
 pub use settings::{FileSettings, RotationOverrides};

@@ -8,10 +8,11 @@ use crate::{
     engine::{Written, reading},
     file_store::FileStore,
     fs::{quarantine::quarantine, read_optional},
-    journal, oplog,
-    oplog::{Logged, Operation},
+    journal,
+    official::{config::ConfigUndo, switch::WithLogin},
+    oplog::{self, Aside, Logged, Operation},
     recovery::copies,
-    transaction::{self, Step},
+    transaction::Step,
     undo::{self, Remark},
 };
 
@@ -102,11 +103,29 @@ impl FileStore {
     pub fn undo(&self, number: Option<u64>) -> Result<Undone, UndoError> {
         let operation = self.to_take_back(number)?;
         let was = self.as_it_was(&operation);
-        let mut remarks = Vec::new();
         let change = format!("took back operation {} ({})", operation.number, operation.command);
         let note = Operation { undoes: Some(operation.number), ..Operation::new("undo", &change) };
-        let Operated { after, .. } =
-            self.operate(note, |pool| remarks = undo::take_back(pool, &operation, &|record| was(record)))?;
+        let (mut remarks, mut back) = (Vec::new(), Vec::new());
+        let take_back = |pool: &mut SavedPool| back = undo::take_back(pool, &operation, &|record| was(record));
+        let after = match &operation.aside {
+            None => self.operate(note, take_back)?.after,
+            Some(Aside::Login { home, before, after }) if self.login_stands_for(home)? == *after => {
+                let WithLogin { operated, login } = self.operate_with_login(note, take_back, home, before.as_ref())?;
+                remarks.extend(login.err().map(|error| Remark::LoginStays { why: error.to_string() }));
+                operated.after
+            }
+            Some(Aside::Login { home, .. }) => {
+                remarks.push(Remark::LoginStays { why: format!("{home} has another one by now") });
+                self.operate(note, take_back)?.after
+            }
+            Some(Aside::Config(change)) => {
+                if self.take_back_config(note, change)? == ConfigUndo::ChangedSince {
+                    remarks.push(Remark::ConfigStays { path: change.path.to_string() });
+                }
+                self.read_now()?
+            }
+        };
+        remarks.extend(back);
         Ok(Undone { operation, remarks, after })
     }
 
@@ -116,7 +135,7 @@ impl FileStore {
         let mut aside = None;
         {
             let _root = engine.lock_root()?;
-            transaction::finish(engine.fs.as_ref(), &engine.layout.change_journal())?;
+            engine.finish()?;
             if let Err(StoreError::Unreadable { .. }) = reading::read(engine) {
                 let path = engine.layout.accounts();
                 let bytes = read_optional(engine.fs.as_ref(), &path)?.unwrap_or_default();

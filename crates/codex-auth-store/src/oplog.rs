@@ -13,8 +13,10 @@ use crate::{
     transaction::Step,
 };
 
+mod aside;
 pub(crate) mod facts;
 
+pub use aside::Aside;
 use facts::Facts;
 
 /// Operations whose copies are kept whatever their age.
@@ -29,12 +31,14 @@ pub struct Operation<'a> {
     pub change: &'a str,
     /// The number of the operation it takes back.
     pub undoes: Option<u64>,
+    /// What it changes besides the pool.
+    pub aside: Option<&'a Aside>,
 }
 
 impl<'a> Operation<'a> {
     /// The operation of a command.
     pub fn new(command: &'a str, change: &'a str) -> Self {
-        Self { command, change, undoes: None }
+        Self { command, change, undoes: None, aside: None }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Logged {
     pub undoes: Option<u64>,
     /// Name of the copy made before it, if one was.
     pub copy: Option<String>,
+    /// What it changed besides the pool.
+    pub aside: Option<Aside>,
     pub(crate) before: Side,
     pub(crate) after: Side,
 }
@@ -84,7 +90,7 @@ pub(crate) fn step(
     (before, after): (&SavedPool, &SavedPool),
     copy: Option<&str>,
 ) -> Result<Option<Step>, StoreError> {
-    if before == after {
+    if before == after && operation.aside.is_none() && operation.undoes.is_none() {
         return Ok(None);
     }
     let path = engine.layout.oplog();
@@ -95,6 +101,7 @@ pub(crate) fn step(
     let line = json!({
         "number": last.unwrap_or(0) + 1, "at": engine.now().as_millis(),
         "command": operation.command, "change": operation.change, "undoes": operation.undoes, "copy": copy,
+        "aside": operation.aside.map(Aside::to_json),
         "before": side(before, after), "after": side(after, before),
     });
     let text = format!("{}{line}\n", if is_torn { "\n" } else { "" });
@@ -124,6 +131,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<Logged> {
         change: text("change").unwrap_or_default(),
         undoes: number("undoes"),
         copy: text("copy"),
+        aside: line.get("aside").and_then(Value::as_object).and_then(Aside::of_json),
         before: side_of(line.get("before")?.as_object()?),
         after: side_of(line.get("after")?.as_object()?),
     })

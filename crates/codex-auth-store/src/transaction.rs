@@ -4,13 +4,17 @@
 //! is in its place the change counts: whoever reads meets the new state, whoever writes next finishes it first. A
 //! file that another program changed meanwhile says neither the old nor the new state; it is left to that program.
 
-use std::io;
+use std::{io, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::StoreError;
 
 use crate::{
-    fs::{Fs, Write, io_error, os, parent_of, read_optional, remove_durably, replace_atomically},
+    fs::{
+        Fs, Write, io_error,
+        lock::{self, FileLock, Signature},
+        os, parent_of, read_optional, remove_durably, replace_atomically,
+    },
     hash::sha256_hex,
 };
 
@@ -23,6 +27,8 @@ pub(crate) struct Step {
     /// Hash of what the file said before; `None` when there was no file.
     pub(crate) before: Option<String>,
     pub(crate) act: Act,
+    /// Locks of another program that the file is changed under.
+    pub(crate) locks: Vec<Utf8PathBuf>,
 }
 
 /// How a file changes.
@@ -39,17 +45,23 @@ pub(crate) enum Act {
 impl Step {
     /// The file says `bytes` instead of `before`.
     pub(crate) fn replace(path: Utf8PathBuf, before: Option<&[u8]>, bytes: Vec<u8>) -> Self {
-        Self { path, before: before.map(sha256_hex), act: Act::Replace(bytes) }
+        Self { path, before: before.map(sha256_hex), act: Act::Replace(bytes), locks: Vec::new() }
     }
 
     /// The file that says `before` goes.
     pub(crate) fn remove(path: Utf8PathBuf, before: &[u8]) -> Self {
-        Self { path, before: Some(sha256_hex(before)), act: Act::Remove }
+        Self { path, before: Some(sha256_hex(before)), act: Act::Remove, locks: Vec::new() }
     }
 
     /// `bytes` at the end of a file that is `at` bytes long.
     pub(crate) fn append(path: Utf8PathBuf, at: u64, bytes: Vec<u8>) -> Self {
-        Self { path, before: None, act: Act::Append { at, bytes } }
+        Self { path, before: None, act: Act::Append { at, bytes }, locks: Vec::new() }
+    }
+
+    /// The same, for a file that belongs to another program: it is changed under these locks, which the caller of
+    /// [`run`] holds.
+    pub(crate) fn under(self, locks: Vec<Utf8PathBuf>) -> Self {
+        Self { locks, ..self }
     }
 
     fn carry_out(&self, fs: &dyn Fs) -> Result<(), StoreError> {
@@ -92,10 +104,13 @@ pub(crate) fn run(fs: &dyn Fs, journal: &Utf8Path, steps: &[Step]) -> Result<(),
     }
 }
 
-/// Finishes what an earlier writer wrote down. To be called under the lock of the files.
-pub(crate) fn finish(fs: &dyn Fs, journal: &Utf8Path) -> Result<(), StoreError> {
+/// Finishes what an earlier writer wrote down. To be called under the lock of the files, and under no other; those of
+/// other programs are waited for in here, at most so long each.
+pub(crate) fn finish(fs: &dyn Fs, journal: &Utf8Path, wait: Duration) -> Result<(), StoreError> {
     let steps = pending(fs, journal)?;
     for step in &steps {
+        let _locks: Vec<FileLock> =
+            step.locks.iter().map(|path| lock::lock(path, Signature::Blank, wait)).collect::<Result<_, _>>()?;
         if step.is_due(fs)? {
             step.carry_out(fs)?;
         }
@@ -173,7 +188,7 @@ mod tests {
             let steps = pending(&OsFs, &self.journal()).expect("readable");
             let read = |name| text(read_over(&OsFs, &self.root.join(name), &steps).expect("readable"));
             let seen = ["a", "b", "c"].map(read).to_vec();
-            finish(&OsFs, &self.journal()).expect("finished");
+            finish(&OsFs, &self.journal(), Duration::ZERO).expect("finished");
             let disk =
                 ["a", "b", "c", "log"].map(|name| text(read_optional(&OsFs, &self.root.join(name)).expect("readable")));
             [seen, disk.to_vec()]
@@ -216,6 +231,19 @@ mod tests {
         let [seen, after] = files.said();
         assert_eq!(seen[0].as_deref(), Some("foreign\n"));
         assert_eq!(after, some(&["foreign\n", "", "made\n", "old\nmore\n"]));
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_finished_under_its_lock() {
+        let files = Files::new();
+        let lock_path = files.root.join("a.lock");
+        let steps: Vec<Step> = files.steps().into_iter().map(|step| step.under(vec![lock_path.clone()])).collect();
+        replace_atomically(&OsFs, &files.journal(), &wire::encode(&steps)).expect("written down");
+        let busy = lock::try_lock(&lock_path, Signature::Blank).expect("lockable").expect("free");
+        let error = finish(&OsFs, &files.journal(), Duration::ZERO).expect_err("the other program is at it");
+        assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+        drop(busy);
+        assert_eq!(files.said()[1][0].as_deref(), Some("new\n"));
     }
 
     #[test]

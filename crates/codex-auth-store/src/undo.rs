@@ -24,6 +24,16 @@ pub enum Remark {
         /// The account.
         who: String,
     },
+    /// The official client's login is another one by now, or could not be written.
+    LoginStays {
+        /// Why.
+        why: String,
+    },
+    /// The key of the client's configuration was set anew since.
+    ConfigStays {
+        /// The file.
+        path: String,
+    },
     /// Its tokens are in no copy any more.
     NoCopy {
         /// The account.
@@ -36,6 +46,8 @@ impl fmt::Display for Remark {
         match self {
             Self::ChangedSince { who, what } => write!(out, "The {what} of {who} was changed since and stays."),
             Self::ThereAgain { who } => write!(out, "{who} is there again already."),
+            Self::LoginStays { why } => write!(out, "Codex's own login stays as it is: {why}."),
+            Self::ConfigStays { path } => write!(out, "{path} was changed there since and stays."),
             Self::NoCopy { who } => {
                 write!(
                     out,

@@ -124,8 +124,7 @@ pub(crate) fn offer_login(product: &Product) -> Result<(), CliError> {
         product.ui.say(&warning);
     }
     // Not pinned: the login is only whom codex believes to be; routing goes on choosing.
-    select(product, &target, false)?;
-    match target.mirrored(product) {
+    match select(product, &target, false)? {
         LoginMirror::Written { path, drift } => {
             product.ui.say(&format!("{path} holds {} now; routing still chooses who serves.", target.named.label));
             if let Some(drift) = drift {

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use codex_auth_core::StoreError;
-use codex_auth_view::{Switched, wait};
+use codex_auth_core::{SavedPool, StoreError};
+use codex_auth_store::Operation;
+use codex_auth_view::{LoginMirror, Switched, wait};
 
 use crate::{
-    accounts::{Chosen, chosen},
+    accounts::{Chosen, chosen, keeps_away, mirror},
     assemble::Product,
     error::CliError,
     json_flag::Json,
@@ -32,9 +33,9 @@ pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<E
     target.refuse_dead(product)?;
     let (target, warning) = target.freshened(product)?;
     let was_disabled = !target.held.account.enabled;
-    select(product, &target, true)?;
+    let login = select(product, &target, true)?;
     let warnings: Vec<_> = warning.into_iter().chain(rests(product, &target)).collect();
-    let switched = Switched::new(target.named.clone(), was_disabled, &target.mirrored(product), warnings);
+    let switched = Switched::new(target.named.clone(), was_disabled, &login, warnings);
     product.ui.show(&switched, arguments.json.is_wanted());
     if !arguments.json.is_wanted() {
         for note in switched.notes() {
@@ -56,12 +57,13 @@ fn rests(product: &Product, target: &Chosen) -> Option<String> {
     ))
 }
 
-/// Makes an account the selected one, in service, and pinned or not. Every session lets go of its account.
-pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result<(), CliError> {
+/// Makes an account the selected one, in service, and pinned or not, and makes it the official client's login, as one.
+/// Every session lets go of its account.
+pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result<LoginMirror, CliError> {
     let record = &target.held.account.record;
     let now = product.clock.now();
     let what = format!("selected{} account {}", if pinned { " and pinned" } else { "" }, target.named.number);
-    let after = product.change("switch", &what, |pool| {
+    let change = |pool: &mut SavedPool| {
         let Some(held) = pool.find_mut(record) else { return };
         held.account.enabled = true;
         held.account.seen.last_used_at = now;
@@ -70,7 +72,16 @@ pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result
             pool.pin = Some(record.clone());
         }
         pool.affinity_generation += 1;
-    })?;
+    };
+    let (after, login) = if keeps_away(product) {
+        (product.change("switch", &what, change)?, LoginMirror::Off)
+    } else {
+        let home = product.layout.codex_home();
+        let done = product.store.operate_with_login(Operation::new("switch", &what), change, home, Some(record))?;
+        product.tell_the_agent();
+        (done.operated.after, mirror(product, done.login))
+    };
     // Somebody may have removed it since it was chosen.
-    after.find(record).map(|_| ()).ok_or_else(|| StoreError::NoSuchAccount(record.clone()).into())
+    after.find(record).ok_or_else(|| StoreError::NoSuchAccount(record.clone()))?;
+    Ok(login)
 }

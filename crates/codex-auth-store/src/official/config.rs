@@ -14,6 +14,8 @@ use super::{
 use crate::{
     file_store::FileStore,
     fs::{Fs, read_optional, remove_durably, replace_atomically},
+    oplog::{self, Aside, Operation},
+    transaction::{self, Step},
 };
 
 /// Where the client keeps its login.
@@ -94,13 +96,39 @@ impl FileStore {
     pub fn keep_login_in_file(&self) -> Result<Option<ConfigChange>, StoreError> {
         let (fs, path) = (self.engine.fs.as_ref(), self.layout().config_toml());
         let _root = self.engine.lock_root()?;
+        self.engine.finish()?;
         let was = read_text(fs, &path)?;
         let edited = config_edit::keep_in_file(was.as_deref().unwrap_or_default());
         let Some(edited) = edited.map_err(|why| unusable(&path, why))? else { return Ok(None) };
         let copy = was.as_ref().map(|text| self.copy_of_config(text)).transpose()?;
-        replace_atomically(fs, &path, edited.text.as_bytes())?;
         let before = if was.is_some() { edited.before } else { Before::NoFile };
-        Ok(Some(ConfigChange { path, before, after: edited.after, copy }))
+        let change = ConfigChange { path, before, after: edited.after, copy };
+        let step = Step::replace(change.path.clone(), was.as_ref().map(String::as_bytes), edited.text.into_bytes());
+        let aside = Aside::Config(change.clone());
+        let what = Operation::new("auth-store", "made codex keep its login in auth.json");
+        self.note(Operation { aside: Some(&aside), ..what }, vec![step])?;
+        Ok(Some(change))
+    }
+
+    /// Takes a change back and notes it.
+    pub(crate) fn take_back_config(
+        &self,
+        operation: Operation<'_>,
+        change: &ConfigChange,
+    ) -> Result<ConfigUndo, StoreError> {
+        let undone = self.undo_config(change)?;
+        if undone == ConfigUndo::Restored {
+            let _root = self.engine.lock_root()?;
+            self.note(operation, Vec::new())?;
+        }
+        Ok(undone)
+    }
+
+    /// Carries out steps together with the line that notes them; under the root's lock.
+    fn note(&self, operation: Operation<'_>, mut steps: Vec<Step>) -> Result<(), StoreError> {
+        let pool = self.engine.read()?;
+        steps.extend(oplog::step(&self.engine, operation, (&pool, &pool), None)?);
+        transaction::run(self.engine.fs.as_ref(), &self.engine.layout.change_journal(), &steps)
     }
 
     /// Takes a change back, byte for byte where nobody wrote meanwhile.

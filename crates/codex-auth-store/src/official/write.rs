@@ -108,6 +108,37 @@ impl FileStore {
         self.replacing_login(&files, |target, _| remove(self.engine.fs.as_ref(), target))
     }
 
+    /// Saves the login that stands in a home into the pool: what is replaced next is not lost.
+    pub(super) fn save_what_stands(
+        &self,
+        root: &FileLock,
+        files: &ClientFiles,
+        target: &Utf8Path,
+    ) -> Result<Option<Login>, LoginError> {
+        let engine = &self.engine;
+        self.adopt_listed(root, files)?;
+        let there = match read_optional(engine.fs.as_ref(), target)?.map(|bytes| login_of(target, &bytes)) {
+            Some(LoginState::Usable(login)) => Some(*login),
+            Some(LoginState::Absent | LoginState::Unusable { .. }) | None => None,
+        };
+        if let Some(login) = &there {
+            let now = engine.now();
+            let mut is_known = false;
+            let adopt = |pool: &mut SavedPool| {
+                if let Some(index) = merge::known(pool, &login.owner, &login.credential) {
+                    is_known = true;
+                    replica::adopt(&mut pool.accounts[index], login, now);
+                }
+            };
+            engine.edit_locked(root, adopt, &|_, _, _| Ok(Vec::new()))?;
+            if !is_known {
+                let who = login.owner.email.clone().unwrap_or_else(|| "an unnamed account".into());
+                return Err(LoginError::NotInPool { path: target.to_string(), who });
+            }
+        }
+        Ok(there)
+    }
+
     /// Saves the login of a home into the pool, then lets `work` replace it, all under the locks of both.
     fn replacing_login<T>(
         &self,
@@ -116,27 +147,9 @@ impl FileStore {
     ) -> Result<T, LoginError> {
         let engine = &self.engine;
         let root = engine.lock_root()?;
-        under_locks(engine, files, |target| {
-            self.adopt_listed(&root, files)?;
-            let there = match read_optional(engine.fs.as_ref(), target)?.map(|bytes| login_of(target, &bytes)) {
-                Some(LoginState::Usable(login)) => Some(*login),
-                Some(LoginState::Absent | LoginState::Unusable { .. }) | None => None,
-            };
-            if let Some(login) = &there {
-                let now = engine.now();
-                let mut is_known = false;
-                let adopt = |pool: &mut SavedPool| {
-                    if let Some(index) = merge::known(pool, &login.owner, &login.credential) {
-                        is_known = true;
-                        replica::adopt(&mut pool.accounts[index], login, now);
-                    }
-                };
-                engine.edit_locked(&root, adopt, &|_, _, _| Ok(Vec::new()))?;
-                if !is_known {
-                    let who = login.owner.email.clone().unwrap_or_else(|| "an unnamed account".into());
-                    return Err(LoginError::NotInPool { path: target.to_string(), who });
-                }
-            }
+        engine.finish()?;
+        under_locks(engine, files, |Under { target, .. }| {
+            let there = self.save_what_stands(&root, files, target)?;
             work(target, there)
         })
     }
@@ -164,12 +177,12 @@ impl FileStore {
 /// What stood there is lost unless it is in a pool; [`FileStore::write_login`] sees to that.
 pub fn write_login(files: &ClientFiles, held: &Held, now: Timestamp) -> Result<(), LoginError> {
     config::refuse_other_stores(&os::OsFs, &files.config)?;
-    under_real_locks(files, |target| put(&os::OsFs, target, held, now))
+    under_real_locks(files, |Under { target, .. }| put(&os::OsFs, target, held, now))
 }
 
 /// Removes the login of a home on the real disk; revokes nothing. Returns whether there was one.
 pub fn remove_login(files: &ClientFiles) -> Result<bool, LoginError> {
-    under_real_locks(files, |target| remove(&os::OsFs, target))
+    under_real_locks(files, |Under { target, .. }| remove(&os::OsFs, target))
 }
 
 /// Replaces the pair in a home's file if it still holds the token that was spent.
@@ -179,7 +192,7 @@ pub(super) fn renew(
     spent_hash: &str,
     fresh: &Credential,
 ) -> Result<(), LoginError> {
-    under_locks(engine, files, |target| {
+    under_locks(engine, files, |Under { target, .. }| {
         let (fs, now) = (engine.fs.as_ref(), engine.now());
         accounts_json::renew(fs, &files.accounts, spent_hash, fresh, now, engine.waits.official / 2);
         let Some(bytes) = read_optional(fs, target)? else { return Ok(()) };
@@ -193,18 +206,26 @@ pub(super) fn renew(
     })
 }
 
+/// A login file, and the locks that are held.
+pub(super) struct Under<'a> {
+    /// The file a home's login leads to.
+    pub(super) target: &'a Utf8Path,
+    /// Where the locks of the client's protocol lie, in their order.
+    pub(super) locks: Vec<Utf8PathBuf>,
+}
+
 /// Runs `work` on the file a home's login leads to, under both locks of the client's protocol.
-fn under_locks<T>(
+pub(super) fn under_locks<T>(
     engine: &Engine,
     files: &ClientFiles,
-    work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
+    work: impl FnOnce(Under<'_>) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
     locked(files, engine.waits.official, work)
 }
 
 fn under_real_locks<T>(
     files: &ClientFiles,
-    work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
+    work: impl FnOnce(Under<'_>) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
     locked(files, crate::Waits::default().official, work)
 }
@@ -212,9 +233,10 @@ fn under_real_locks<T>(
 fn locked<T>(
     files: &ClientFiles,
     wait: std::time::Duration,
-    work: impl FnOnce(&Utf8Path) -> Result<T, LoginError>,
+    work: impl FnOnce(Under<'_>) -> Result<T, LoginError>,
 ) -> Result<T, LoginError> {
-    let _home = lock::lock(&files.home.join("auth.lock"), Signature::Blank, wait / 2)?;
+    let home = files.home.join("auth.lock");
+    let _home = lock::lock(&home, Signature::Blank, wait / 2)?;
     let path = &files.auth;
     let target = os::follow(path).map_err(|error| io_error("follow", path, &error))?;
     if os::link_count(&target).is_some_and(|names| names > 1) {
@@ -222,19 +244,30 @@ fn locked<T>(
     }
     let beside = Utf8PathBuf::from(format!("{target}.lock"));
     let _file = lock::lock(&beside, Signature::Blank, wait / 2)?;
-    work(&target)
+    work(Under { target: &target, locks: vec![home, beside] })
 }
 
 fn put(fs: &dyn Fs, target: &Utf8Path, held: &Held, now: Timestamp) -> Result<(), LoginError> {
+    let bytes = read_optional(fs, target)?;
+    replace_atomically(fs, target, &login_text(target, bytes.as_deref(), held, now)?)?;
+    verified(fs, target, &held.credential)
+}
+
+/// The text of a login file that says `held`; `bytes` are those of the file there.
+pub(super) fn login_text(
+    target: &Utf8Path,
+    bytes: Option<&[u8]>,
+    held: &Held,
+    now: Timestamp,
+) -> Result<Vec<u8>, LoginError> {
     let lacks = |what| LoginError::Incomplete { record: held.account.record.clone(), what };
     let credential = &held.credential;
     let workspace = held.account.owner.workspace.as_ref().ok_or_else(|| lacks("workspace id"))?;
     credential.access.as_ref().ok_or_else(|| lacks("access token"))?;
     credential.id.as_ref().filter(|id| is_loadable(id)).ok_or_else(|| lacks("id token"))?;
-    let bytes = read_optional(fs, target)?;
-    let there = bytes.as_deref().map(|bytes| login_of(target, bytes));
+    let there = bytes.map(|bytes| login_of(target, bytes));
     let mut document =
-        bytes.and_then(|bytes| json::parse_object(target, &bytes, "sign in again").ok()).unwrap_or_default();
+        bytes.and_then(|bytes| json::parse_object(target, bytes, "sign in again").ok()).unwrap_or_default();
     let is_other = !matches!(&there, Some(LoginState::Usable(login)) if held.account.owner.agrees_with(&login.owner));
     json::set(&mut document, "auth_mode", Some(json!("chatgpt")));
     // A user's API key stays: with the mode named, the tokens win.
@@ -250,7 +283,11 @@ fn put(fs: &dyn Fs, target: &Utf8Path, held: &Held, now: Timestamp) -> Result<()
         }
         json::set(tokens, "account_id", Some(json!(workspace.as_str())));
     }
-    replace_atomically(fs, target, &json::pretty(&document))?;
+    Ok(json::pretty(&document))
+}
+
+/// Whether the grant stands there now: another program may have written at the same time.
+pub(super) fn verified(fs: &dyn Fs, target: &Utf8Path, credential: &Credential) -> Result<(), LoginError> {
     let again = read_optional(fs, target)?.map(|bytes| login_of(target, &bytes));
     match again {
         Some(LoginState::Usable(login)) if login.credential.same_grant(credential) => Ok(()),

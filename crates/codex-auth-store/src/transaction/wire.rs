@@ -20,7 +20,10 @@ pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
                 Act::Append { at, bytes } => ("append", Some(*at), bytes),
             };
             contents.extend_from_slice(bytes);
-            json!({ "path": step.path, "act": act, "at": at, "before": step.before, "length": bytes.len() })
+            json!({
+                "path": step.path, "act": act, "at": at, "before": step.before, "length": bytes.len(),
+                "locks": step.locks,
+            })
         })
         .collect();
     let head = json!({ "version": 1, "steps": listed, "sha256": sha256_hex(&contents) });
@@ -54,10 +57,12 @@ fn step(listed: &Object, contents: &[u8], from: &mut usize) -> Option<Step> {
         "append" => Act::Append { at: number("at")?, bytes },
         _ => return None,
     };
+    let locks = listed.get("locks").and_then(Value::as_array).into_iter().flatten();
     Some(Step {
         path: json::text(listed, "path")?.into(),
         before: json::text(listed, "before").map(str::to_owned),
         act,
+        locks: locks.filter_map(Value::as_str).map(Into::into).collect(),
     })
 }
 
@@ -70,7 +75,7 @@ mod tests {
         let steps = vec![
             Step::replace("/r/a".into(), Some(b"x"), b"{\"a\":\n1}".to_vec()),
             Step::remove("/r/b".into(), b"y"),
-            Step::append("/r/c".into(), 7, b"z\n".to_vec()),
+            Step::append("/r/c".into(), 7, b"z\n".to_vec()).under(vec!["/r/c.lock".into()]),
         ];
         let bytes = encode(&steps);
         assert_eq!(decode(&bytes), Some(steps));

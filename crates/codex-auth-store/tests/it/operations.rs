@@ -200,3 +200,85 @@ fn a_change_and_its_line_are_written_together_or_not_at_all() {
         }
     }
 }
+
+/// Makes account `n` the selected one and the client's login, as `switch` does.
+fn switches(begun: &Begun, n: usize) -> Result<(), codex_auth_core::StoreError> {
+    switched_over(begun, &begun.store, n)
+}
+
+fn switched_over(begun: &Begun, store: &FileStore, n: usize) -> Result<(), codex_auth_core::StoreError> {
+    let record = begun.pool().accounts[n - 1].account.record.clone();
+    let home = begun.world.layout().codex_home().to_owned();
+    let change = |pool: &mut SavedPool| pool.active = Some(record.clone());
+    store.operate_with_login(Operation::new("switch", "test"), change, &home, Some(&record)).map(drop)
+}
+
+/// Whose login stands there, and who is selected.
+fn login_and_selection(begun: &Begun) -> (Option<String>, String) {
+    let text = std::fs::read_to_string(begun.world.layout().auth_json()).ok();
+    let login = text.map(|text| {
+        let login: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        login["tokens"]["refresh_token"].as_str().expect("there").to_owned()
+    });
+    let pool = begun.pool();
+    let active = pool.active.clone().expect("selected");
+    (login, pool.find(&active).expect("there").credential.refresh.expose().to_owned())
+}
+
+#[test]
+fn a_switch_is_taken_back_with_the_clients_login() {
+    let begun = begun();
+    switches(&begun, 1).expect("switched");
+    switches(&begun, 2).expect("switched");
+    assert_eq!(login_and_selection(&begun), (Some("R2".into()), "R2".into()));
+    assert_eq!(begun.store.undo(None).expect("taken back").remarks, []);
+    assert_eq!(login_and_selection(&begun), (Some("R1".into()), "R1".into()));
+    begun.store.undo(None).expect("taken back");
+    assert_eq!(login_and_selection(&begun).0, None, "there was none before the first switch");
+}
+
+#[test]
+fn a_login_changed_since_stays_when_a_switch_is_taken_back() {
+    let begun = begun();
+    switches(&begun, 2).expect("switched");
+    let record = begun.pool().accounts[2].account.record.clone();
+    begun.store.write_login(begun.world.layout().codex_home(), &record).expect("written");
+    let undone = begun.store.undo(None).expect("taken back");
+    assert!(matches!(undone.remarks[..], [Remark::LoginStays { .. }]), "{:?}", undone.remarks);
+    assert_eq!(login_and_selection(&begun), (Some("R3".into()), "R1".into()));
+}
+
+#[test]
+fn pool_and_login_are_written_as_one_whatever_step_fails() {
+    use codex_auth_store::testing::{Fault, FaultFs};
+    use std::sync::Arc;
+
+    let steps = {
+        let begun = begun();
+        switches(&begun, 1).expect("switched");
+        let disk = Arc::new(FaultFs::default());
+        switched_over(&begun, &begun.world.store_over(disk.clone()), 2).expect("no fault");
+        disk.steps()
+    };
+    for fault in (0..steps).flat_map(|step| [Fault::Fail(step), Fault::Stop(step)]) {
+        let begun = begun();
+        switches(&begun, 1).expect("switched");
+        let _ = switched_over(&begun, &begun.world.store_over(Arc::new(FaultFs::with(fault))), 2);
+        begun.store.edit_now(|pool| pool.affinity_generation += 1).expect("the disk is well again");
+        let (login, selected) = login_and_selection(&begun);
+        assert_eq!(login.as_deref(), Some(selected.as_str()), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_configuration_is_taken_back_byte_for_byte() {
+    let begun = begun();
+    let path = begun.world.layout().codex_home().join("config.toml");
+    let text = "# mine\r\nmodel = \"x\"\r\ncli_auth_credentials_store = 'keyring' # why\r\n[p]\r\n";
+    begun.world.write(&path, text);
+    begun.store.keep_login_in_file().expect("written").expect("changed");
+    assert_ne!(std::fs::read_to_string(&path).expect("there"), text);
+    begun.store.undo(None).expect("taken back");
+    assert_eq!(std::fs::read_to_string(&path).expect("there"), text);
+    assert_eq!(begun.store.undo(None).err(), Some(UndoError::Nothing));
+}

@@ -1,0 +1,89 @@
+//! Owns what the log says of changes outside the pool: the official client's login, and a key of its configuration.
+
+use camino::Utf8PathBuf;
+use codex_auth_core::RecordId;
+use serde_json::{Value, json};
+
+use crate::{
+    json::{self, Object},
+    official::{config::ConfigChange, config_edit::Before},
+};
+
+/// A change besides the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// The login of a home; `None` where there was none.
+    Login {
+        /// The official client's home.
+        home: Utf8PathBuf,
+        /// Whose it was.
+        before: Option<RecordId>,
+        /// Whose it is.
+        after: Option<RecordId>,
+    },
+    /// A key of the client's configuration.
+    Config(ConfigChange),
+}
+
+impl Aside {
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Login { home, before, after } => json!({
+                "kind": "login", "home": home,
+                "before": before.as_ref().map(RecordId::as_str), "after": after.as_ref().map(RecordId::as_str),
+            }),
+            Self::Config(ConfigChange { path, before, after, copy }) => {
+                let (was, value) = match before {
+                    Before::NoFile => ("no-file", None),
+                    Before::Absent => ("absent", None),
+                    Before::Value(text) => ("value", Some(text)),
+                };
+                json!({
+                    "kind": "config", "path": path, "was": was, "value": value, "after": after, "copy": copy,
+                })
+            }
+        }
+    }
+
+    pub(super) fn of_json(aside: &Object) -> Option<Self> {
+        let whole = |key: &str| aside.get(key).and_then(Value::as_str).map(str::to_owned);
+        let record = |key: &str| json::text(aside, key).and_then(RecordId::parse);
+        match json::text(aside, "kind")? {
+            "login" => {
+                Some(Self::Login { home: whole("home")?.into(), before: record("before"), after: record("after") })
+            }
+            "config" => {
+                let before = match json::text(aside, "was")? {
+                    "no-file" => Before::NoFile,
+                    "absent" => Before::Absent,
+                    "value" => Before::Value(whole("value")?),
+                    _ => return None,
+                };
+                let (path, copy) = (whole("path")?.into(), whole("copy").map(Into::into));
+                Some(Self::Config(ConfigChange { path, before, after: whole("after")?, copy }))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(aside: &Aside) {
+        let said = aside.to_json();
+        assert_eq!(Aside::of_json(said.as_object().expect("an object")).as_ref(), Some(aside));
+    }
+
+    #[test]
+    fn asides_read_as_they_were_written() {
+        check(&Aside::Login { home: "/h".into(), before: None, after: RecordId::parse("record:1") });
+        let config =
+            |before| ConfigChange { path: "/h/config.toml".into(), before, after: "x = 1\n\n".into(), copy: None };
+        check(&Aside::Config(config(Before::NoFile)));
+        check(&Aside::Config(config(Before::Absent)));
+        check(&Aside::Config(ConfigChange { copy: Some("/r/c".into()), ..config(Before::Value(" 'k' ".into())) }));
+    }
+}
