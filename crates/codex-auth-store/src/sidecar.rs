@@ -29,11 +29,10 @@ impl Sidecar {
     pub(crate) fn parse(path: &Utf8Path, bytes: Option<&[u8]>) -> Result<Self, StoreError> {
         let Some(bytes) = bytes else { return Ok(Self::default()) };
         let object = json::parse_object(path, bytes, REMEDY)?;
-        if object.get("version").and_then(json::integer) == Some(1) {
+        if json::version(&object) == Some(1) {
             return Ok(Self(object));
         }
-        let found = object.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
-        Err(StoreError::UnknownVersion { path: path.to_string(), found })
+        Err(StoreError::UnknownVersion { path: path.to_string(), found: json::version_named(&object) })
     }
 
     /// The text of the file.

@@ -15,12 +15,11 @@ pub(crate) struct V3;
 
 impl Codec for V3 {
     fn upgrade(&self, path: &Utf8Path, document: Object, now: Timestamp) -> Result<Object, StoreError> {
-        let version = document.get("version").filter(|version| version.is_number()).and_then(json::integer);
-        let upgraded = match version {
+        let upgraded = match json::version(&document) {
             Some(3) => document,
             Some(1) => v1::upgrade(document, now),
             Some(_) | None => {
-                let found = document.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
+                let found = json::version_named(&document);
                 return Err(StoreError::UnknownVersion { path: path.to_string(), found });
             }
         };
