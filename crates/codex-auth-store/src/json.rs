@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 /// A JSON object with its keys in the order of the file.
 pub(crate) type Object = Map<String, Value>;
 
+/// From here on doubles skip whole numbers.
+const LARGEST_COUNT: u64 = 1 << 53;
 /// Digits of a version worth repeating.
 const LONGEST_VERSION: usize = 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -46,6 +48,12 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "truncating is the predecessor's rule for positions and times")]
     let truncated = || value.as_f64().filter(|number| number.is_finite()).map(|number| number as i64);
     value.as_i64().or_else(truncated)
+}
+
+/// A count under a key; one that other programs could not tell from its neighbours is none.
+pub(crate) fn count(object: &Object, key: &str) -> Option<u64> {
+    let whole = object.get(key).and_then(integer)?;
+    u64::try_from(whole).ok().filter(|count| *count < LARGEST_COUNT)
 }
 
 /// The version of a document; a fraction is none.
@@ -115,10 +123,19 @@ mod tests {
         check(b"\xef\xbb\xbf{}", "{}");
     }
 
+    #[test]
+    fn a_count_can_always_be_told_from_the_next() {
+        let in_n = |text: &str| count(&serde_json::from_str(text).expect("an object"), "n");
+        assert_eq!(in_n("{\"n\":7}"), Some(7));
+        assert_eq!(in_n("{\"n\":9007199254740991}"), Some((1 << 53) - 1));
+        assert_eq!(in_n("{\"n\":9223372036854775807}"), None);
+        assert_eq!(in_n("{\"n\":-1}"), None);
+    }
+
     #[track_caller]
-    fn check_version(text: &str, version: Option<i64>, named: &str) {
+    fn check_version(text: &str, expect: Option<i64>, named: &str) {
         let document: Object = serde_json::from_str(text).expect("an object");
-        assert_eq!((super::version(&document), version_named(&document).as_str()), (version, named));
+        assert_eq!((version(&document), version_named(&document).as_str()), (expect, named));
     }
 
     #[test]

@@ -111,8 +111,7 @@ impl Sidecar {
 
 fn complete(held: &mut Held, entry: &Object) {
     let Held { account, credential } = held;
-    let generation = entry.get("generation").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
-    credential.generation = generation.unwrap_or(0);
+    credential.generation = json::count(entry, "generation").unwrap_or(0);
     account.alias = json::text(entry, "alias").map(str::to_owned);
     account.issuer = json::text(entry, "issuer").map(str::to_owned);
     let user = json::text(entry, "userId").and_then(UserId::parse);

@@ -33,8 +33,7 @@ impl Codec for V3 {
     fn decode(&self, document: &Object, now: Timestamp) -> SavedPool {
         let places = places(document, now);
         let (active, pin) = positions::decode(document, &records(&places));
-        let affinity_generation =
-            document.get("affinityGeneration").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
+        let affinity_generation = json::count(document, "affinityGeneration");
         SavedPool {
             accounts: places.into_iter().filter_map(Place::into_held).collect(),
             active,
