@@ -10,10 +10,14 @@ use crate::fs::{Fs, read_optional};
 /// Refuses a home whose client does not read `auth.json`. `file`, `auto` and a missing key do.
 pub(super) fn refuse_other_stores(fs: &dyn Fs, codex_home: &Utf8Path) -> Result<(), LoginError> {
     let path = codex_home.join("config.toml");
-    let Some(bytes) = read_optional(fs, &path)? else { return Ok(()) };
+    read_optional(fs, &path)?.map_or(Ok(()), |bytes| refuse_other_store(&path, &bytes))
+}
+
+/// The same for the content of the file at `path`.
+pub(crate) fn refuse_other_store(path: &Utf8Path, bytes: &[u8]) -> Result<(), LoginError> {
     let unusable = |why: &str| StoreError::Unreadable { path: path.to_string(), why: why.to_owned() };
-    let text = String::from_utf8(bytes).map_err(|_| unusable("it is not text"))?;
-    let config = Document::parse(text.as_str()).map_err(|_| unusable("it is not TOML; mend it first"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| unusable("it is not text"))?;
+    let config = Document::parse(text).map_err(|_| unusable("it is not TOML; mend it first"))?;
     match config.get("cli_auth_credentials_store").and_then(|item| item.as_str()) {
         Some(store @ ("keyring" | "ephemeral")) => {
             Err(LoginError::KeptElsewhere { path: path.to_string(), store: store.to_owned() })

@@ -3,6 +3,7 @@
 
 mod claims;
 mod crash_points;
+mod fuzzing;
 mod golden_documents;
 mod logins;
 mod merging;
