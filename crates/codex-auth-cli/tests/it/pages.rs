@@ -12,6 +12,8 @@ use crate::{
     world::{Said, World, read, row, write},
 };
 
+mod mending;
+
 /// The page's soft reset.
 const BASH: &str = include_str!("pages/soft_reset.sh");
 const POWERSHELL: &str = include_str!("pages/soft_reset.ps1");
