@@ -59,9 +59,7 @@ pub(crate) fn intend(
 /// Writes the answer into its room.
 pub(crate) fn answer(engine: &Engine, entry: &Entry, fresh: &Credential) -> Result<(), StoreError> {
     let path = engine.layout.refresh_journal(&entry.record);
-    let text = credential_json(fresh).to_string();
-    let line = format!("{} {text}\n", sha256_hex(&text));
-    let written = engine.fs.write(&path, line.as_bytes(), Write::At(entry.room_at));
+    let written = engine.fs.write(&path, answer_line(fresh).as_bytes(), Write::At(entry.room_at));
     written.map_err(|error| io_error("write", &path, &error))
 }
 
@@ -150,7 +148,7 @@ fn read_entry(fs: &dyn Fs, path: &Utf8Path) -> Result<Option<Entry>, StoreError>
     Ok(read_optional(fs, path)?.and_then(|bytes| parse(&bytes)))
 }
 
-fn parse(bytes: &[u8]) -> Option<Entry> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Entry> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (intent, room) = (bytes.get(..end)?, bytes.get(end + 1..)?);
     let intent: Value = serde_json::from_slice(intent).ok()?;
@@ -171,6 +169,12 @@ fn parse_answer(room: &[u8]) -> Option<Credential> {
     }
     let answer: Value = serde_json::from_str(text).ok()?;
     credential_of(answer.as_object()?)
+}
+
+/// An answer as it stands in its room: its hash, then what it says.
+pub(crate) fn answer_line(fresh: &Credential) -> String {
+    let text = credential_json(fresh).to_string();
+    format!("{} {text}\n", sha256_hex(&text))
 }
 
 fn credential_json(credential: &Credential) -> Value {
@@ -200,10 +204,8 @@ mod tests {
     use super::*;
 
     fn written(fresh: &Credential) -> Vec<u8> {
-        let text = credential_json(fresh).to_string();
         let mut bytes = b"{\"record\":\"r\",\"tokenHash\":\"h\"}\n".to_vec();
-        let line = format!("{} {text}\n", sha256_hex(&text));
-        bytes.extend_from_slice(line.as_bytes());
+        bytes.extend_from_slice(answer_line(fresh).as_bytes());
         bytes.resize(bytes.len() + 100, b' ');
         bytes
     }

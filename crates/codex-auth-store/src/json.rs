@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 /// A JSON object with its keys in the order of the file.
 pub(crate) type Object = Map<String, Value>;
 
+/// From here on doubles skip whole numbers.
+const LARGEST_COUNT: u64 = 1 << 53;
+/// Digits of a version worth repeating.
+const LONGEST_VERSION: usize = 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Parses the content of `path`; a byte order mark is accepted. `remedy` says what to do about a broken file.
@@ -44,6 +48,32 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
     #[expect(clippy::cast_possible_truncation, reason = "truncating is the predecessor's rule for positions and times")]
     let truncated = || value.as_f64().filter(|number| number.is_finite()).map(|number| number as i64);
     value.as_i64().or_else(truncated)
+}
+
+/// A count under a key; one that other programs could not tell from its neighbours is none.
+pub(crate) fn count(object: &Object, key: &str) -> Option<u64> {
+    let whole = object.get(key).and_then(integer)?;
+    u64::try_from(whole).ok().filter(|count| *count < LARGEST_COUNT)
+}
+
+/// The version of a document; a fraction is none.
+pub(crate) fn version(object: &Object) -> Option<i64> {
+    let version = object.get("version")?;
+    integer(version).filter(|whole| version.as_f64().is_some_and(|exact| exact.fract() == 0.0) && *whole >= 0)
+}
+
+/// What an unknown version is called in an error. Only a number is repeated: anything else may hold a secret.
+pub(crate) fn version_named(object: &Object) -> String {
+    let of_kind = |kind: &str| format!("that is {kind}");
+    match object.get("version") {
+        None => "none".to_owned(),
+        Some(Value::Number(number)) if number.to_string().len() <= LONGEST_VERSION => number.to_string(),
+        Some(Value::Number(_)) => of_kind("a long number"),
+        Some(Value::Null | Value::Bool(_)) => of_kind("no number"),
+        Some(Value::String(_)) => of_kind("a text"),
+        Some(Value::Array(_)) => of_kind("a list"),
+        Some(Value::Object(_)) => of_kind("an object"),
+    }
 }
 
 /// An instant in milliseconds under a key.
@@ -91,6 +121,34 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_accepted() {
         check(b"\xef\xbb\xbf{}", "{}");
+    }
+
+    #[test]
+    fn a_count_can_always_be_told_from_the_next() {
+        let in_n = |text: &str| count(&serde_json::from_str(text).expect("an object"), "n");
+        assert_eq!(in_n("{\"n\":7}"), Some(7));
+        assert_eq!(in_n("{\"n\":9007199254740991}"), Some((1 << 53) - 1));
+        assert_eq!(in_n("{\"n\":9223372036854775807}"), None);
+        assert_eq!(in_n("{\"n\":-1}"), None);
+    }
+
+    #[track_caller]
+    fn check_version(text: &str, expect: Option<i64>, named: &str) {
+        let document: Object = serde_json::from_str(text).expect("an object");
+        assert_eq!((version(&document), version_named(&document).as_str()), (expect, named));
+    }
+
+    #[test]
+    fn a_version_is_a_whole_number_and_nothing_else_is_repeated() {
+        check_version("{}", None, "none");
+        check_version("{\"version\":3}", Some(3), "3");
+        check_version("{\"version\":3.0}", Some(3), "3.0");
+        check_version("{\"version\":3.9}", None, "3.9");
+        check_version("{\"version\":\"SECRET\"}", None, "that is a text");
+        check_version("{\"version\":[\"SECRET\"]}", None, "that is a list");
+        check_version("{\"version\":{\"refreshToken\":\"SECRET\"}}", None, "that is an object");
+        check_version("{\"version\":null}", None, "that is no number");
+        check_version(&format!("{{\"version\":{}}}", "9".repeat(21)), Some(i64::MAX), "that is a long number");
     }
 
     #[test]

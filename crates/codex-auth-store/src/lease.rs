@@ -42,11 +42,16 @@ fn holder(fs: &dyn Fs, path: &Utf8Path, now: Timestamp) -> Result<Option<String>
         return Ok(None);
     }
     let Some(bytes) = read_optional(fs, path)? else { return Ok(None) };
-    let lease: Option<Value> = serde_json::from_slice(&bytes).ok();
+    Ok(named_in(&bytes, now))
+}
+
+/// Who the content of a lease names, unless it says itself that it is over.
+pub(crate) fn named_in(bytes: &[u8], now: Timestamp) -> Option<String> {
+    let lease: Option<Value> = serde_json::from_slice(bytes).ok();
     let lease = lease.as_ref().and_then(Value::as_object);
     if lease.and_then(|lease| json::millis(lease, "expiresAt")).is_some_and(|end| end <= now) {
-        return Ok(None);
+        return None;
     }
     let pid = lease.and_then(|lease| lease.get("pid")).and_then(json::integer);
-    Ok(Some(pid.map_or_else(|| "the predecessor".to_owned(), |pid| format!("process {pid}"))))
+    Some(pid.map_or_else(|| "the predecessor".to_owned(), |pid| format!("process {pid}")))
 }

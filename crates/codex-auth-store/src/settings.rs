@@ -37,8 +37,15 @@ impl FileSettings {
 
 impl SettingsSource for FileSettings {
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
-        let stored = match read_optional(self.fs.as_ref(), &self.path)? {
-            Some(bytes) => json::parse_object(&self.path, &bytes, "mend it or move it away")?,
+        self.told_by(read_optional(self.fs.as_ref(), &self.path)?.as_deref())
+    }
+}
+
+impl FileSettings {
+    /// What the content of the file says, where nothing stands above it.
+    pub(crate) fn told_by(&self, bytes: Option<&[u8]>) -> Result<RotationSettings, StoreError> {
+        let stored = match bytes {
+            Some(bytes) => json::parse_object(&self.path, bytes, "mend it or move it away")?,
             None => json::Object::new(),
         };
         let plugin = |key: &str| stored.get("pluginConfig").and_then(|config| config.get(key));

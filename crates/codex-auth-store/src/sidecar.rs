@@ -43,11 +43,10 @@ impl Sidecar {
     pub(crate) fn parse(path: &Utf8Path, bytes: Option<&[u8]>) -> Result<Self, StoreError> {
         let Some(bytes) = bytes else { return Ok(Self::default()) };
         let object = json::parse_object(path, bytes, REMEDY)?;
-        if object.get("version").and_then(json::integer) == Some(1) {
+        if json::version(&object) == Some(1) {
             return Ok(Self(object));
         }
-        let found = object.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
-        Err(StoreError::UnknownVersion { path: path.to_string(), found })
+        Err(StoreError::UnknownVersion { path: path.to_string(), found: json::version_named(&object) })
     }
 
     /// The sidecar a copy of the document carries.
@@ -110,8 +109,7 @@ impl Sidecar {
 
 fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn Fn(&RecordId) -> Option<Credential>) {
     let Held { account, credential } = held;
-    let generation = entry.get("generation").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
-    credential.generation = generation.unwrap_or(0);
+    credential.generation = json::count(entry, "generation").unwrap_or(0);
     account.alias = json::text(entry, "alias").map(str::to_owned);
     account.issuer = json::text(entry, "issuer").map(str::to_owned);
     account.provenance = provenance_of(entry);

@@ -1,9 +1,12 @@
-//! Stand-ins for the disk's worst days and hand-made documents, behind the feature `testing`.
+//! Stand-ins for the disk's worst days, hand-made documents and what must hold for every parser, behind the feature
+//! `testing`.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 mod fault;
+pub mod fuzz;
+pub mod mutate;
 
 pub use fault::{Fault, FaultFs};
 

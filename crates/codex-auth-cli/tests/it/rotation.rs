@@ -1,24 +1,12 @@
 //! `rotation`: routing on and off, and the agent as it says of itself.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-};
-
 use codex_auth_testkit::{PoolKnobs, Setup};
 use serde_json::json;
 
-use crate::world::{World, read, row, write};
-
-/// An agent that does not outlive its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::{
+    serving::Serving,
+    world::{World, read, row, write},
+};
 
 #[test]
 fn routing_is_set_and_everything_else_stays() {
@@ -68,14 +56,10 @@ fn without_an_agent_the_rest_is_shown() {
 #[test]
 fn a_running_agent_answers_for_itself() {
     let world = World::with_pool(&Setup::default(), &PoolKnobs::default());
-    let mut serving = world.own_command(&["serve", "--json"]);
-    let mut agent = Running(serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts"));
-    let mut ready = String::new();
-    BufReader::new(agent.0.stdout.take().expect("piped")).read_line(&mut ready).expect("a line");
-    let ready: serde_json::Value = serde_json::from_str(&ready).expect("a ready line");
+    let mut agent = Serving::start(&world);
     let status = world.run("rotation status --json").ok().document();
-    assert_eq!((&status["agent"]["pid"], &status["agent"]["port"]), (&ready["pid"], &ready["port"]));
+    assert_eq!((&status["agent"]["pid"], &status["agent"]["port"]), (&agent.ready["pid"], &agent.ready["port"]));
     assert_eq!(status["sessions"], json!([]));
     assert_eq!(world.run("why-selected --json").ok().document()["decidedBy"], json!("agent"));
-    assert!(agent.0.try_wait().expect("asked").is_none(), "asking does not end it");
+    assert!(agent.is_running(), "asking does not end it");
 }

@@ -18,12 +18,11 @@ pub(crate) struct V3;
 
 impl Codec for V3 {
     fn upgrade(&self, path: &Utf8Path, document: Object, now: Timestamp) -> Result<Object, StoreError> {
-        let version = document.get("version").filter(|version| version.is_number()).and_then(json::integer);
-        let upgraded = match version {
+        let upgraded = match json::version(&document) {
             Some(3) => document,
             Some(1) => v1::upgrade(document, now),
             Some(_) | None => {
-                let found = document.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
+                let found = json::version_named(&document);
                 return Err(StoreError::UnknownVersion { path: path.to_string(), found });
             }
         };
@@ -37,8 +36,7 @@ impl Codec for V3 {
     fn decode(&self, document: &Object, now: Timestamp) -> SavedPool {
         let places = places(document, now);
         let (active, pin) = positions::decode(document, &records(&places));
-        let affinity_generation =
-            document.get("affinityGeneration").and_then(json::integer).and_then(|count| u64::try_from(count).ok());
+        let affinity_generation = json::count(document, "affinityGeneration");
         SavedPool {
             accounts: places.into_iter().filter_map(Place::into_held).collect(),
             active,

@@ -160,7 +160,12 @@ impl FileStore {
 
 /// Refuses a configuration whose client does not read `auth.json`.
 pub(super) fn refuse_other_stores(fs: &dyn Fs, path: &Utf8Path) -> Result<(), LoginError> {
-    match store_of(fs, path)? {
+    read_optional(fs, path)?.map_or(Ok(()), |bytes| refuse_other_store(path, &bytes))
+}
+
+/// The same for the content of the file at `path`.
+pub(crate) fn refuse_other_store(path: &Utf8Path, bytes: &[u8]) -> Result<(), LoginError> {
+    match told(path, bytes)? {
         Some(store) if !store.reads_auth_json() => {
             Err(LoginError::KeptElsewhere { path: path.to_string(), store: store.as_str().to_owned() })
         }
@@ -169,8 +174,12 @@ pub(super) fn refuse_other_stores(fs: &dyn Fs, path: &Utf8Path) -> Result<(), Lo
 }
 
 fn store_of(fs: &dyn Fs, path: &Utf8Path) -> Result<Option<ClientStore>, StoreError> {
-    let Some(text) = read_text(fs, path)? else { return Ok(None) };
-    let told = config_edit::told(&text).map_err(|why| unusable(path, why))?;
+    read_optional(fs, path)?.map_or(Ok(None), |bytes| told(path, &bytes))
+}
+
+fn told(path: &Utf8Path, bytes: &[u8]) -> Result<Option<ClientStore>, StoreError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| unusable(path, "it is not text"))?;
+    let told = config_edit::told(text).map_err(|why| unusable(path, why))?;
     Ok(told.and_then(|item| item.as_str().map(ClientStore::named)))
 }
 

@@ -4,6 +4,7 @@
 mod claims;
 mod coexistence;
 mod crash_points;
+mod fuzzing;
 mod golden_documents;
 mod importing;
 mod logins;
