@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     Domain, auth_types_value,
     fingerprint::{NOTHING_KNOWN, legacy_fingerprint, name_the_nameless, own_key},
-    normalise::records,
+    normalise::each,
     record::{expires, is_enabled},
 };
 use crate::{
@@ -23,8 +23,8 @@ struct Row {
 pub(crate) fn aggregate(domains: &[(Domain, Object)]) -> Vec<Object> {
     let mut rows: Vec<Row> = Vec::new();
     for (domain, content) in domains {
-        let own = records(content);
-        for record in &own {
+        let own: Vec<&Object> = each(content).collect();
+        for record in own.iter().copied() {
             match place_of(&rows, *domain, record, &own) {
                 Some(place) => rows[place].join(*domain, record),
                 None => rows.push(Row { record: record.clone(), domains: vec![*domain] }),
@@ -41,7 +41,7 @@ pub(crate) fn aggregate(domains: &[(Domain, Object)]) -> Vec<Object> {
 /// Records with one key are one account. Without a key, two records of one domain never are: they would hide each other.
 /// Across domains they are when they hold one grant, or when their fingerprint says something and is the only one of
 /// its kind on both sides.
-fn place_of(rows: &[Row], domain: Domain, record: &Object, own: &[Object]) -> Option<usize> {
+fn place_of(rows: &[Row], domain: Domain, record: &Object, own: &[&Object]) -> Option<usize> {
     if let Some(key) = own_key(record) {
         return rows.iter().position(|row| own_key(&row.record) == Some(key));
     }

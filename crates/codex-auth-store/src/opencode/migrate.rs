@@ -26,10 +26,15 @@ const LEGACY_ROW: [&str; 13] = [
 pub fn migrate(document: &Object) -> Object {
     match document.get("openai") {
         Some(Value::Object(openai)) => {
-            let openai = host_login(openai).unwrap_or_else(|| openai.clone());
-            let mut migrated = document.clone();
-            json::set(&mut migrated, "openai", Some(Value::Object(normalise::normalise(&openai))));
-            migrated
+            let login = host_login(openai);
+            let normal = Value::Object(normalise::normalise(login.as_ref().unwrap_or(openai)));
+            // In its place, and without a copy of what is replaced.
+            let mut normal = Some(normal);
+            let kept = |(key, value): (&String, &Value)| {
+                let openai = normal.take_if(|_| key == "openai");
+                (key.clone(), openai.unwrap_or_else(|| value.clone()))
+            };
+            document.iter().map(kept).collect()
         }
         Some(_) | None => legacy_accounts(document).unwrap_or_else(|| document.clone()),
     }
@@ -57,8 +62,8 @@ pub fn has_usable_oauth(document: &Object) -> bool {
     let document = migrate(document);
     let Some(openai) = document.get("openai").and_then(Value::as_object) else { return false };
     let lists = Domain::ALL.into_iter().filter_map(|domain| normalise::domain_of(openai, domain)).chain([openai]);
-    let mut records = lists.flat_map(normalise::records);
-    normalise::is_pool(openai) && records.any(|record| json::text(&record, "refresh").is_some())
+    let mut records = lists.flat_map(normalise::each);
+    normalise::is_pool(openai) && records.any(|record| json::text(record, "refresh").is_some())
 }
 
 /// What is written to a file of this name: the account store holds `openai` alone.

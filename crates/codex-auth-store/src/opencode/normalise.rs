@@ -34,10 +34,15 @@ pub fn is_pool(openai: &Object) -> bool {
         && (has_list(openai) || Domain::ALL.into_iter().filter_map(domain).any(has_list))
 }
 
-/// The accounts of a domain, or of the whole.
+/// The accounts of a domain, or of the whole, to be changed.
 pub fn records(content: &Object) -> Vec<Object> {
+    each(content).cloned().collect()
+}
+
+/// The same, to be looked at.
+pub(crate) fn each(content: &Object) -> impl Iterator<Item = &Object> {
     let list = content.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    list.iter().filter_map(Value::as_object).cloned().collect()
+    list.iter().filter_map(Value::as_object)
 }
 
 /// The domain of an `openai` object, when it stands there.
@@ -47,26 +52,31 @@ pub fn domain_of(openai: &Object, domain: Domain) -> Option<&Object> {
 
 /// The active key of a domain: the stored one while it names an enabled record, else the first that can be named.
 pub fn reconcile_active(content: &mut Object) {
-    let enabled: Vec<String> = records(content).iter().filter(|one| record::is_enabled(one)).filter_map(key).collect();
+    let mut enabled = each(content).filter(|one| record::is_enabled(one)).filter_map(record::stored_key).peekable();
+    let first = enabled.peek().copied().map(Value::from);
     let stored = json::text(content, "activeIdentityKey");
-    if stored.is_some_and(|stored| enabled.iter().any(|key| key == stored)) {
+    if enabled.any(|key| Some(key) == stored) {
         return;
     }
-    json::set(content, "activeIdentityKey", enabled.into_iter().next().map(Value::String));
+    drop(enabled);
+    json::set(content, "activeIdentityKey", first);
 }
 
 /// Puts changed records back, and lets the active key follow a record whose key changed.
 pub(crate) fn put_records(content: &mut Object, after: Vec<Object>) {
-    let before = records(content);
-    let stored = json::text(content, "activeIdentityKey").map(str::to_owned);
-    if before.len() == after.len()
-        && let Some(place) = before.iter().position(|one| stored.is_some() && key(one) == stored)
-        && !after.iter().any(|one| key(one) == stored)
-        && let Some(renamed) = key(&after[place])
-    {
-        json::set(content, "activeIdentityKey", Some(Value::String(renamed)));
+    let before: Vec<&Object> = each(content).collect();
+    if let Some(renamed) = renamed(json::text(content, "activeIdentityKey"), &before, &after).map(Value::from) {
+        json::set(content, "activeIdentityKey", Some(renamed));
     }
     json::set(content, "accounts", Some(list(after)));
+}
+
+/// The new key of the record an active key named, when none bears the old one any more.
+fn renamed<'r>(active: Option<&str>, before: &[&Object], after: &'r [Object]) -> Option<&'r str> {
+    let active = active.filter(|_| before.len() == after.len())?;
+    let place = before.iter().position(|one| record::stored_key(one) == Some(active))?;
+    let is_borne = after.iter().any(|one| record::stored_key(one) == Some(active));
+    record::stored_key(&after[place]).filter(|_| !is_borne)
 }
 
 pub(crate) fn list(records: Vec<Object>) -> Value {
@@ -75,50 +85,50 @@ pub(crate) fn list(records: Vec<Object>) -> Value {
 
 /// Both domains in normal form; a flat list of an older version is dealt out by `authTypes`.
 fn domains(openai: &Object) -> Vec<(Domain, Object)> {
-    let stand: Vec<(Domain, Object)> =
-        Domain::ALL.into_iter().filter_map(|domain| Some((domain, domain_of(openai, domain)?.clone()))).collect();
-    let dealt = if stand.is_empty() { deal_out(openai) } else { stand };
-    dealt.into_iter().map(|(domain, content)| (domain, normal_domain(openai, domain, &content))).collect()
+    let normal = |domain: Domain, content: &Object| (domain, normal_domain(openai, domain, content));
+    let stand = Domain::ALL.into_iter().filter_map(|domain| Some(normal(domain, domain_of(openai, domain)?)));
+    let stand: Vec<(Domain, Object)> = stand.collect();
+    if stand.is_empty() {
+        return deal_out(openai).into_iter().map(|(domain, content)| normal(domain, &content)).collect();
+    }
+    stand
 }
 
 fn deal_out(openai: &Object) -> Vec<(Domain, Object)> {
-    let flat = records(openai);
     let content = |domain: Domain| {
-        let own = flat.iter().filter(|record| auth_types(record.get("authTypes")).contains(&domain)).cloned();
+        let own = each(openai).filter(|record| auth_types(record.get("authTypes")).contains(&domain)).cloned();
         let mut content = Object::new();
         put(&mut content, "accounts", Some(list(own.collect())));
         put(&mut content, "activeIdentityKey", openai.get("activeIdentityKey").cloned());
         (domain, content)
     };
-    let is_kept = |(domain, content): &(Domain, Object)| *domain == Domain::Native || !records(content).is_empty();
+    let is_kept = |(domain, content): &(Domain, Object)| *domain == Domain::Native || each(content).next().is_some();
     Domain::ALL.into_iter().map(content).filter(is_kept).collect()
 }
 
 fn normal_domain(openai: &Object, domain: Domain, content: &Object) -> Object {
-    let mut normal = Object::new();
-    let strategy = content.get("strategy").filter(|strategy| !strategy.is_null());
-    put(&mut normal, "strategy", strategy.or_else(|| openai.get("strategy")).cloned());
-    put(&mut normal, "accounts", Some(list(records(content))));
-    put(&mut normal, "activeIdentityKey", content.get("activeIdentityKey").cloned());
     let mut spelt = records(content);
     for one in &mut spelt {
         record::normalise_record(one, domain);
     }
-    put_records(&mut normal, spelt);
+    let before: Vec<&Object> = each(content).collect();
+    let active = json::text(content, "activeIdentityKey");
+    let active = renamed(active, &before, &spelt).or(active).map(Value::from);
+    let mut normal = Object::new();
+    let strategy = content.get("strategy").filter(|strategy| !strategy.is_null());
+    put(&mut normal, "strategy", strategy.or_else(|| openai.get("strategy")).cloned());
+    put(&mut normal, "accounts", Some(list(spelt)));
+    put(&mut normal, "activeIdentityKey", active);
     reconcile_active(&mut normal);
     normal
 }
 
 /// The active key of the whole: native's, else codex's, else the first enabled row's.
 fn active_of(domains: &[(Domain, Object)], rows: &[Object]) -> Option<String> {
-    let enabled: Vec<String> = rows.iter().filter(|row| record::is_enabled(row)).filter_map(key).collect();
-    let active = |content: &Object| json::text(content, "activeIdentityKey").map(str::to_owned);
-    let mut chosen = domains.iter().filter_map(|(_, content)| active(content));
-    chosen.find(|key| enabled.contains(key)).or_else(|| enabled.first().cloned())
-}
-
-fn key(record: &Object) -> Option<String> {
-    record::stored_key(record).map(str::to_owned)
+    let enabled = || rows.iter().filter(|row| record::is_enabled(row)).filter_map(record::stored_key);
+    let mut chosen = domains.iter().filter_map(|(_, content)| json::text(content, "activeIdentityKey"));
+    let kept = chosen.find(|active| enabled().any(|key| key == *active));
+    kept.or_else(|| enabled().next()).map(str::to_owned)
 }
 
 fn put(object: &mut Object, key: &str, value: Option<Value>) {
