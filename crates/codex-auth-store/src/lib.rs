@@ -13,7 +13,8 @@
 //! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
-//! | `testing` | feature `testing`: a disk with faults, hand-made tokens |
+//! | [`FileEngine`], [`MemoryEngine`], `books`, `watching` | the capabilities of the core over these files, and in memory |
+//! | `testing` | feature `testing`: a disk with faults, hand-made tokens, the conformance kit |
 //!
 //! Which file belongs to whom: `openai-codex-accounts.json` and `settings.json` are the predecessor's and stay usable
 //! by it; `codex-auth.json`, `journal/`, `oplog/`, `agent/` and `.lock` are ours; `auth.json` is the official
@@ -22,10 +23,12 @@
 //! Locks, in the only order they are taken: refresh of an identity, root, the client's `auth.lock`, `auth.json.lock`.
 //! The asynchronous methods need a runtime with a timer; the others need none.
 
+mod books;
 mod claim;
 mod claims;
 mod document;
 mod engine;
+mod file_engine;
 mod file_store;
 mod freshness;
 mod fs;
@@ -35,6 +38,7 @@ mod journal;
 mod json;
 mod layout;
 mod lease;
+mod memory;
 mod merge;
 mod official;
 mod oplog;
@@ -43,11 +47,14 @@ mod settings;
 mod sidecar;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod watching;
 
 pub use engine::Waits;
+pub use file_engine::FileEngine;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, Layout, LayoutInputs, auth_json_of};
+pub use memory::MemoryEngine;
 pub use merge::{MergeOutcome, merge};
 pub use official::{
     Homes, OfficialHomes, login_of,
