@@ -8,7 +8,8 @@
 //! | facts, affinity, counters | `engine/<name>.json`, each under a lock of its own |
 //! | ledger | `engine/ledger/`, lines in files by hash of the key |
 //!
-//! Everything is done synchronously; the ports are its face. A refresh claim of the store and a lease of the same
+//! The lock of a book comes before the root's, and under it a refresh lock is tried, never waited for. Everything is
+//! done synchronously; the ports are its face. A refresh claim of the store and a lease of the same
 //! account exclude each other.
 
 use std::{

@@ -43,7 +43,11 @@ impl FileEngine {
                 (Outcome::Answered(Contents::Plain(fresh)), Some(entry)) => journal::answer(engine, entry, fresh)?,
                 (Outcome::Answered(_), _) => {}
                 // The token's name was kept with the intent, so that forgetting the entry clears no token.
-                (Outcome::Committed | Outcome::Lost, _) => journal::forget(engine, &op.record)?,
+                (Outcome::Committed | Outcome::Lost, _) => {
+                    // Readers see an answer while it is only in the journal; so before that goes, the pool gets it.
+                    self.store.edit_now(|_| {})?;
+                    journal::forget(engine, &op.record)?;
+                }
                 (Outcome::Unspent, _) => {
                     journal::forget(engine, &op.record)?;
                     spent.clear(op);

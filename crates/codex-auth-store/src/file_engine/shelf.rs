@@ -53,11 +53,13 @@ impl Shelf {
         let _lock = lock::lock(&Utf8PathBuf::from(format!("{path}.lock")), Signature::Pid, self.wait)?;
         let mut object = self.read(path)?;
         let written: B = B::decode(&object).ok_or_else(|| unusable(path, "a part of it is not what it should be"))?;
-        let time = time_of(&object).tick(self.clock.now());
+        let before = time_of(&object);
+        let time = before.tick(self.clock.now());
         let mut book = written.clone();
         book.expire(time.now);
         let outcome = work(&mut book, time.now);
-        if book != written {
+        // A clock that was set back is noted even when nothing else is: time goes on from there.
+        if book != written || time.host < before.host {
             json::set(&mut object, "version", Some(json!(VERSION)));
             let clock = json!({ "now": time.now.as_millis(), "host": time.host.as_millis() });
             json::set(&mut object, "clock", Some(clock));
