@@ -28,7 +28,7 @@ pub(super) struct OwnLock {
 impl FileEngine {
     pub(super) fn acquire_lease(&self, key: &str, ttl: Duration) -> Result<FencedLease, CapabilityError> {
         let lock_path = self.lock_path(key)?;
-        self.on_leases(key, |book, now| {
+        let (lease, lock) = self.on_leases(key, |book, now| {
             self.drop_ended(now);
             if let Some(until) = book.held_until(key) {
                 return Err(CapabilityError::Held { what: format!("the lease of {key}"), until: Some(until) });
@@ -41,25 +41,26 @@ impl FileEngine {
             } else if !book.has_lapsed(key) {
                 return Err(CapabilityError::Held { what: format!("the refresh of {key}"), until: None });
             }
-            let lease = book.acquire(key, ttl, now)?;
-            if let Some(lock) = lock {
-                let own = OwnLock { fence: lease.fence, until: lease.until, lock };
-                self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), own);
-            }
-            Ok(lease)
-        })
+            Ok((book.acquire(key, ttl, now)?, lock))
+        })?;
+        // Kept only now: a lease that could not be written must not keep others out.
+        if let Some(lock) = lock {
+            let own = OwnLock { fence: lease.fence, until: lease.until, lock };
+            self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), own);
+        }
+        Ok(lease)
     }
 
     pub(super) fn renew_lease(&self, lease: &FencedLease, ttl: Duration) -> Result<FencedLease, CapabilityError> {
-        self.on_leases(&lease.key, |book, now| {
+        let renewed = self.on_leases(&lease.key, |book, now| {
             self.drop_ended(now);
-            let renewed = book.renew(lease, ttl, now)?;
-            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(own) = own.get_mut(&lease.key) {
-                own.until = renewed.until;
-            }
-            Ok(renewed)
-        })
+            book.renew(lease, ttl, now)
+        })?;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = own.get_mut(&lease.key).filter(|own| own.fence == lease.fence) {
+            own.until = renewed.until;
+        }
+        Ok(renewed)
     }
 
     pub(super) fn release_lease(&self, lease: &FencedLease) -> Result<(), CapabilityError> {

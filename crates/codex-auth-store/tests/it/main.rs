@@ -5,6 +5,7 @@ mod broken_engines;
 mod claims;
 mod conformance;
 mod crash_points;
+mod engine_crashes;
 mod golden_documents;
 mod logins;
 mod merging;
