@@ -14,6 +14,10 @@ use codex_auth_core::{
 use super::FileEngine;
 use crate::books::{Book, affinity::AffinityBook, counters::CounterBook, facts::FactBook};
 
+const FACTS: &str = "facts.json";
+const AFFINITY: &str = "affinity.json";
+const COUNTERS: &str = "counters.json";
+
 impl FileEngine {
     /// Works on the book called `name`.
     async fn on<B: Book, T: Send + 'static>(
@@ -24,37 +28,25 @@ impl FileEngine {
         self.apart(move |engine| engine.shelf.change(&engine.shelf.path(name), work)).await
     }
 
-    async fn on_facts<T: Send + 'static>(
+    /// Looks something up in the book called `name`.
+    async fn look_up<B: Book, T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut FactBook) -> T + Send + 'static,
+        name: &'static str,
+        answer: impl Fn(&B) -> T + Send + 'static,
     ) -> Result<T, CapabilityError> {
-        self.on("facts.json", |book: &mut FactBook, _| Ok(work(book))).await
-    }
-
-    async fn on_affinity<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut AffinityBook, Timestamp) -> Result<T, CapabilityError> + Send + 'static,
-    ) -> Result<T, CapabilityError> {
-        self.on("affinity.json", work).await
-    }
-
-    async fn on_counters<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut CounterBook, Timestamp) -> Result<T, CapabilityError> + Send + 'static,
-    ) -> Result<T, CapabilityError> {
-        self.on("counters.json", work).await
+        self.apart(move |engine| engine.shelf.look_up(&engine.shelf.path(name), answer)).await
     }
 }
 
 #[async_trait]
 impl Facts for FileEngine {
     async fn append(&self, seen: Observation) -> Result<Observation, CapabilityError> {
-        self.on_facts(move |book| book.append(seen)).await
+        self.on(FACTS, move |book: &mut FactBook, _| Ok(book.append(seen))).await
     }
 
     async fn latest(&self, key: &str) -> Result<Option<Observation>, CapabilityError> {
         let key = key.to_owned();
-        self.on_facts(move |book| book.latest(&key)).await
+        self.look_up(FACTS, move |book: &FactBook| book.latest(&key)).await
     }
 }
 
@@ -67,17 +59,17 @@ impl Affinity for FileEngine {
         ttl: Duration,
     ) -> Result<Binding, CapabilityError> {
         let (key, account) = (key.clone(), account.clone());
-        self.on_affinity(move |book, now| Ok(book.bind_if_absent(&key, &account, ttl, now))).await
+        self.on(AFFINITY, move |book: &mut AffinityBook, now| Ok(book.bind_if_absent(&key, &account, ttl, now))).await
     }
 
     async fn lookup(&self, key: &SessionKey) -> Result<Option<Binding>, CapabilityError> {
         let key = key.clone();
-        self.on_affinity(move |book, _| Ok(book.lookup(&key))).await
+        self.look_up(AFFINITY, move |book: &AffinityBook| book.lookup(&key)).await
     }
 
     async fn move_to(&self, expected: &Binding, account: &RecordId, ttl: Duration) -> Result<Binding, CapabilityError> {
         let (expected, account) = (expected.clone(), account.clone());
-        self.on_affinity(move |book, now| book.move_to(&expected, &account, ttl, now)).await
+        self.on(AFFINITY, move |book: &mut AffinityBook, now| book.move_to(&expected, &account, ttl, now)).await
     }
 }
 
@@ -85,20 +77,20 @@ impl Affinity for FileEngine {
 impl Counters for FileEngine {
     async fn reserve(&self, key: &str, amount: u64, limit: u64, ttl: Duration) -> Result<Grant, CapabilityError> {
         let key = key.to_owned();
-        self.on_counters(move |book, now| book.reserve(&key, amount, limit, ttl, now)).await
+        self.on(COUNTERS, move |book: &mut CounterBook, now| book.reserve(&key, amount, limit, ttl, now)).await
     }
 
     async fn settle(&self, grant: Grant, actual: u64) -> Result<Usage, CapabilityError> {
-        self.on_counters(move |book, _| book.end(&grant, actual)).await
+        self.on(COUNTERS, move |book: &mut CounterBook, _| book.end(&grant, actual)).await
     }
 
     async fn release(&self, grant: Grant) -> Result<Usage, CapabilityError> {
-        self.on_counters(move |book, _| book.end(&grant, 0)).await
+        self.on(COUNTERS, move |book: &mut CounterBook, _| book.end(&grant, 0)).await
     }
 
     async fn usage(&self, key: &str) -> Result<Usage, CapabilityError> {
         let key = key.to_owned();
-        self.on_counters(move |book, _| Ok(book.usage(&key))).await
+        self.look_up(COUNTERS, move |book: &CounterBook| book.usage(&key)).await
     }
 }
 

@@ -51,22 +51,31 @@ impl Shelf {
         work: impl FnOnce(&mut B, Timestamp) -> Result<T, CapabilityError>,
     ) -> Result<T, CapabilityError> {
         let _lock = lock::lock(&Utf8PathBuf::from(format!("{path}.lock")), Signature::Pid, self.wait)?;
-        let mut object = self.read(path)?;
-        let written: B = B::decode(&object).ok_or_else(|| unusable(path, "a part of it is not what it should be"))?;
+        let mut page: Page<B> = self.open(path)?;
+        let outcome = work(&mut page.book, page.time.now);
+        if !page.stands() {
+            replace_atomically(self.fs.as_ref(), path, &page.into_bytes())?;
+        }
+        outcome
+    }
+
+    /// Looks something up in the book in `path`: without a lock, unless something was seen to expire.
+    pub(super) fn look_up<B: Book, T>(&self, path: &Utf8Path, answer: impl Fn(&B) -> T) -> Result<T, CapabilityError> {
+        let page: Page<B> = self.open(path)?;
+        if page.stands() {
+            return Ok(answer(&page.book));
+        }
+        self.change(path, |book, _| Ok(answer(book)))
+    }
+
+    fn open<B: Book>(&self, path: &Utf8Path) -> Result<Page<B>, CapabilityError> {
+        let object = self.read(path)?;
+        let written = B::decode(&object).ok_or_else(|| unusable(path, "a part of it is not what it should be"))?;
         let before = time_of(&object);
         let time = before.tick(self.clock.now());
         let mut book = written.clone();
         book.expire(time.now);
-        let outcome = work(&mut book, time.now);
-        // A clock that was set back is noted even when nothing else is: time goes on from there.
-        if book != written || time.host < before.host {
-            json::set(&mut object, "version", Some(json!(VERSION)));
-            let clock = json!({ "now": time.now.as_millis(), "host": time.host.as_millis() });
-            json::set(&mut object, "clock", Some(clock));
-            book.encode(&mut object);
-            replace_atomically(self.fs.as_ref(), path, &json::pretty(&object))?;
-        }
-        outcome
+        Ok(Page { object, written, book, before, time })
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Object, StoreError> {
@@ -77,6 +86,32 @@ impl Shelf {
         }
         let found = object.get("version").map_or_else(|| "none".to_owned(), ToString::to_string);
         Err(StoreError::UnknownVersion { path: path.to_string(), found })
+    }
+}
+
+/// A book as it was written, and as it is now.
+struct Page<B> {
+    object: Object,
+    written: B,
+    book: B,
+    before: EngineTime,
+    time: EngineTime,
+}
+
+impl<B: Book> Page<B> {
+    /// Whether the file says all there is to say. A clock that was set back is noted even when nothing else is: time
+    /// goes on from there.
+    fn stands(&self) -> bool {
+        self.book == self.written && self.time.host >= self.before.host
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let (mut object, time) = (self.object, self.time);
+        json::set(&mut object, "version", Some(json!(VERSION)));
+        let clock = json!({ "now": time.now.as_millis(), "host": time.host.as_millis() });
+        json::set(&mut object, "clock", Some(clock));
+        self.book.encode(&mut object);
+        json::pretty(&object)
     }
 }
 

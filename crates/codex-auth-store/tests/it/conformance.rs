@@ -128,6 +128,22 @@ async fn books_keep_what_they_do_not_know_and_refuse_what_they_cannot_read() {
     assert_eq!(engine.parts().vault.expect("there").get(&record).await.expect("there").generation, 0);
 }
 
+#[tokio::test]
+async fn looking_up_takes_no_lock_and_a_change_names_who_has_it() {
+    let (world, ..) = files();
+    let engine = FileEngine::new(world.store());
+    let parts = engine.parts();
+    let (facts, counters) = (parts.facts.expect("there"), parts.counters.expect("there"));
+    let _grant = counters.reserve("k", 1, 2, Duration::from_secs(30)).await.expect("there is room");
+    let path = world.layout().root().join("engine/counters.json.lock");
+    let lock = std::fs::File::open(&path).expect("there");
+    lock.lock().expect("free");
+    assert_eq!(counters.usage("k").await.expect("readable").reserved, 1);
+    assert_eq!(facts.latest("k").await, Ok(None), "nothing was ever told");
+    let error = counters.reserve("k", 1, 2, Duration::from_secs(30)).await.expect_err("locked").to_string();
+    assert_eq!(error, format!("{path} is locked by process {}; waited 0 s", std::process::id()));
+}
+
 #[test]
 fn the_reference_says_what_the_engines_say() {
     let (_world, _, store) = files();
