@@ -9,6 +9,7 @@
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
+//! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
 //! Choosing an account needs nothing but values:
 //!
@@ -26,6 +27,7 @@
 
 mod account;
 mod affinity;
+pub mod capability;
 mod claims;
 mod consequence;
 mod credential;

@@ -67,6 +67,11 @@ impl ManualClock {
         Self(AtomicI64::new(now.as_millis()))
     }
 
+    /// Stands at `now` from here on, be that later or earlier: hosts set their clocks.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.as_millis(), Ordering::SeqCst);
+    }
+
     /// Moves on.
     pub fn advance(&self, span: std::time::Duration) {
         self.0.fetch_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
@@ -151,12 +156,13 @@ impl AccountStore for MemoryStore {
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
         let taken = self.with(|memory| {
+            memory.pool.find(record).ok_or_else(|| StoreError::NoSuchAccount(record.clone()))?;
             let free = !memory.claimed.contains(record);
             if free {
                 memory.claimed.push(record.clone());
             }
-            free
-        });
+            Ok::<bool, StoreError>(free)
+        })?;
         if !taken {
             return Err(StoreError::Locked { path: "memory".into(), holder: "another claim".into(), waited_secs: 0 });
         }

@@ -133,7 +133,7 @@ pub(crate) fn sweep(engine: &Engine, pool: &SavedPool) {
     }
 }
 
-fn entries(engine: &Engine) -> Result<Vec<Entry>, StoreError> {
+pub(crate) fn entries(engine: &Engine) -> Result<Vec<Entry>, StoreError> {
     let dir = engine.layout.journal_dir();
     let names = os::names_in(&dir).map_err(|error| io_error("list", &dir, &error))?;
     let is_ours = |name: &&String| name.strip_suffix(".json").is_some_and(|name| name.starts_with("refresh-"));

@@ -16,7 +16,8 @@
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
-//! | `testing` | feature `testing`: a disk with faults, hand-made tokens |
+//! | [`FileEngine`], [`MemoryEngine`], `books`, `watching` | the capabilities of the core over these files, and in memory |
+//! | `testing` | feature `testing`: a disk with faults, hand-made tokens, the conformance kit |
 //!
 //! Which file belongs to whom: `openai-codex-accounts.json` and `settings.json` are the predecessor's and stay usable
 //! by it; `codex-auth.json`, `journal/`, `oplog/`, `agent/` and `.lock` are ours; `auth.json` is the official
@@ -25,11 +26,13 @@
 //! Locks, in the only order they are taken: refresh of an identity, root, the client's `auth.lock`, `auth.json.lock`.
 //! The asynchronous methods need a runtime with a timer; the others need none.
 
+mod books;
 mod claim;
 mod claims;
 mod document;
 mod engine;
 mod export;
+mod file_engine;
 mod file_store;
 mod freshness;
 mod fs;
@@ -40,6 +43,7 @@ mod journal;
 mod json;
 mod layout;
 mod lease;
+mod memory;
 mod merge;
 mod named_backup;
 mod notice;
@@ -59,11 +63,15 @@ pub mod testing;
 mod transaction;
 mod undo;
 
+mod watching;
+
 pub use engine::Waits;
 pub use export::{ExportError, Exported};
+pub use file_engine::FileEngine;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of};
+pub use memory::MemoryEngine;
 pub use merge::{MergeOutcome, merge};
 pub use named_backup::{BackupError, BackupName, BadBackupName, NamedBackup, named_backups, read_backup};
 pub use notice::Notice;

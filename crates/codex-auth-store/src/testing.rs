@@ -4,6 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+pub mod conformance;
 mod fault;
 pub mod fuzz;
 pub mod mutate;
