@@ -290,13 +290,13 @@ mod tests {
         jwt(&claims(user, workspace, 1_790_000_000))
     }
 
-    fn object(value: Value) -> Object {
+    fn object(value: &Value) -> Object {
         value.as_object().expect("an object").clone()
     }
 
     /// Person, workspace, e-mail, refresh token and end in seconds, as an entry is read.
     #[track_caller]
-    fn check(entry: Value, expect: &str) {
+    fn check(entry: &Value, expect: &str) {
         let login = login_of(&object(entry)).map_or_else(
             || "none".to_owned(),
             |login| {
@@ -316,20 +316,20 @@ mod tests {
     fn every_spelling_is_read() {
         let token = token("u", "w");
         check(
-            json!({ "accessToken": token, "refreshToken": "R", "accountId": "x", "email": "A@b" }),
+            &json!({ "accessToken": token, "refreshToken": "R", "accountId": "x", "email": "A@b" }),
             "u x a@b R 1790000000",
         );
         check(
-            json!({ "access_token": token, "refresh_token": "R", "workspace_id": "x", "user_email": "A@b" }),
+            &json!({ "access_token": token, "refresh_token": "R", "workspace_id": "x", "user_email": "A@b" }),
             "u x a@b R 1790000000",
         );
         check(
-            json!({ "id": "x", "username": "A@b", "auth": { "tokens": {
+            &json!({ "id": "x", "username": "A@b", "auth": { "tokens": {
                 "access_token": token, "refresh_token": "R", "expires_at": 5000 } } }),
             "u x a@b R 5",
         );
-        check(json!({ "refreshToken": "R", "organization_id": "org-1" }), "- - - R -");
-        check(json!({ "accessToken": token }), "none");
+        check(&json!({ "refreshToken": "R", "organization_id": "org-1" }), "- - - R -");
+        check(&json!({ "accessToken": token }), "none");
     }
 
     #[track_caller]
@@ -357,9 +357,9 @@ mod tests {
 
     #[test]
     fn the_format_is_told_by_its_own_keys() {
-        let is = |value: Value| is_such(&object(value));
-        assert!(is(json!({ "accounts": [], "activeAccountId": "w" })));
-        assert!(is(json!({ "accounts": [{ "refresh_token": "R" }] })));
-        assert!(!is(json!({ "accounts": [{ "refreshToken": "R", "expires": 1 }] })));
+        let is = |value: &Value| is_such(&object(value));
+        assert!(is(&json!({ "accounts": [], "activeAccountId": "w" })));
+        assert!(is(&json!({ "accounts": [{ "refresh_token": "R" }] })));
+        assert!(!is(&json!({ "accounts": [{ "refreshToken": "R", "expires": 1 }] })));
     }
 }

@@ -1,9 +1,11 @@
 //! Living beside the official client: its list of logins is kept in step, and its configuration changed only when asked.
 
-use camino::Utf8PathBuf;
+use std::{io, sync::Arc};
+
+use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{AccountStore as _, Held, IdToken, RefreshToken};
 use codex_auth_store::{
-    AccountsJson, Before, ClientStore, ConfigUndo, FileStore,
+    AccountsJson, Before, ClientStore, ConfigUndo, FileStore, Fs, LoginError, OsFs, Write,
     testing::{auth_json, claims, jwt},
 };
 use serde_json::{Value, json};
@@ -235,4 +237,58 @@ fn what_somebody_set_since_is_not_taken_back() {
     std::fs::write(&path, "cli_auth_credentials_store = \"auto\"\n").expect("written");
     assert_eq!(begun.store.undo_config(&change), Ok(ConfigUndo::ChangedSince));
     assert_eq!(std::fs::read_to_string(&path).expect("there"), "cli_auth_credentials_store = \"auto\"\n");
+}
+
+/// Another program that writes a file right after we replaced it.
+#[derive(Debug)]
+struct Meddler {
+    file: Utf8PathBuf,
+    text: String,
+}
+
+impl Fs for Meddler {
+    fn read(&self, path: &Utf8Path) -> io::Result<Vec<u8>> {
+        OsFs.read(path)
+    }
+
+    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+        OsFs.write(path, bytes, how)
+    }
+
+    fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+        OsFs.rename(from, to)?;
+        if to == self.file {
+            std::fs::write(to, &self.text)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Utf8Path) -> io::Result<()> {
+        OsFs.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+        OsFs.sync_dir(dir)
+    }
+
+    fn make_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+        OsFs.make_dir(dir)
+    }
+}
+
+#[test]
+fn a_switch_is_believed_only_when_both_files_say_so() {
+    let begun = begun();
+    let second = begun.held(2).account.record;
+    let switch_beside = |file: Utf8PathBuf, text: String| {
+        begun.put_list(&two());
+        let store = begun.world.store_over(Arc::new(Meddler { file, text }));
+        store.write_login(begun.world.layout().codex_home(), &second)
+    };
+    let other = auth_json("user-1", "ws-1", "R1", NOW).to_string();
+    let error = switch_beside(begun.world.layout().auth_json(), other).expect_err("another login stands there");
+    assert!(matches!(error, LoginError::NotVerified { .. }), "{error}");
+    let said = switch_beside(begun.list(), two().to_string()).expect("the login itself is written");
+    let AccountsJson::Skipped { why } = said else { panic!("{said:?}") };
+    assert!(why.contains("accounts.json") && why.contains("at the same time"), "{why}");
 }
