@@ -16,6 +16,7 @@ use crate::{
     journal,
     json::{self, Object},
     layout::Layout,
+    merge,
     sidecar::Sidecar,
 };
 
@@ -61,6 +62,8 @@ struct Reading {
     sidecar: Sidecar,
     pool: SavedPool,
     was_cleared: bool,
+    /// Whether accounts that were one were folded, so that the file says less than `document`.
+    was_folded: bool,
 }
 
 impl Engine {
@@ -158,14 +161,18 @@ impl Engine {
         };
         let mut pool = self.codec.decode(&document, now);
         sidecar.complete(&mut pool, bytes.as_deref().unwrap_or_default());
-        Ok(Reading { bytes, document, sidecar, pool, was_cleared })
+        // Only both files together tell which rows are one account.
+        let folds = merge::fold(&mut pool, now);
+        let was_folded = !folds.is_empty();
+        let document = if was_folded { self.codec.folded(document, &folds, now) } else { document };
+        Ok(Reading { bytes, document, sidecar, pool, was_cleared, was_folded })
     }
 
     /// Sidecar, then document, then what the sidecar no longer needs; `sidecar` says why a crash in between is safe.
     fn write(&self, reading: &Reading, pool: &SavedPool) -> Result<SavedPool, StoreError> {
         let (fs, now) = (self.fs.as_ref(), self.now());
         let document = self.codec.encode(&reading.document, pool, now);
-        let is_new_document = reading.bytes.is_none() || document != reading.document;
+        let is_new_document = reading.bytes.is_none() || reading.was_folded || document != reading.document;
         let before = reading.bytes.as_deref().unwrap_or_default();
         let sidecar = reading.sidecar.saying(pool, before, is_new_document);
         if sidecar != reading.sidecar {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     document::{Codec as _, record::record_of, v3::V3},
-    json,
+    json, merge,
 };
 
 /// The account of a fresh sign-in: enabled, added at `now`, its record derived as the predecessor would.
@@ -40,5 +40,7 @@ pub fn from_login(login: Login, now: Timestamp) -> Held {
 /// The accounts of a V3 or V1 document; `path` is for messages.
 pub fn from_document(path: &Utf8Path, bytes: &[u8], now: Timestamp) -> Result<SavedPool, StoreError> {
     let document = json::parse_object(path, bytes, "nothing was imported")?;
-    Ok(V3.decode(&V3.upgrade(path, document, now)?, now))
+    let mut pool = V3.decode(&V3.upgrade(path, document, now)?, now);
+    merge::fold(&mut pool, now);
+    Ok(pool)
 }

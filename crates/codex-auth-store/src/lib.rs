@@ -10,6 +10,8 @@
 //! | [`OfficialHomes`], [`login_of`], [`Homes`] | the official client's logins, and in which homes they are replicas |
 //! | [`FileStore::write_login`], [`FileStore::remove_login`], [`write_login`], [`remove_login`] | changing such a login |
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
+//! | [`keys`] | the texts under which the predecessor's formats file things about an account |
+//! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
 //! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
@@ -33,12 +35,16 @@ mod hash;
 pub mod import;
 mod journal;
 mod json;
+pub mod keys;
 mod layout;
 mod lease;
+mod legacy;
 mod merge;
 mod official;
 mod oplog;
 mod private_dir;
+mod project;
+mod scope;
 mod settings;
 mod sidecar;
 #[cfg(any(test, feature = "testing"))]
@@ -48,6 +54,7 @@ pub use engine::Waits;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, Layout, LayoutInputs, auth_json_of};
+pub use legacy::{LegacyPool, legacy_pools};
 pub use merge::{MergeOutcome, merge};
 pub use official::{
     Homes, OfficialHomes, login_of,
@@ -55,4 +62,6 @@ pub use official::{
 };
 pub use oplog::{OpLog, Operation};
 pub use private_dir::PrivateDir;
+pub use project::{OsPlaces, Places, Project, project_key};
+pub use scope::Scope;
 pub use settings::{FileSettings, RotationOverrides};
