@@ -27,12 +27,17 @@ pub struct LegacyPool {
 /// inside the worktree. One that cannot be read is an error of its own and is left alone.
 pub fn legacy_pools(store: &FileStore, project: &Project) -> Vec<Result<LegacyPool, StoreError>> {
     let layout = store.layout();
+    let places = legacy_places(layout, project).into_iter();
+    places.filter_map(|dir| LegacyPool::read(store, layout.clone().with_pool_in(dir)).transpose()).collect()
+}
+
+/// The directories of those pools, whether or not there are any.
+pub(crate) fn legacy_places(layout: &Layout, project: &Project) -> Vec<Utf8PathBuf> {
     let keyed = project.worktree_key().map(|key| layout.project_root(&key));
     let inside = project.root.join(".codex");
     // The user's own `.codex` may be a project's, too: what lies there is the pool of all of them.
     let inside = Some(inside).filter(|dir| dir != layout.base() && dir != layout.codex_home());
-    let places = keyed.into_iter().chain(inside);
-    places.filter_map(|dir| LegacyPool::read(store, layout.clone().with_pool_in(dir)).transpose()).collect()
+    keyed.into_iter().chain(inside).collect()
 }
 
 impl LegacyPool {

@@ -55,7 +55,7 @@ pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, Layout, LayoutInputs, auth_json_of};
 pub use legacy::{LegacyPool, legacy_pools};
-pub use merge::{MergeOutcome, merge};
+pub use merge::{MergeOutcome, merge, merge_as};
 pub use official::{
     Homes, OfficialHomes, login_of,
     write::{LoginError, remove_login, write_login},

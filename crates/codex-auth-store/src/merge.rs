@@ -10,7 +10,7 @@ use codex_auth_core::{Credential, Held, Owner, RecordId, SavedPool, Timestamp};
 mod combined;
 mod same;
 
-use combined::{combined, order_of_use};
+use combined::{Roles, combined, order_of_use};
 
 /// What became of one sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,15 @@ pub fn merge(pool: &mut SavedPool, incoming: Vec<Held>, now: Timestamp) -> Vec<M
     gather(pool, incoming, now).0
 }
 
+/// The same for one sign-in that the user made for the account `record`. An account that names no identity takes on
+/// that of the sign-in; the caller has seen to it that nothing contradicts.
+pub fn merge_as(pool: &mut SavedPool, record: &RecordId, held: Held, now: Timestamp) -> MergeOutcome {
+    if let Some(meant) = pool.find_mut(record).filter(|meant| meant.account.owner.identity().is_none()) {
+        combined::fill(&mut meant.account.owner, &held.account.owner);
+    }
+    merge(pool, vec![held], now).pop().expect("one sign-in has one outcome")
+}
+
 /// Makes one account of those that are one. A pool without duplicates stays as it is.
 pub(crate) fn fold(pool: &mut SavedPool, now: Timestamp) -> Vec<Fold> {
     gather(pool, Vec::new(), now).1
@@ -61,18 +70,33 @@ fn gather(pool: &mut SavedPool, incoming: Vec<Held>, now: Timestamp) -> (Vec<Mer
     let of_pool = pool.accounts.len();
     let mut all = mem::take(&mut pool.accounts);
     all.extend(incoming);
-    let groups = same::groups(&all.iter().collect::<Vec<_>>());
+    // What the user decided stands in the pool; among equals, in the account used last.
+    let deciding = |members: &[usize]| -> Vec<usize> {
+        let mine: Vec<usize> = members.iter().copied().filter(|index| *index < of_pool).collect();
+        order_of_use(&all, if mine.is_empty() { members } else { &mine })
+    };
+    let one = |members: &[usize]| {
+        let deciding = deciding(members);
+        combined(&all, members, Roles { base: deciding[0], kept: oldest(&all, &deciding) }, now)
+    };
+    let groups = same::groups(&all, one);
+    if groups.len() == of_pool && all.len() == of_pool {
+        // What every read finds: nothing to fold, and nothing is copied.
+        drop(groups);
+        pool.accounts = all;
+        return (Vec::new(), Vec::new());
+    }
     let mut names: HashSet<RecordId> = all[..of_pool].iter().map(|held| held.account.record.clone()).collect();
     let mut outcomes: Vec<Option<MergeOutcome>> = vec![None; all.len()];
     let mut folds = Vec::new();
-    for members in groups {
-        let mine: Vec<usize> = members.iter().copied().filter(|index| *index < of_pool).collect();
-        // What the user decided stands in the pool; among equals, in the account used last.
-        let deciding = if mine.is_empty() { &members } else { &mine };
-        let base = order_of_use(&all, deciding)[0];
-        let mut held = if let [only] = members[..] { all[only].clone() } else { combined(&all, &members, base, now) };
-        held.account.record = oldest(&all, deciding);
-        if mine.is_empty() {
+    for (members, held) in groups {
+        let deciding = deciding(&members);
+        let (base, mut held) = (deciding[0], held.into_owned());
+        let is_new = base >= of_pool;
+        if !is_new && deciding.len() == 1 && brings_nothing(&held, &all[base]) {
+            held.account.seen = all[base].account.seen;
+        }
+        if is_new {
             let mut free = names_like(&held.account.record).filter(|name| !names.contains(name));
             let name = free.next().expect("names do not end");
             drop(free);
@@ -80,23 +104,31 @@ fn gather(pool: &mut SavedPool, incoming: Vec<Held>, now: Timestamp) -> (Vec<Mer
             held.account.record = name;
         }
         let record = &held.account.record;
-        let first = if mine.is_empty() { members[0] } else { base };
+        let first = if is_new { members[0] } else { base };
         for index in members.iter().copied().filter(|index| *index >= of_pool) {
-            let alone = || combined(&all, &[first, index], first, now) == all[first];
-            outcomes[index] = Some(match (mine.is_empty(), index == first) {
+            let two = || combined(&all, &[first, index], Roles { base: first, kept: first }, now);
+            let alone = || brings_nothing(&two(), &all[first]);
+            outcomes[index] = Some(match (is_new, index == first) {
                 (true, true) => MergeOutcome::Added(record.clone()),
                 (true, false) | (false, _) if alone() => MergeOutcome::Unchanged(record.clone()),
                 (true, false) | (false, _) => MergeOutcome::Updated(record.clone()),
             });
         }
-        if mine.len() > 1 {
-            let members = order_of_use(&all, &mine).into_iter().map(|index| all[index].account.record.clone());
+        if !is_new && deciding.len() > 1 {
+            let members = deciding.iter().map(|index| all[*index].account.record.clone());
             folds.push(Fold { kept: record.clone(), members: members.collect() });
         }
         pool.accounts.push(held);
     }
     follow(pool, &folds);
     (outcomes.into_iter().flatten().collect(), folds)
+}
+
+/// Whether a sign-in added nothing to an account but the time at which it was made.
+fn brings_nothing(after: &Held, before: &Held) -> bool {
+    let mut after = after.clone();
+    after.account.seen = before.account.seen;
+    after == *before
 }
 
 /// Selection and pin follow their account; a pool with accounts always has a selected one.
@@ -113,14 +145,13 @@ fn follow(pool: &mut SavedPool, folds: &[Fold]) {
 }
 
 /// The name that was there first: others refer to it already.
-fn oldest(all: &[Held], members: &[usize]) -> RecordId {
+fn oldest(all: &[Held], members: &[usize]) -> usize {
     let age = |index: &&usize| {
         let account = &all[**index].account;
         let added = account.seen.added_at;
         (added <= Timestamp::default(), added, account.record.clone())
     };
-    let first = members.iter().min_by_key(age).expect("a group has members");
-    all[*first].account.record.clone()
+    *members.iter().min_by_key(age).expect("a group has members")
 }
 
 /// The record id itself, then ids for accounts that were copied with it: two accounts never share one.

@@ -3,7 +3,7 @@
 //! A project has a pool of its own only where somebody asked for it. The predecessor's default said yes, but none of
 //! its commands ever followed it, so an absent setting means what its users have always had: one pool.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::StoreError;
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use crate::{
     fs::{Fs, read_optional},
     json,
     layout::{ACCOUNTS, Layout},
+    legacy::legacy_places,
     project::{Places, Project},
     settings::boolean,
 };
@@ -54,6 +55,14 @@ impl Scope {
         Ok(if wanted { Self::Project(project) } else { Self::Global { project: Some(project) } })
     }
 
+    /// Accounts files of this project alone, which nobody uses as long as the user's pool is in effect.
+    pub fn unused_pools(&self, layout: &Layout, places: &dyn Places) -> Vec<Utf8PathBuf> {
+        let Self::Global { project: Some(project) } = self else { return Vec::new() };
+        let own = layout.project_root(&project.key());
+        let before = legacy_places(layout, project);
+        [own].into_iter().chain(before).map(|dir| dir.join(ACCOUNTS)).filter(|path| places.exists(path)).collect()
+    }
+
     /// Where everything is in this scope.
     #[must_use]
     pub fn applied_to(&self, layout: Layout) -> Layout {
@@ -77,8 +86,6 @@ fn stored(layout: &Layout, fs: &dyn Fs) -> Result<Option<bool>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
     use crate::{OsFs, OsPlaces, Write, layout::LayoutInputs};
 

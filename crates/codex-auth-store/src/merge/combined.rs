@@ -4,9 +4,18 @@ use codex_auth_core::{Credential, Held, Owner, RestReason, RestScope, Timestamp}
 
 use crate::freshness;
 
-/// One account of the sign-ins at `members`. What the user decided (enabled, alias, label) is that of `base`; what it
-/// lacks comes from the others.
-pub(super) fn combined(all: &[Held], members: &[usize], base: usize, now: Timestamp) -> Held {
+/// Which member gives what only one can give.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Roles {
+    /// What the user decided.
+    pub(super) base: usize,
+    /// The name, and how often its tokens have changed.
+    pub(super) kept: usize,
+}
+
+/// One account of the sign-ins at `members`, under the name of `kept`. What the user decided (enabled, alias, label) is
+/// that of `base`; what it lacks comes from the others.
+pub(super) fn combined(all: &[Held], members: &[usize], Roles { base, kept }: Roles, now: Timestamp) -> Held {
     let winner = members[freshness::newest(&members.iter().map(|index| &all[*index]).collect::<Vec<_>>(), now)];
     let mut order = order_of_use(all, members);
     order.retain(|index| *index != winner);
@@ -24,6 +33,11 @@ pub(super) fn combined(all: &[Held], members: &[usize], base: usize, now: Timest
         freshness::replace(&mut held, credential);
         held.account.needs_login.clone_from(&fresh.account.needs_login);
         held.account.issuer = fresh.account.issuer.clone().or_else(|| held.account.issuer.take());
+    }
+    let lineage = &all[kept];
+    held.account.record = lineage.account.record.clone();
+    if !lineage.credential.same_grant(&held.credential) {
+        held.credential.generation = held.credential.generation.max(lineage.credential.generation + 1);
     }
     held.account.owner = Owner::default();
     for index in order {
@@ -78,7 +92,8 @@ fn completed(all: &[Held], order: &[usize]) -> Credential {
     credential
 }
 
-fn fill(owner: &mut Owner, found: &Owner) {
+/// What `owner` does not know is taken from `found`.
+pub(super) fn fill(owner: &mut Owner, found: &Owner) {
     owner.user = owner.user.take().or_else(|| found.user.clone());
     owner.workspace = owner.workspace.take().or_else(|| found.workspace.clone());
     owner.email = owner.email.take().or_else(|| found.email.clone());

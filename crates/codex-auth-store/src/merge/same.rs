@@ -1,15 +1,15 @@
 //! Owns which sign-ins are one account.
 //!
-//! A person in a workspace is one account: that comes first, and what both know and differs keeps two apart for ever.
-//! Rows that name no person are matched by the predecessor's tiers (account id and e-mail address, address, refresh
-//! token, account id alone), but never where several accounts could be meant.
+//! A person in a workspace is one account, and what both know and differs keeps two apart for ever. Rows that name no
+//! person are matched by the predecessor's tiers (refresh token, account id and e-mail address, address, account id
+//! alone), but never where several accounts could be meant.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    mem,
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
 };
 
-use codex_auth_core::{Held, Owner, RefreshToken};
+use codex_auth_core::{Held, Owner, RefreshToken, UserId, WorkspaceId};
 
 /// Whether an account id alone may say who is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,168 +21,123 @@ pub(super) enum IdOnly {
     TooLittle,
 }
 
-/// What the members of a group know together.
+/// What several sign-ins know together.
 #[derive(Debug, Default)]
 struct Known<'a> {
     users: BTreeSet<&'a str>,
     workspaces: BTreeSet<&'a str>,
-    /// Addresses of members whose person is known, and those of the others: a person may change their address.
+    /// Addresses of those whose person is known, and those of the others: a person may change their address.
     emails: [BTreeSet<&'a str>; 2],
-    tokens: BTreeSet<&'a str>,
 }
 
 impl<'a> Known<'a> {
-    fn of(held: &'a Held) -> Self {
-        let mut known = Self::default();
-        known.add(&held.account.owner, &held.credential.refresh);
-        known
-    }
-
-    fn add(&mut self, owner: &'a Owner, token: &'a RefreshToken) {
-        self.users.extend(owner.user.as_ref().map(codex_auth_core::UserId::as_str));
-        self.workspaces.extend(owner.workspace.as_ref().map(codex_auth_core::WorkspaceId::as_str));
+    fn add(&mut self, owner: &'a Owner) {
+        self.users.extend(owner.user.as_ref().map(UserId::as_str));
+        self.workspaces.extend(owner.workspace.as_ref().map(WorkspaceId::as_str));
         self.emails[usize::from(owner.user.is_none())].extend(owner.email.as_deref());
-        self.tokens.insert(token.expose());
     }
 
-    fn join(&mut self, other: &Self) {
-        self.users.extend(&other.users);
-        self.workspaces.extend(&other.workspaces);
-        self.emails[0].extend(&other.emails[0]);
-        self.emails[1].extend(&other.emails[1]);
-        self.tokens.extend(&other.tokens);
-    }
-
-    /// Whether no two members contradict each other.
+    /// Whether no two of them contradict each other.
     fn is_one(&self) -> bool {
         let [of_persons, of_nobody] = &self.emails;
         let agrees = of_persons.is_empty() || of_nobody.is_subset(of_persons);
         self.users.len() <= 1 && self.workspaces.len() <= 1 && of_nobody.len() <= 1 && agrees
     }
+}
 
-    fn all_emails(&self) -> BTreeSet<&'a str> {
-        self.emails.iter().flatten().copied().collect()
+/// Sign-ins that are one account, and that account.
+type Group<'a> = (Vec<usize>, Cow<'a, Held>);
+
+/// The groups of sign-ins that are one account, in order of their first member. `one` makes an account of several.
+pub(super) fn groups(all: &[Held], one: impl Fn(&[usize]) -> Held) -> Vec<Group<'_>> {
+    let each = all.iter().enumerate();
+    let mut groups: Vec<Group<'_>> = each.map(|(index, held)| (vec![index], Cow::Borrowed(held))).collect();
+    // An account that one match made may match more than its parts did.
+    while let Some(sets) = TIERS.iter().find_map(|tier| tier(&groups)) {
+        groups = joined(groups, sets, &one);
     }
+    groups
 }
 
-type Groups<'a> = Vec<(Vec<usize>, Known<'a>)>;
-
-/// The groups of sign-ins that are one account, in order of their first member.
-pub(super) fn groups(all: &[&Held]) -> Vec<Vec<usize>> {
-    let mut groups: Groups<'_> = all.iter().enumerate().map(|(index, held)| (vec![index], Known::of(held))).collect();
-    // A tier that joins something may let an earlier one see more.
-    while by_identity(&mut groups)
-        || by_address_in_workspace(&mut groups)
-        || by_address(&mut groups)
-        || by_token(&mut groups)
-        || by_workspace(&mut groups)
-    {}
-    groups.into_iter().map(|(members, _)| members).collect()
+fn joined<'a>(groups: Vec<Group<'a>>, sets: Vec<Vec<usize>>, one: impl Fn(&[usize]) -> Held) -> Vec<Group<'a>> {
+    let mut left: Vec<Option<Group<'a>>> = groups.into_iter().map(Some).collect();
+    for set in sets {
+        let parts = set.iter().filter_map(|index| left[*index].take());
+        let mut members: Vec<usize> = parts.flat_map(|(members, _)| members).collect();
+        members.sort_unstable();
+        let held = one(&members);
+        left[set[0]] = Some((members, Cow::Owned(held)));
+    }
+    left.into_iter().flatten().collect()
 }
 
-fn by_identity(groups: &mut Groups<'_>) -> bool {
-    joined(groups, |known| pairs(&known.users, &known.workspaces), |_| true)
+/// One way to see that groups are one: the sets it sees, if there are any.
+type Tier = fn(&[Group<'_>]) -> Option<Vec<Vec<usize>>>;
+
+/// The token comes first: later matches keep only the newest one, and an older one would find nobody any more.
+const TIERS: [Tier; 5] = [by_token, by_identity, by_address_in_workspace, by_address, by_workspace];
+
+fn by_identity(groups: &[Group<'_>]) -> Option<Vec<Vec<usize>>> {
+    sets(groups, |held| Some((user(held)?, workspace(held)?)), |_| true)
 }
 
-fn by_address_in_workspace(groups: &mut Groups<'_>) -> bool {
-    joined(groups, |known| pairs(&known.workspaces, &known.all_emails()), |_| true)
+fn by_address_in_workspace(groups: &[Group<'_>]) -> Option<Vec<Vec<usize>>> {
+    sets(groups, |held| Some((workspace(held)?, email(held)?)), |_| true)
 }
 
-fn by_address(groups: &mut Groups<'_>) -> bool {
-    joined(groups, |known| alone(&known.all_emails()), |_| true)
+fn by_address(groups: &[Group<'_>]) -> Option<Vec<Vec<usize>>> {
+    sets(groups, |held| Some((email(held)?, "")), |_| true)
 }
 
-fn by_token(groups: &mut Groups<'_>) -> bool {
-    joined(groups, |known| alone(&known.tokens), |_| true)
+fn by_token(groups: &[Group<'_>]) -> Option<Vec<Vec<usize>>> {
+    sets(groups, |held| Some((held.credential.refresh.expose(), "")), |_| true)
 }
 
 /// An account id alone speaks only where exactly one other account has it, and only one of both has an address.
-fn by_workspace(groups: &mut Groups<'_>) -> bool {
-    let one_is_bare = |found: &[&Known<'_>]| match found {
-        [left, right] => left.all_emails().is_empty() != right.all_emails().is_empty(),
+fn by_workspace(groups: &[Group<'_>]) -> Option<Vec<Vec<usize>>> {
+    let one_is_bare = |found: &[&Held]| match found {
+        [left, right] => email(left).is_none() != email(right).is_none(),
         _ => false,
     };
-    joined(groups, |known| alone(&known.workspaces), one_is_bare)
+    sets(groups, |held| Some((workspace(held)?, "")), one_is_bare)
 }
 
-/// What a tier looks for: two texts, or one and nothing.
-type Key<'a> = (&'a str, &'a str);
-
-fn pairs<'a>(left: &BTreeSet<&'a str>, right: &BTreeSet<&'a str>) -> Vec<Key<'a>> {
-    left.iter().flat_map(|left| right.iter().map(move |right| (*left, *right))).collect()
+fn user(held: &Held) -> Option<&str> {
+    held.account.owner.user.as_ref().map(UserId::as_str)
 }
 
-fn alone<'a>(texts: &BTreeSet<&'a str>) -> Vec<Key<'a>> {
-    texts.iter().map(|text| (*text, "")).collect()
+fn workspace(held: &Held) -> Option<&str> {
+    held.account.owner.workspace.as_ref().map(WorkspaceId::as_str)
 }
 
-/// Joins the groups that share a key and do not contradict each other; whether there were any. Groups that several
-/// keys lead to each other are judged together, so that no order of the keys matters.
-fn joined<'a>(
-    groups: &mut Groups<'a>,
-    keys: impl Fn(&Known<'a>) -> Vec<Key<'a>>,
-    holds: impl Fn(&[&Known<'a>]) -> bool,
-) -> bool {
-    let mut by_key: HashMap<Key<'a>, Vec<usize>> = HashMap::with_capacity(groups.len());
-    for (index, (_, known)) in groups.iter().enumerate() {
-        for key in keys(known) {
+fn email(held: &Held) -> Option<&str> {
+    held.account.owner.email.as_deref()
+}
+
+/// The sets of groups that share a key, do not contradict each other, and of which `holds` says so; all that share a
+/// key are judged together, so that no order matters.
+fn sets<'a>(
+    groups: &'a [Group<'_>],
+    key: impl Fn(&'a Held) -> Option<(&'a str, &'a str)>,
+    holds: impl Fn(&[&Held]) -> bool,
+) -> Option<Vec<Vec<usize>>> {
+    let mut by_key: HashMap<(&str, &str), Vec<usize>> = HashMap::with_capacity(groups.len());
+    for (index, (_, held)) in groups.iter().enumerate() {
+        if let Some(key) = key(held) {
             by_key.entry(key).or_default().push(index);
         }
     }
-    let is_one = |set: &[usize]| {
-        let mut all = Known::default();
-        for index in set {
-            all.join(&groups[*index].1);
+    let is_one = |set: &Vec<usize>| {
+        let all: Vec<&Held> = set.iter().map(|index| groups[*index].1.as_ref()).collect();
+        let mut known = Known::default();
+        for held in &all {
+            known.add(&held.account.owner);
         }
-        all.is_one()
+        known.is_one() && holds(&all)
     };
-    let mut leads = Leads((0..groups.len()).collect());
-    for found in by_key.values().filter(|found| found.len() > 1) {
-        let all: Vec<&Known<'a>> = found.iter().map(|index| &groups[*index].1).collect();
-        if holds(&all) && is_one(found) {
-            found[1..].iter().for_each(|index| leads.join(found[0], *index));
-        }
-    }
-    let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for index in 0..groups.len() {
-        sets.entry(leads.first(index)).or_default().push(index);
-    }
-    sets.retain(|_, set| set.len() > 1 && is_one(set));
-    if sets.is_empty() {
-        return false;
-    }
-    let mut left: Vec<Option<(Vec<usize>, Known<'a>)>> = mem::take(groups).into_iter().map(Some).collect();
-    for (first, set) in sets {
-        let (mut members, mut known) = left[first].take().expect("sets do not overlap");
-        for index in &set[1..] {
-            let (others, theirs) = left[*index].take().expect("sets do not overlap");
-            members.extend(others);
-            known.join(&theirs);
-        }
-        members.sort_unstable();
-        left[first] = Some((members, known));
-    }
-    groups.extend(left.into_iter().flatten());
-    true
-}
-
-/// Which groups lead to each other; each set is called by its first.
-struct Leads(Vec<usize>);
-
-impl Leads {
-    fn first(&mut self, index: usize) -> usize {
-        let mut at = index;
-        while self.0[at] != at {
-            self.0[at] = self.0[self.0[at]];
-            at = self.0[at];
-        }
-        at
-    }
-
-    fn join(&mut self, left: usize, right: usize) {
-        let (left, right) = (self.first(left), self.first(right));
-        self.0[left.max(right)] = left.min(right);
-    }
+    let mut sets: Vec<Vec<usize>> = by_key.into_values().filter(|set| set.len() > 1 && is_one(set)).collect();
+    sets.sort_unstable();
+    (!sets.is_empty()).then_some(sets)
 }
 
 /// The place of the account that a sign-in of `owner` with this refresh token belongs to: of several that fit, the
@@ -206,9 +161,9 @@ pub(super) fn find(all: &[&Held], owner: &Owner, token: &RefreshToken, id_only: 
     let agreeing = |test: &dyn Fn(&Held) -> bool| {
         let found = places(test);
         let mut sum = Known::default();
-        sum.add(owner, token);
+        sum.add(owner);
         for index in &found {
-            sum.join(&Known::of(all[*index]));
+            sum.add(&all[*index].account.owner);
         }
         if sum.is_one() { newest(found) } else { None }
     };
@@ -228,9 +183,10 @@ pub(super) fn find(all: &[&Held], owner: &Owner, token: &RefreshToken, id_only: 
 
 #[cfg(test)]
 mod tests {
-    use codex_auth_core::{Seen, Timestamp, UserId, WorkspaceId, testing};
+    use codex_auth_core::{Seen, Timestamp, testing};
 
     use super::*;
+    use crate::merge::combined::{Roles, combined};
 
     /// A row `user/account/e-mail/token`; `-` means unknown.
     fn row(text: &str) -> Held {
@@ -251,9 +207,9 @@ mod tests {
     #[track_caller]
     fn check(rows: &[&str], expect: &[&[usize]]) {
         let rows: Vec<Held> = rows.iter().map(|text| row(text)).collect();
-        assert_eq!(groups(&rows.iter().collect::<Vec<_>>()), expect);
+        assert_eq!(members(&rows), expect);
         // Backwards the same groups are found.
-        let mut turned: Vec<Vec<usize>> = groups(&rows.iter().rev().collect::<Vec<_>>());
+        let mut turned = members(&rows.iter().rev().cloned().collect::<Vec<_>>());
         for group in &mut turned {
             for index in group.iter_mut() {
                 *index = rows.len() - 1 - *index;
@@ -262,6 +218,13 @@ mod tests {
         }
         turned.sort();
         assert_eq!(turned, expect, "backwards");
+    }
+
+    fn members(rows: &[Held]) -> Vec<Vec<usize>> {
+        let one = |members: &[usize]| {
+            combined(rows, members, Roles { base: members[0], kept: members[0] }, Timestamp::default())
+        };
+        groups(rows, one).into_iter().map(|(members, _)| members).collect()
     }
 
     #[test]
@@ -304,7 +267,7 @@ mod tests {
     fn what_one_match_teaches_leads_to_the_next() {
         check(&["-/A/x/r1", "-/-/-/r1", "-/A/-/r2"], &[&[0, 1, 2]]);
         check(&["-/-/-/r1", "-/-/x/r1", "u/A/x/r2"], &[&[0, 1, 2]]);
-        check(&["u/A/x/r1", "u/A/y/r2", "-/-/x/r3", "-/-/y/r4"], &[&[0, 1], &[2], &[3]]);
+        check(&["u/A/x/r1", "-/B/x/r2", "-/-/x/r3", "-/-/-/r3"], &[&[0], &[1], &[2, 3]]);
     }
 
     #[track_caller]

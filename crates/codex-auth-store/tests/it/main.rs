@@ -3,8 +3,12 @@
 
 mod claims;
 mod crash_points;
+mod duplicates;
 mod golden_documents;
+mod golden_files;
+mod legacy_pools;
 mod logins;
 mod merging;
+mod normal;
 mod two_processes;
 mod world;
