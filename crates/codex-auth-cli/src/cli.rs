@@ -110,7 +110,8 @@ fn manage(words: Vec<OsString>, environment: Environment, ui: Ui) -> ExitCode {
     match parsed {
         Ok(Cli { command: Some(command) }) => {
             let (name, as_json) = command.face();
-            answered(Product::of(environment, ui).and_then(|product| command.run(&product)), ui, name, as_json)
+            let done = Product::of(environment, ui).map(Product::settled).and_then(|product| command.run(&product));
+            answered(done, ui, name, as_json)
         }
         Ok(Cli { command: None }) => {
             ui.data(&help());
@@ -185,7 +186,8 @@ fn with_product(
     ui: Ui,
     act: impl FnOnce(&Product) -> Result<ExitCode, CliError>,
 ) -> ExitCode {
-    answered(Product::of(environment, ui).and_then(|product| act(&product)), ui, "codex-multi-auth", false)
+    let done = Product::of(environment, ui).map(Product::settled).and_then(|product| act(&product));
+    answered(done, ui, "codex-multi-auth", false)
 }
 
 /// The end of an invocation: errors go to one printer.

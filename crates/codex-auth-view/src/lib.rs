@@ -34,7 +34,7 @@ mod wrapper;
 pub use added::{Added, Addition, AdditionOutcome, Imports};
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
-pub use list::{AccountList, ListName, Storage, StorageHealth};
+pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;

@@ -22,6 +22,7 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     product.say_overrides();
     let storage = Storage { path: product.layout.accounts().into_string(), health: health(product, &pool)? };
     let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now());
+    let list = list.in_scope(product.scope_view()).noting(product.notes());
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ mod imports;
 mod login;
 mod official;
 mod offline;
+mod projects;
 mod rotation;
 mod words;
 mod world;
