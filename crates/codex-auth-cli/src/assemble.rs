@@ -13,7 +13,8 @@ use codex_auth_core::{
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, PrivateDir, RotationOverrides,
+    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir, RotationOverrides,
+    Scope,
 };
 
 use sha2::Digest;
@@ -26,6 +27,10 @@ const BACKEND: &str = "https://chatgpt.com/backend-api";
 pub(crate) const BACKEND_VARIABLE: &str = "CODEX_MULTI_AUTH_BACKEND_URL";
 /// Names the variable that stands for the issuer.
 pub(crate) const ISSUER_VARIABLE: &str = "CODEX_MULTI_AUTH_ISSUER_URL";
+/// Names the variable that gives each project a pool of its own.
+pub(crate) const PER_PROJECT: &str = "CODEX_AUTH_PER_PROJECT_ACCOUNTS";
+/// Tells a background agent, which has left every directory, for whose project it was started.
+pub(crate) const WORKING_IN: &str = "CODEX_AUTH_WORKING_IN";
 /// What we call ourselves towards the issuer and the backend.
 pub(crate) const USER_AGENT: &str = concat!("codex-multi-auth/", env!("CARGO_PKG_VERSION"));
 /// No document is longer on its way than a lock may be waited for.
@@ -40,6 +45,9 @@ pub(crate) struct Product {
     pub(crate) ui: Ui,
     pub(crate) own_path: PathBuf,
     pub(crate) layout: Layout,
+    pub(crate) scope: Scope,
+    /// What was done about pools from before.
+    pub(crate) moved: Vec<String>,
     pub(crate) store: Arc<FileStore>,
     pub(crate) agent_dir: Arc<PrivateDir>,
     pub(crate) official: Arc<LeasedHomes>,
@@ -54,6 +62,10 @@ impl Product {
         let lookup = |name: &str| environment.text(name).map(str::to_owned);
         let home = || std::env::home_dir().map(|path| path.to_string_lossy().into_owned());
         let layout = Layout::resolve(&LayoutInputs::from_values(lookup, home()));
+        let working_in = lookup(WORKING_IN).unwrap_or_else(Self::working_directory);
+        let asked = lookup(PER_PROJECT);
+        let scope = Scope::of(&layout, asked.as_deref(), working_in.as_ref(), &OsFs, &OsPlaces)?;
+        let layout = scope.applied_to(layout);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let homes = Homes::of(layout.codex_home());
         let store = FileStore::new(layout.clone(), clock.clone()).with_homes(homes.clone());
@@ -74,12 +86,14 @@ impl Product {
             ui,
             own_path,
             layout,
+            scope,
+            moved: Vec::new(),
             clock,
         })
     }
 
     /// Waits until the files say what was done, and tells what was mended by the way.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn finish(&self) {
         self.store.published(PUBLISHED_WITHIN);
         for notice in self.store.notices() {
             self.ui.say(&format!("codex-multi-auth: {notice}"));

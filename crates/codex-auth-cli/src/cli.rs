@@ -219,9 +219,9 @@ fn ended(
     ui: Ui,
     act: impl FnOnce(&Product) -> Result<ExitCode, CliError>,
 ) -> Result<ExitCode, CliError> {
-    let product = Product::of(environment, ui)?;
+    let product = Product::of(environment, ui)?.settled();
     let result = act(&product);
-    product.settle();
+    product.finish();
     result
 }
 

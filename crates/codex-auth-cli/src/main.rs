@@ -16,6 +16,7 @@ mod json_flag;
 mod launch;
 mod misuse;
 mod official_binary;
+mod pools;
 mod settings_file;
 mod ui;
 mod version_cache;

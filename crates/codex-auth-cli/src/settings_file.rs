@@ -20,10 +20,10 @@ pub(crate) fn stored(product: &Product) -> Result<Option<bool>, CliError> {
 /// Makes the file say `enabled`, keeping every other key. As the predecessor does, the file as it was is copied first.
 pub(crate) fn store(product: &Product, enabled: bool) -> Result<(), CliError> {
     let directory = directory(product);
-    let root_lock = product.layout.root_lock();
-    let name = root_lock.file_name().expect("the lock is a file of the root");
+    let base_lock = product.layout.base_lock();
+    let name = base_lock.file_name().expect("the lock is a file of the directory");
     let _held = directory.try_lock(name)?.ok_or_else(|| StoreError::Locked {
-        path: root_lock.to_string(),
+        path: base_lock.to_string(),
         holder: "another process".to_owned(),
         waited_secs: 0,
     })?;
@@ -46,7 +46,7 @@ pub(crate) fn store(product: &Product, enabled: bool) -> Result<(), CliError> {
 }
 
 fn directory(product: &Product) -> PrivateDir {
-    PrivateDir::new(product.layout.root())
+    PrivateDir::new(product.layout.base())
 }
 
 type Read = (Vec<u8>, Map<String, Value>);

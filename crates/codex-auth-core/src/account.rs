@@ -77,13 +77,21 @@ impl Owner {
         Some(IdentityKey { user: self.user.clone()?, workspace: self.workspace.clone()? })
     }
 
+    /// Whether something that both know differs, so that they are two accounts. An address counts as long as one of
+    /// both names no person: people change their address.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        fn differ<T: PartialEq>(mine: Option<&T>, theirs: Option<&T>) -> bool {
+            matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs)
+        }
+        let unknown_user = self.user.is_none() || other.user.is_none();
+        differ(self.user.as_ref(), other.user.as_ref())
+            || differ(self.workspace.as_ref(), other.workspace.as_ref())
+            || (unknown_user && differ(self.email.as_ref(), other.email.as_ref()))
+    }
+
     /// Whether both may be the same account: no half that both know differs, and the workspace is known to both.
     pub fn agrees_with(&self, other: &Self) -> bool {
-        let same_workspace = self.workspace.is_some() && self.workspace == other.workspace;
-        let users_differ = matches!((&self.user, &other.user), (Some(mine), Some(theirs)) if mine != theirs);
-        let unknown_user = self.user.is_none() || other.user.is_none();
-        let emails_differ = matches!((&self.email, &other.email), (Some(mine), Some(theirs)) if mine != theirs);
-        same_workspace && !users_differ && !(unknown_user && emails_differ)
+        self.workspace.is_some() && self.workspace == other.workspace && !self.contradicts(other)
     }
 }
 
@@ -138,7 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn without_a_workspace_nothing_agrees() {
+    fn without_a_workspace_nothing_agrees_and_nothing_contradicts() {
         check(&owner("u1", "", "a@x"), &owner("u1", "", "a@x"), false);
+        assert!(!owner("u1", "", "a@x").contradicts(&owner("", "w", "a@x")));
+        assert!(owner("", "", "a@x").contradicts(&owner("u1", "w", "b@x")));
+        assert!(!owner("u1", "w", "a@x").contradicts(&owner("u1", "w", "b@x")), "the address changed");
     }
 }

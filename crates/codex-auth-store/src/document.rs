@@ -7,7 +7,10 @@ use std::fmt::Debug;
 use camino::Utf8Path;
 use codex_auth_core::{SavedPool, StoreError, Timestamp};
 
-use crate::json::{self, Object};
+use crate::{
+    json::{self, Object},
+    merge::Fold,
+};
 
 pub(crate) mod positions;
 pub(crate) mod record;
@@ -23,6 +26,12 @@ pub(crate) trait Codec: Debug + Send + Sync {
 
     /// What the document says by itself, without the sidecar.
     fn decode(&self, document: &Object, now: Timestamp) -> SavedPool;
+
+    /// The document in which accounts that are one are one row, and what referred to either refers to that row.
+    /// A format without positions needs nothing here: `encode` leaves out the rows of accounts that are gone.
+    fn folded(&self, document: Object, _folds: &[Fold], _now: Timestamp) -> Object {
+        document
+    }
 
     /// The document that says `pool`: `document` with only what differs changed.
     fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object;

@@ -3,7 +3,7 @@
 //! The issuer's own word comes first (`iat` of the access token): a file's `last_refresh` may lie, because the
 //! predecessor writes the end of the access token there.
 
-use codex_auth_core::{Credential, Rest, RestReason, RestScope, Timestamp};
+use codex_auth_core::{Credential, Held, Rest, RestReason, RestScope, Timestamp};
 
 use crate::claims::issued_at;
 
@@ -20,9 +20,33 @@ pub(crate) fn is_newer(theirs: &Credential, ours: &Credential, now: Timestamp) -
     decided.unwrap_or_else(|| ours.access.is_none() && theirs.access.is_some())
 }
 
+/// Which of several sign-ins of one account has the newest credential. Each word of the issuer or of a file rules out
+/// those that it shows to be older; where nothing tells, the one used last is meant, then the one added later, then the
+/// later one. Of two, it is the one [`is_newer`] means.
+pub(crate) fn newest(all: &[&Held], now: Timestamp) -> usize {
+    let mut left: Vec<usize> = (0..all.len()).collect();
+    let mut rule_out = |word: &dyn Fn(&Credential) -> Option<Timestamp>| {
+        let told: Vec<_> = left.iter().map(|index| word(&all[*index].credential)).collect();
+        let latest = told.iter().flatten().max().copied();
+        let mut told = told.into_iter();
+        left.retain(|_| told.next().flatten().is_none_or(|at| Some(at) == latest));
+    };
+    rule_out(&|credential| credential.access.as_ref().and_then(issued_at));
+    rule_out(&|credential| credential.obtained_at.filter(|at| *at <= now));
+    rule_out(&|credential| credential.expires_at);
+    if left.iter().any(|index| all[*index].credential.access.is_some()) {
+        left.retain(|index| all[*index].credential.access.is_some());
+    }
+    let use_of = |index: &usize| {
+        let seen = all[*index].account.seen;
+        (seen.last_used_at, seen.added_at, *index)
+    };
+    left.into_iter().max_by_key(use_of).expect("every rule leaves somebody")
+}
+
 /// Puts a newer credential in the place of an older one: what stood in the way because of the old one is gone.
 /// What the user decided (enabled, alias, pin) is not touched.
-pub(crate) fn replace(held: &mut codex_auth_core::Held, fresh: Credential) {
+pub(crate) fn replace(held: &mut Held, fresh: Credential) {
     let generation = fresh.generation.max(held.credential.generation + 1);
     held.credential = Credential { generation, ..fresh };
     held.account.needs_login = None;

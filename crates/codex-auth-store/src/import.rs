@@ -13,6 +13,7 @@ use crate::{
     document::{Codec as _, record::record_of, row, v3::V3},
     fs::{Fs as _, io_error, os::OsFs},
     json::{self, Object},
+    merge,
     official::{accounts_json, login_of},
 };
 
@@ -156,5 +157,7 @@ pub fn from_login(login: Login, now: Timestamp) -> Held {
 /// The accounts of a V3 or V1 document; `path` is for messages.
 pub fn from_document(path: &Utf8Path, bytes: &[u8], now: Timestamp) -> Result<SavedPool, StoreError> {
     let document = json::parse_object(path, bytes, "nothing was imported")?;
-    Ok(V3.decode(&V3.upgrade(path, document, now)?, now))
+    let mut pool = V3.decode(&V3.upgrade(path, document, now)?, now);
+    merge::fold(&mut pool, now);
+    Ok(pool)
 }

@@ -5,7 +5,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{IdentityKey, RecordId};
 
-use crate::{fs::os, hash::sha256_hex};
+use crate::{fs::os, hash::sha256_hex, project::lexically};
 
 /// Name of the accounts document of the predecessor's command line.
 pub const ACCOUNTS: &str = "openai-codex-accounts.json";
@@ -36,6 +36,7 @@ pub struct LayoutInputs {
 /// Where everything is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    base: Utf8PathBuf,
     root: Utf8PathBuf,
     home: Utf8PathBuf,
     client: ClientFiles,
@@ -109,12 +110,25 @@ impl Layout {
     pub fn resolve_with(inputs: &LayoutInputs, names_in: &dyn Fn(&Utf8Path) -> Vec<String>) -> Self {
         let state = set(inputs.xdg_state_home.as_ref())
             .map_or_else(|| Utf8Path::new(inputs.home.trim()).join(".local/state"), Utf8PathBuf::from);
+        let base = root_of(inputs, names_in);
         Self {
-            root: root_of(inputs, names_in),
+            root: base.clone(),
+            base,
             home: inputs.home.trim().into(),
             client: inputs.client(),
             refresh_locks: state.join("codex-auth/refresh"),
         }
+    }
+
+    /// The same with the pool kept in `root`; what all pools share stays where it was.
+    #[must_use]
+    pub fn with_pool_in(self, root: Utf8PathBuf) -> Self {
+        Self { root, ..self }
+    }
+
+    /// Directory of the pool of the project with this key.
+    pub fn project_root(&self, key: &str) -> Utf8PathBuf {
+        self.base.join("projects").join(key)
     }
 
     /// Directory of the pool in effect: accounts, sidecar, journal, log, agent.
@@ -125,7 +139,7 @@ impl Layout {
     /// Directory of what all pools of the user share: settings, policies, quotas, the ledger. The pool's own, unless a
     /// project has a pool of its own.
     pub fn base(&self) -> &Utf8Path {
-        &self.root
+        &self.base
     }
 
     /// The official client's home.
@@ -233,9 +247,14 @@ impl Layout {
         self.root.join(".lock")
     }
 
+    /// Lock of everything under the base that belongs to no single pool.
+    pub fn base_lock(&self) -> Utf8PathBuf {
+        self.base.join(".lock")
+    }
+
     /// The predecessor's refresh lease of a token, by the token's hash; waited for, never created.
     pub fn refresh_lease(&self, token_hash: &str) -> Utf8PathBuf {
-        self.root.join("refresh-leases").join(format!("{token_hash}.lock"))
+        self.base.join("refresh-leases").join(format!("{token_hash}.lock"))
     }
 
     /// Lock of one identity's refresh token, shared by all products of this user; by record while the identity is
@@ -284,18 +303,6 @@ fn is_account_storage(name: &str) -> bool {
             rest.len() > 1 && rest.starts_with('.') && !is_passing
         }
         None => false,
-    })
-}
-
-/// The path with `.` and `..` resolved by text and without trailing separators.
-fn lexically(path: &Utf8Path) -> Utf8PathBuf {
-    path.components().fold(Utf8PathBuf::new(), |mut out, part| {
-        match part.as_str() {
-            "." => {}
-            ".." => drop(out.pop()),
-            other => out.push(other),
-        }
-        out
     })
 }
 

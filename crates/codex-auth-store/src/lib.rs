@@ -13,6 +13,8 @@
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`Exported`], [`NamedBackup`], `path_guard` | the pool in a file of its own; which named paths are allowed |
 //! | [`FileSettings`], [`PrivateDir`] | settings, the agent's directory, the log of changes |
+//! | [`keys`] | the texts under which the predecessor's formats file things about an account |
+//! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
@@ -41,8 +43,10 @@ mod history;
 pub mod import;
 mod journal;
 mod json;
+pub mod keys;
 mod layout;
 mod lease;
+mod legacy;
 mod memory;
 mod merge;
 mod named_backup;
@@ -53,9 +57,11 @@ mod operations;
 mod oplog;
 mod path_guard;
 mod private_dir;
+mod project;
 mod publishing;
 mod reconcile;
 mod recovery;
+mod scope;
 mod settings;
 mod sidecar;
 #[cfg(any(test, feature = "testing"))]
@@ -71,8 +77,9 @@ pub use file_engine::FileEngine;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of};
+pub use legacy::{LegacyPool, legacy_pools};
 pub use memory::MemoryEngine;
-pub use merge::{MergeOutcome, merge};
+pub use merge::{MergeOutcome, merge, merge_as};
 pub use named_backup::{BackupError, BackupName, BadBackupName, NamedBackup, named_backups, read_backup};
 pub use notice::Notice;
 pub use official::{
@@ -91,6 +98,8 @@ pub use operations::{
 pub use oplog::{Aside, Logged, Operation};
 pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
+pub use project::{OsPlaces, Places, Project, project_key};
+pub use scope::Scope;
 pub use settings::{FileSettings, RotationOverrides};
 pub use sidecar::OLDER_TOKEN;
 pub use undo::Remark;

@@ -44,7 +44,7 @@ pub use auth_store::AuthStore;
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};
-pub use list::{AccountList, ListName, Storage, StorageHealth};
+pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;

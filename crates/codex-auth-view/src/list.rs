@@ -61,6 +61,24 @@ impl StorageHealth {
     }
 }
 
+/// Whose pool is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum ScopeView {
+    /// The user's.
+    #[default]
+    Global,
+    /// That of one project, which its worktrees share.
+    Project {
+        /// What people call the project.
+        name: String,
+        /// The name of its pool below `projects/`.
+        key: String,
+        /// The main worktree.
+        root: String,
+    },
+}
+
 /// The accounts and the next choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +89,7 @@ pub struct AccountList {
     now: Timestamp,
     storage_path: String,
     storage_health: StorageHealth,
+    scope: ScopeView,
     account_count: usize,
     active_index: Option<usize>,
     active_number: Option<usize>,
@@ -105,6 +124,7 @@ impl AccountList {
             now,
             storage_path: storage.path,
             storage_health: storage.health,
+            scope: ScopeView::Global,
             account_count: count,
             active_index: index(active),
             active_number: active,
@@ -119,9 +139,15 @@ impl AccountList {
         }
     }
 
-    /// The same with more to know.
+    /// The same, of the pool of this scope.
     #[must_use]
-    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+    pub fn in_scope(self, scope: ScopeView) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// The same with more to say below the rows.
+    #[must_use]
+    pub fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
         self
     }
@@ -169,6 +195,9 @@ impl Screen for AccountList {
             lines.line(&format!("Accounts ({})", self.account_count));
         }
         lines.whole(&format!("Storage: {}", self.storage_path));
+        if let ScopeView::Project { name, .. } = &self.scope {
+            lines.line(&format!("Scope: project {name} (shared by its worktrees)"));
+        }
         if let Some(reason) = &self.recommendation_reason {
             let who = self.recommended_number.map_or_else(|| "none".to_owned(), |number| format!("account {number}"));
             lines.line(&format!("Selection reason: {who} ({reason})"));
@@ -249,6 +278,21 @@ mod tests {
     #[test]
     fn nobody_is_there() {
         insta::assert_snapshot!(list(&SavedPool::default(), StorageHealth::Recoverable).text(80));
+    }
+
+    #[test]
+    fn a_pool_of_a_project_is_named() {
+        let key = "shop-ccb63d3ec83c".to_owned();
+        let scope = ScopeView::Project { name: "shop".into(), key, root: "/home/a/shop".into() };
+        let list = list(&testing::pool(1), StorageHealth::Healthy).in_scope(scope).noting(["Something moved.".into()]);
+        let text = list.text(80);
+        assert!(text.contains("\nScope: project shop (shared by its worktrees)\n"), "{text}");
+        assert!(text.ends_with("\nNote: Something moved.\n"), "{text}");
+        let document: serde_json::Value = serde_json::from_str(&document(&list)).expect("JSON");
+        assert_eq!(
+            (&document["scope"]["kind"], &document["scope"]["root"]),
+            (&"project".into(), &"/home/a/shop".into())
+        );
     }
 
     #[test]

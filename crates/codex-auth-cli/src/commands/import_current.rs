@@ -35,7 +35,7 @@ pub(crate) fn import_current(product: &Product, arguments: ImportCurrentArgument
         }
     };
     refuse_foreign_issuer(product, path.as_str(), login.issuer.as_deref())?;
-    let joined = joined(product, "import-current", from_login(login, product.clock.now()))?;
+    let joined = joined(product, "import-current", from_login(login, product.clock.now()), None)?;
     product.ui.say(&format!("{path} stays as it is. Both hold one sign-in now: it is renewed for both."));
     show(product, "import-current", joined, arguments.json);
     Ok(ExitCode::SUCCESS)

@@ -19,9 +19,10 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     let pool = product.store.read_now()?;
     product.say_overrides();
     let health = health(product)?;
-    let notes = way_back(product, health).into_iter().collect();
+    let notes = way_back(product, health);
     let storage = Storage { path: product.layout.accounts().into_string(), health };
-    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now()).with_notes(notes);
+    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now());
+    let list = list.in_scope(product.scope_view()).noting(product.notes()).noting(notes);
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }

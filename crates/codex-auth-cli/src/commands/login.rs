@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use codex_auth_core::{Credential, Held, Kind, Login, Owner, RecordId, SavedPool, WorkspaceId};
 use codex_auth_oauth::{BrowserLogin, Endpoints, LoginPorts, ReqwestClient, SignedIn, Wishes, sign_in};
-use codex_auth_store::{MergeOutcome, import::from_sign_in, merge};
+use codex_auth_store::{MergeOutcome, import::from_sign_in, merge, merge_as};
 use codex_auth_view::{Added, Addition, AdditionOutcome, Named, label};
 
 use crate::{
@@ -75,7 +75,7 @@ pub(crate) fn signed_in(product: &Product, arguments: &LoginArguments, config: &
     if let Some(again) = &again {
         refuse_another(again, &held)?;
     }
-    joined(product, "login", held)
+    joined(product, "login", held, again.as_ref().map(|again| &again.held.account.record))
 }
 
 fn by_browser(product: &Product, arguments: &LoginArguments, fresh: bool) -> Result<Held, CliError> {
@@ -124,7 +124,8 @@ fn refuse_another(again: &Chosen, held: &Held) -> Result<(), CliError> {
     let (mine, theirs) = (&again.held.account.owner, &held.account.owner);
     let same = match (mine.identity(), theirs.identity()) {
         (Some(mine), Some(theirs)) => mine == theirs,
-        (None, _) | (_, None) => mine.agrees_with(theirs),
+        // An account that names no identity yet gets it by this sign-in.
+        (None, _) | (_, None) => !mine.contradicts(theirs),
     };
     if same {
         return Ok(());
@@ -139,12 +140,20 @@ fn refuse_another(again: &Chosen, held: &Held) -> Result<(), CliError> {
     .account(again.named.number))
 }
 
-/// Folds a sign-in into the pool.
-pub(crate) fn joined(product: &Product, command: &str, held: Held) -> Result<Joined, CliError> {
+/// Folds a sign-in into the pool; one made for an account already there belongs to that one.
+pub(crate) fn joined(
+    product: &Product,
+    command: &str,
+    held: Held,
+    again: Option<&RecordId>,
+) -> Result<Joined, CliError> {
     let now = product.clock.now();
     let mut outcome = None;
     let pool = product.change(command, "signed in", |pool| {
-        outcome = merge(pool, vec![held], now).pop();
+        outcome = match again {
+            Some(record) => Some(merge_as(pool, record, held, now)),
+            None => merge(pool, vec![held], now).pop(),
+        };
     })?;
     let outcome = outcome.expect("one sign-in has one outcome");
     let (record, kind) = sorted(&outcome);

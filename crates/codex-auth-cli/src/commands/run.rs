@@ -12,9 +12,10 @@ use std::{
 
 use codex_auth_core::{Kind, LoginState, OfficialLogins};
 use codex_auth_proxy::{AgentClient, Attached, LeaseRequest, attach, hold};
+use codex_auth_store::Scope;
 
 use crate::{
-    assemble::Product,
+    assemble::{PER_PROJECT, Product, WORKING_IN},
     child,
     client_version::ClientVersion,
     command_line::{Purpose, purpose},
@@ -157,11 +158,18 @@ fn end_of(command: Command, binary: &Path) -> Result<ExitCode, CliError> {
 
 /// Starts an agent of this very program, away from this terminal and its signals.
 pub(crate) fn starter(product: &Product) -> Arc<dyn Fn() -> io::Result<()> + Send + Sync> {
-    let (own, root): (PathBuf, String) = (product.own_path.clone(), product.layout.root().to_string());
+    let (own, base): (PathBuf, String) = (product.own_path.clone(), product.layout.base().to_string());
+    let project = match &product.scope {
+        Scope::Global { .. } => None,
+        Scope::Project(project) => Some(project.root.clone()),
+    };
     let log = product.agent_dir.path().join("agent.log");
     Arc::new(move || {
         let mut command = Command::new(&own);
-        command.args(["serve", "--agent"]).env("CODEX_MULTI_AUTH_DIR", &root);
+        command.args(["serve", "--agent"]).env("CODEX_MULTI_AUTH_DIR", &base);
+        // The pool is decided here, not once more by whatever the settings say when the agent reads them.
+        command.env(PER_PROJECT, if project.is_some() { "1" } else { "0" });
+        command.envs(project.iter().map(|root| (WORKING_IN, root)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).current_dir("/");
         command.stderr(log_file(log.as_std_path()).map_or_else(|_| Stdio::null(), Stdio::from));
         let mut child = command.process_group(0).spawn()?;

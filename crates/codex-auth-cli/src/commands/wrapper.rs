@@ -57,7 +57,7 @@ impl WrapperArguments {
 
 /// Shows, makes or removes the link.
 pub(crate) fn wrapper(product: &Product, arguments: &WrapperArguments) -> Result<ExitCode, CliError> {
-    let link = Link::below(product.layout.root(), &product.own_path)?;
+    let link = Link::below(product.layout.base(), &product.own_path)?;
     let change = match arguments.what {
         None | Some(What::Status) => WrapperChange::Looked,
         Some(What::Install) => link.install()?,

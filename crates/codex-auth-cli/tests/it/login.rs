@@ -97,3 +97,34 @@ fn no_secret_is_said_or_logged() {
     let log = std::fs::read(world.root().join("oplog/ops.jsonl")).expect("a log");
     assert_eq!(canaries.hits(&log).len(), 0, "in the log of operations");
 }
+
+#[test]
+fn an_account_without_identity_is_shown_and_a_sign_in_completes_it() {
+    let world = World::beside(&Setup::default());
+    let bare = json!({ "recordId": "record:bare", "refreshToken": "unknown", "addedAt": 1, "lastUsed": 0 });
+    world.write_pool(&json!({ "version": 3, "accounts": [bare], "activeIndex": 0, "pinnedAccountIndex": 0 }));
+    let said = world.run("list").ok();
+    assert!(said.out.contains("names no workspace: codex-multi-auth login --account 1"), "{said}");
+    login(&world, 1, &["--account", "1"]).0.ok();
+    let after = world.pool();
+    assert_eq!(after["accounts"].as_array().map(Vec::len), Some(1), "{after}");
+    assert_eq!((&after["accounts"][0]["recordId"], &after["pinnedAccountIndex"]), (&json!("record:bare"), &json!(0)));
+    let document = world.run("list --json").ok().document();
+    assert_eq!(document["accounts"][0]["ready"], json!(true), "{document:#}");
+    assert!(document["accounts"][0]["accountId"].is_string() && document["accounts"][0]["email"].is_string());
+}
+
+#[test]
+fn a_check_completes_an_account_without_identity() {
+    let knobs = PoolKnobs { only: Some(vec![1]), without_access: vec![1], ..PoolKnobs::default() };
+    let world = World::with_pool(&Setup::default(), &knobs);
+    let mut pool = world.pool();
+    let row = pool["accounts"][0].as_object_mut().expect("a row");
+    let (account, record) = (row["accountId"].clone(), json!("record:bare"));
+    row.retain(|key, _| matches!(key.as_str(), "refreshToken" | "addedAt" | "lastUsed"));
+    row.insert("recordId".into(), record.clone());
+    world.write_pool(&pool);
+    world.run("check").ok();
+    let after = &world.run("list --json").ok().document()["accounts"][0];
+    assert_eq!((&after["accountId"], &after["recordId"], &after["ready"]), (&account, &record, &json!(true)));
+}

@@ -12,6 +12,7 @@ mod login;
 mod official;
 mod offline;
 mod pages;
+mod projects;
 mod rotation;
 mod saving;
 mod serving;

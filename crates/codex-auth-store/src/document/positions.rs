@@ -42,6 +42,28 @@ pub(super) fn encode(document: &mut Object, before: &[Option<RecordId>], after: 
     json::set(document, PINNED, position(pool.pin.as_ref()).map(|index| json!(index)));
 }
 
+/// Makes the positions that are there mean the same rows, which moved from `before` to `after`. A pin that meant
+/// nothing is dropped: it must not begin to mean somebody.
+pub(super) fn follow(document: &mut Object, before: &[Option<RecordId>], after: &[Option<RecordId>]) {
+    let place = |record: &RecordId| after.iter().position(|row| row.as_ref() == Some(record));
+    let moved = |old: &Value| {
+        let meant = json::integer(old).and_then(|index| clamped(before, index));
+        meant.as_ref().and_then(place).map(|index| json!(index))
+    };
+    if let Some(now) = document.get(ACTIVE).and_then(moved) {
+        json::set(document, ACTIVE, Some(now));
+    }
+    if let Some(Value::Object(families)) = document.get_mut(BY_FAMILY) {
+        for index in families.values_mut() {
+            if let Some(now) = moved(index).filter(|now| json::integer(now) != json::integer(index)) {
+                *index = now;
+            }
+        }
+    }
+    let pin = decode(document, before).1;
+    json::set(document, PINNED, pin.as_ref().and_then(place).map(|index| json!(index)));
+}
+
 fn clamped(rows: &[Option<RecordId>], index: i64) -> Option<RecordId> {
     let index = usize::try_from(index).unwrap_or(0).min(rows.len().saturating_sub(1));
     rows.get(index).cloned().flatten().or_else(|| rows.iter().flatten().next().cloned())

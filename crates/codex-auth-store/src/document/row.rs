@@ -1,7 +1,7 @@
 //! Owns one row of a V3 document: into an account with its tokens, and back by changing only what differs.
 
 use codex_auth_core::{
-    AccessToken, Account, Credential, Held, NeedsLogin, Owner, RecordId, RefreshToken, Seen, Timestamp, WorkspaceId,
+    AccessToken, Account, Credential, Held, NeedsLogin, Owner, RefreshToken, Seen, Timestamp, WorkspaceId,
 };
 use serde_json::json;
 
@@ -80,25 +80,13 @@ pub(crate) fn encode(row: &mut Object, held: &Held, now: Timestamp) {
     }
 }
 
-/// When two rows carry one grant, the later one is meant; what it lacks is taken from the other.
+/// Of two rows of one account the newer one is meant; what it lacks is taken from the older one.
 pub(crate) fn fill_from(newer: &mut Object, older: &Object) {
     for (key, value) in older {
         if !newer.contains_key(key) {
             newer.insert(key.clone(), value.clone());
         }
     }
-}
-
-/// Whether two rows with one refresh token may be one account: nothing both know differs.
-pub(crate) fn may_be_one(left: &Object, right: &Object) -> bool {
-    let differs = |key: &str| matches!((lower(left, key), lower(right, key)), (Some(l), Some(r)) if l != r);
-    !differs("accountId") && !differs("email")
-}
-
-/// The record id itself, then ids for rows that were copied with it: two rows never share one.
-pub(crate) fn names_like(record: &RecordId) -> impl Iterator<Item = RecordId> {
-    let copy = move |number: usize| RecordId::parse(&format!("{record}~{number}")).expect("a record id is not blank");
-    std::iter::once(record.clone()).chain((2..).map(copy))
 }
 
 fn encode_tokens(row: &mut Object, credential: &Credential) {

@@ -7,7 +7,10 @@ use codex_auth_core::{Held, RecordId, SavedPool, StoreError, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Codec, positions, row, v1};
-use crate::json::{self, Object};
+use crate::{
+    json::{self, Object},
+    merge::{Fold, names_like},
+};
 
 /// Unknown to the predecessor, which drops it when it writes.
 const REVISION: &str = "codexAuthRevision";
@@ -43,6 +46,28 @@ impl Codec for V3 {
             pin,
             affinity_generation: affinity_generation.unwrap_or(0),
         }
+    }
+
+    fn folded(&self, document: Object, folds: &[Fold], now: Timestamp) -> Object {
+        let places = places(&document, now);
+        let row_of = |record: &RecordId| places.iter().find_map(|place| place.row_of(record));
+        let fold_of = |record: &RecordId| folds.iter().find(|fold| fold.members.contains(record));
+        let now_called = |record: RecordId| fold_of(&record).map_or(record, |fold| fold.kept.clone());
+        let (mut rows, mut after) = (Vec::new(), Vec::new());
+        for place in &places {
+            let record = place.record().map(now_called);
+            if record.is_some() && after.contains(&record) {
+                continue;
+            }
+            let fold = record.as_ref().and_then(fold_of);
+            rows.push(fold.map_or_else(|| place.raw(), |fold| one_row(fold, row_of)));
+            after.push(record);
+        }
+        let before: Vec<_> = places.iter().map(|place| place.record().map(now_called)).collect();
+        let mut document = document;
+        json::set(&mut document, "accounts", Some(Value::Array(rows)));
+        positions::follow(&mut document, &before, &after);
+        document
     }
 
     fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object {
@@ -94,10 +119,8 @@ impl Codec for V3 {
 /// What stands at one position of the document.
 #[derive(Debug)]
 enum Place {
-    /// An account, with the row it came from; older rows of the same grant are folded in.
+    /// An account, with the row it came from.
     Account(Box<Held>, Object),
-    /// A row whose grant stands in a later row.
-    Folded(RecordId),
     /// A row without a refresh token, or no row at all.
     Unusable(Value),
 }
@@ -106,7 +129,6 @@ impl Place {
     fn record(&self) -> Option<RecordId> {
         match self {
             Self::Account(held, _) => Some(held.account.record.clone()),
-            Self::Folded(record) => Some(record.clone()),
             Self::Unusable(_) => None,
         }
     }
@@ -114,16 +136,32 @@ impl Place {
     fn row_of(&self, record: &RecordId) -> Option<&Object> {
         match self {
             Self::Account(held, row) => (held.account.record == *record).then_some(row),
-            Self::Folded(_) | Self::Unusable(_) => None,
+            Self::Unusable(_) => None,
+        }
+    }
+
+    fn raw(&self) -> Value {
+        match self {
+            Self::Account(_, row) => Value::Object(row.clone()),
+            Self::Unusable(raw) => raw.clone(),
         }
     }
 
     fn into_held(self) -> Option<Held> {
         match self {
             Self::Account(held, _) => Some(*held),
-            Self::Folded(_) | Self::Unusable(_) => None,
+            Self::Unusable(_) => None,
         }
     }
+}
+
+/// The row of accounts that are one: that of the one used last, with the keys it lacks from the others.
+fn one_row<'p>(fold: &Fold, row_of: impl Fn(&RecordId) -> Option<&'p Object>) -> Value {
+    let mut rows = fold.members.iter().filter_map(row_of);
+    let mut row = rows.next().cloned().unwrap_or_default();
+    rows.for_each(|older| row::fill_from(&mut row, older));
+    json::set(&mut row, "recordId", Some(json!(fold.kept.as_str())));
+    Value::Object(row)
 }
 
 fn records(places: &[Place]) -> Vec<Option<RecordId>> {
@@ -133,12 +171,11 @@ fn records(places: &[Place]) -> Vec<Option<RecordId>> {
 fn places(document: &Object, now: Timestamp) -> Vec<Place> {
     let rows = document.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut places: Vec<Place> = rows.iter().map(|raw| place(raw, now)).collect();
-    fold_copies(&mut places, now);
     let mut taken = HashSet::new();
     for place in &mut places {
         if let Place::Account(held, _) = place {
             let record = held.account.record.clone();
-            let mut names = row::names_like(&record);
+            let mut names = names_like(&record);
             held.account.record = names.find(|name| !taken.contains(name)).expect("names do not end");
             taken.insert(held.account.record.clone());
         }
@@ -149,32 +186,4 @@ fn places(document: &Object, now: Timestamp) -> Vec<Place> {
 fn place(raw: &Value, now: Timestamp) -> Place {
     let account = raw.as_object().and_then(|row| Some((row::decode(row, now)?, row.clone())));
     account.map_or_else(|| Place::Unusable(raw.clone()), |(held, row)| Place::Account(Box::new(held), row))
-}
-
-/// One grant is one account, or its refresh token would be spent twice. The row used last is kept and completed.
-fn fold_copies(places: &mut [Place], now: Timestamp) {
-    for later in 1..places.len() {
-        for earlier in 0..later {
-            let (Place::Account(old, old_row), Place::Account(new, new_row)) = (&places[earlier], &places[later])
-            else {
-                continue;
-            };
-            if !old.credential.same_grant(&new.credential) || !row::may_be_one(old_row, new_row) {
-                continue;
-            }
-            let age = |held: &Held| (held.account.seen.last_used_at, held.account.seen.added_at);
-            let (keep, drop, mut row, other) = if age(new) >= age(old) {
-                (later, earlier, new_row.clone(), old_row.clone())
-            } else {
-                (earlier, later, old_row.clone(), new_row.clone())
-            };
-            let record = if keep == later { new.account.record.clone() } else { old.account.record.clone() };
-            row::fill_from(&mut row, &other);
-            if let Some(mut held) = row::decode(&row, now) {
-                held.account.record = record.clone();
-                places[keep] = Place::Account(Box::new(held), row);
-                places[drop] = Place::Folded(record);
-            }
-        }
-    }
 }

@@ -7,6 +7,7 @@ use crate::{
     fs::{os, read_optional},
     journal,
     json::Object,
+    merge,
     recovery::{self, Found, Origin, Report},
     sidecar::Sidecar,
     transaction::{self, Step},
@@ -33,6 +34,8 @@ pub(crate) struct Reading {
     /// What was mended to read it.
     pub(crate) report: Option<Report>,
     pub(crate) is_sidecar_broken: bool,
+    /// Whether accounts that were one were folded, so that the file says less than `document`.
+    pub(crate) was_folded: bool,
     reset_intent: Option<Vec<u8>>,
     predecessors_journal: Option<Vec<u8>>,
 }
@@ -74,6 +77,10 @@ fn read_once(engine: &Engine, seen: Option<os::Glance>) -> Result<Reading, Store
         recovery::find(engine, bytes.as_deref(), cleared, stopped, &sidecar)?;
     let mut pool = engine.codec.decode(&document, engine.now());
     sidecar.complete(&mut pool, difference, &|record| journal::kept(engine, record));
+    // Only all files together tell which rows are one account.
+    let folds = merge::fold(&mut pool, engine.now());
+    let was_folded = !folds.is_empty();
+    let document = if was_folded { engine.codec.folded(document, &folds, engine.now()) } else { document };
     Ok(Reading {
         seen,
         bytes,
@@ -84,6 +91,7 @@ fn read_once(engine: &Engine, seen: Option<os::Glance>) -> Result<Reading, Store
         origin,
         report,
         is_sidecar_broken,
+        was_folded,
         reset_intent,
         predecessors_journal,
     })
@@ -101,7 +109,7 @@ impl Reading {
             return steps;
         }
         let document = engine.codec.encode(&self.document, pool, engine.now());
-        if document != self.document || self.origin == Origin::Copies {
+        if document != self.document || self.was_folded || self.origin == Origin::Copies {
             let document = engine.codec.revised(document);
             steps.push(Step::replace(layout.accounts(), self.bytes.as_deref(), engine.codec.text(&document)));
         }

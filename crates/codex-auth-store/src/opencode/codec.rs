@@ -11,12 +11,9 @@ use serde_json::{Value, json};
 use super::{Domain, change, migrate, normalise, record};
 use crate::{
     claims::claims_of,
-    document::{
-        Codec,
-        record::record_of,
-        row::{fill_from, may_be_one, names_like},
-    },
+    document::{Codec, record::record_of, row::fill_from},
     json::{self, Object},
+    merge::names_like,
 };
 
 /// One domain of the file as a pool. The other domain is kept as it stands, but for a grant both hold.
@@ -143,6 +140,13 @@ fn fold_copies(rows: Vec<Object>) -> Vec<Object> {
         }
     }
     kept
+}
+
+/// Whether two rows with one refresh token may be one account: nothing both know differs.
+fn may_be_one(left: &Object, right: &Object) -> bool {
+    let lower = |row: &Object, key: &str| json::text(row, key).map(str::to_lowercase);
+    let differs = |key: &str| matches!((lower(left, key), lower(right, key)), (Some(l), Some(r)) if l != r);
+    !differs("accountId") && !differs("email")
 }
 
 /// The rows somebody can use, each with a record id no other has.

@@ -185,7 +185,7 @@ fn a_grant_that_stands_twice_is_one_account() {
     let text = json!({ "version": 3, "activeIndex": 0, "accounts": [
         { "refreshToken": "A", "lastUsed": 1, "accountId": "w", "email": "x@y" },
         { "refreshToken": "A", "lastUsed": 5 },
-        { "refreshToken": "B", "email": "x@y" }, { "refreshToken": "B", "email": "z@y" },
+        { "refreshToken": "B", "email": "p@y" }, { "refreshToken": "B", "email": "z@y" },
     ]});
     let pool = at(&text.to_string()).store().read_now().expect("readable");
     let tokens: Vec<_> = pool.accounts.iter().map(|held| held.credential.refresh.expose().to_owned()).collect();
