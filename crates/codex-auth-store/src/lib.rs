@@ -11,6 +11,7 @@
 //! | [`FileStore::write_login`], [`FileStore::remove_login`], [`write_login`], [`remove_login`] | changing such a login |
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
+//! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
 //! | `testing` | feature `testing`: a disk with faults, hand-made tokens |
@@ -25,6 +26,7 @@
 mod claim;
 mod claims;
 mod document;
+pub mod documents;
 mod engine;
 mod file_store;
 mod freshness;
@@ -41,6 +43,7 @@ mod oplog;
 mod private_dir;
 mod settings;
 mod sidecar;
+mod state_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -56,3 +59,4 @@ pub use official::{
 pub use oplog::{OpLog, Operation};
 pub use private_dir::PrivateDir;
 pub use settings::{FileSettings, RotationOverrides};
+pub use state_file::{Document, Edited, Found, Recovery, Schema, StateFile};

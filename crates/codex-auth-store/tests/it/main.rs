@@ -4,7 +4,9 @@
 mod claims;
 mod crash_points;
 mod golden_documents;
+mod ledger;
 mod logins;
 mod merging;
+mod state_files;
 mod two_processes;
 mod world;
