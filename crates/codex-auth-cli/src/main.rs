@@ -16,7 +16,6 @@ mod json_flag;
 mod launch;
 mod misuse;
 mod official_binary;
-mod settings_file;
 mod ui;
 mod version_cache;
 

@@ -7,6 +7,7 @@
 //! | `client_tokens` | who may talk to the bridge |
 //! | `flagged` | parked accounts; pure, the engine writes them together with the pool |
 //! | `observability`, `quota_cache` | what the router last did, what is left of each quota |
+//! | `settings` | every setting in one table, and where its value comes from |
 //! | `usage_ledger` | one row for each request, and their sums |
 //! | `opencode_affinity`, `opencode_cache`, `opencode_snapshots` | the caches of the `OpenCode` plugin |
 //! | `rows`, `words` | tables inside a document, names normalised |
@@ -24,5 +25,6 @@ pub mod opencode_snapshots;
 pub mod quota_cache;
 pub mod routing_profiles;
 mod rows;
+pub mod settings;
 pub mod usage_ledger;
 mod words;

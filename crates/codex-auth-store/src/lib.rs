@@ -58,5 +58,5 @@ pub use official::{
 };
 pub use oplog::{OpLog, Operation};
 pub use private_dir::PrivateDir;
-pub use settings::{FileSettings, RotationOverrides};
+pub use settings::FileSettings;
 pub use state_file::{Document, Edited, Found, Recovery, Schema, StateFile};
