@@ -12,7 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        check, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected, wrapper,
+        check, files, import, import_current, list, login, remove, rotation, run, serve, switch, unpin, why_selected,
+        wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -60,6 +61,8 @@ enum Commands {
     WhySelected(why_selected::WhyArguments),
     /// Show or set the routing of sessions
     Rotation(rotation::RotationArguments),
+    /// Show every file kept for this program, and how it is
+    Files(files::FilesArguments),
     /// Put a `codex` that leads here into a directory of ours, or remove it
     Wrapper(wrapper::WrapperArguments),
     /// Run the official codex through the agent
@@ -150,6 +153,7 @@ impl Commands {
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
+            Self::Files(asked) => ("files", asked.json.is_wanted()),
             Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
             Self::Run { .. } => ("run", false),
             Self::Serve(_) => ("serve", false),
@@ -171,6 +175,7 @@ impl Commands {
             Self::Check(asked) => check::check(product, asked),
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
+            Self::Files(asked) => Ok(files::files(product, asked)),
             Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
             Self::Run { arguments } => run::run(product, &arguments),
             Self::Serve(arguments) => serve::serve(product, &arguments),

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
+pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod import_current;
 pub(crate) mod list;

@@ -12,6 +12,7 @@
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`FileSettings`], [`PrivateDir`], [`OpLog`] | settings, the agent's directory, the log of changes |
 //! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
+//! | [`catalog`] | the list of every file, and how those that are there are |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
 //! | `testing` | feature `testing`: a disk with faults, hand-made tokens |
@@ -23,6 +24,7 @@
 //! Locks, in the only order they are taken: refresh of an identity, root, the client's `auth.lock`, `auth.json.lock`.
 //! The asynchronous methods need a runtime with a timer; the others need none.
 
+pub mod catalog;
 mod claim;
 mod claims;
 mod document;

@@ -14,6 +14,7 @@
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
+//! | `files` ([`Files`]) | every known file, and how it is |
 //! | `wrapper` ([`WrapperStatus`]) | the `codex` on `PATH` that leads to us |
 
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -21,6 +22,7 @@
 mod added;
 mod check;
 mod choice;
+mod files;
 mod list;
 mod named;
 mod rotation;
@@ -32,8 +34,9 @@ mod words;
 mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Imports};
-pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
+pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
+pub use files::{FileHealth, FileRow, Files};
 pub use list::{AccountList, ListName, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use codex_auth_core::{SavedPool, StateDir, StoreError};
-use codex_auth_store::{ACCOUNTS, PrivateDir};
+use codex_auth_store::{ACCOUNTS, PrivateDir, StateFile, documents::quota_cache::QuotaCache};
 use codex_auth_view::{AccountList, ListName, Storage, StorageHealth};
 use serde_json::Value;
 
@@ -21,7 +21,11 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     let pool = product.store.read_now()?;
     product.say_overrides();
     let storage = Storage { path: product.layout.accounts().into_string(), health: health(product, &pool)? };
-    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now());
+    // What was remembered is an extra: a cache that cannot be used is shown by `files`, and made anew by `check`.
+    let cache = StateFile::<QuotaCache>::under(product.layout.base()).read().map(|found| found.document);
+    let cache = cache.unwrap_or_default();
+    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now())
+        .quotas(&pool, |record| cache.find(&pool, record)?.snapshot());
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }

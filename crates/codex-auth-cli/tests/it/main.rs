@@ -6,6 +6,7 @@ mod accounts;
 mod bad_input;
 mod browser;
 mod check;
+mod files;
 mod imports;
 mod login;
 mod official;

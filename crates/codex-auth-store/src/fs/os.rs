@@ -82,6 +82,20 @@ pub(crate) fn glance(path: &Utf8Path) -> Option<Glance> {
     Some(Glance { inode: seen.ino(), length: seen.len(), modified: (seen.mtime(), seen.mtime_nsec()) })
 }
 
+/// What can be seen of a file from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) is_file: bool,
+    pub(crate) bytes: u64,
+    pub(crate) mode: u32,
+}
+
+/// Looks at a file from outside; `None` when it cannot be seen.
+pub(crate) fn outside(path: &Utf8Path) -> Option<Outside> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some(Outside { is_file: seen.is_file(), bytes: seen.len(), mode: seen.mode() & 0o777 })
+}
+
 /// How many bytes a file has; `None` when it is not there.
 pub(crate) fn length(path: &Utf8Path) -> Option<u64> {
     Some(glance(path)?.length)

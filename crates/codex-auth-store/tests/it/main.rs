@@ -8,5 +8,6 @@ mod ledger;
 mod logins;
 mod merging;
 mod state_files;
+mod storage_paths;
 mod two_processes;
 mod world;
