@@ -14,7 +14,7 @@ use codex_auth_store::{
         client_tokens::ClientTokens,
         first_run::FirstRun,
         observability::{Counter, Observability},
-        opencode_affinity::SessionAffinity,
+        opencode_affinity::{ModePins, SessionAffinity},
         opencode_cache::{ClientVersion, ModelCatalog, ModelsMeta},
         opencode_snapshots::QuotaSnapshots,
         quota_cache::{QuotaCache, QuotaEntry},
@@ -123,6 +123,39 @@ fn f6_unknown_keys_survive_in_tokens_marks_and_bindings() {
                 "lastError": null, "totalRequests": 3 })
     };
     changes::<RouterStatus>(&status(1), |status| status.pid = Some(2), &status(2));
+}
+
+#[test]
+fn f6_unknown_keys_survive_in_the_quota_cache() {
+    let pool = World::new().holding(vec![sign_in(1, "R1", 0)]).read_now().expect("readable");
+    let record = pool.accounts[0].account.record.clone();
+    let entry = |used: Value, at: i64| {
+        json!({ "updatedAt": at, "status": 200, "model": "codex", "mine": 1.50,
+                "primary": { "usedPercent": used, "windowMinutes": 300, "mine": 1.50 }, "secondary": {} })
+    };
+    let cache = |used: Value, at: i64| {
+        json!({ "version": 1, "byAccountId": { "ws-1": entry(used.clone(), at), "odd": { "kept": true } },
+                "byEmail": {}, "byRecordId": { record.as_str(): entry(used, at) }, "later": 1.50 })
+    };
+    let primary = Some(QuotaWindow { used_percent: 12.5, window_minutes: Some(300), resets_at: None });
+    let told = QuotaEntry::of_usage(&QuotaSnapshot { primary, secondary: None, seen_at: AT }, None);
+    changes::<QuotaCache>(&cache(json!(12), 5), |all| all.keep(&pool, &record, &told), &cache(json!(12.5), NOW * 1000));
+}
+
+#[test]
+fn pins_are_written_as_the_plugin_writes_them() {
+    let world = World::new();
+    let file = file::<SessionAffinity>(&world);
+    let at = Timestamp::from_millis;
+    let mine = ModePins {
+        seen: [("s2".to_owned(), at(20)), ("s1".to_owned(), at(10))].into(),
+        sticky: [("s1".to_owned(), "idA".to_owned())].into(),
+        ..ModePins::default()
+    };
+    file.edit(AT, |all| all.merge("native", &mine)).expect("written");
+    let expect = "{\n  \"version\": 1,\n  \"native\": {\n    \"seenSessionKeys\": {\n      \"s1\": 10,\n      \"s2\": 20\n    },\n    \
+                  \"stickyBySessionKey\": {\n      \"s1\": \"idA\"\n    },\n    \"hybridBySessionKey\": {}\n  }\n}\n";
+    assert_eq!(text_of(&file), expect);
 }
 
 #[test]
