@@ -13,8 +13,8 @@ use codex_auth_core::{
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir, RotationOverrides,
-    Scope,
+    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir, Scope,
+    documents::settings::{SettingsEnvironment, SettingsFile},
 };
 
 use sha2::Digest;
@@ -61,7 +61,8 @@ impl Product {
     pub(crate) fn of(environment: Environment, ui: Ui) -> Result<Self, CliError> {
         let lookup = |name: &str| environment.text(name).map(str::to_owned);
         let home = || std::env::home_dir().map(|path| path.to_string_lossy().into_owned());
-        let layout = Layout::resolve(&LayoutInputs::from_values(lookup, home()));
+        let inputs = LayoutInputs::from_values(lookup, home());
+        let layout = Layout::resolve(&inputs);
         let working_in = lookup(WORKING_IN).unwrap_or_else(Self::working_directory);
         let asked = lookup(PER_PROJECT);
         let scope = Scope::of(&layout, asked.as_deref(), working_in.as_ref(), &OsFs, &OsPlaces)?;
@@ -69,15 +70,12 @@ impl Product {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let homes = Homes::of(layout.codex_home());
         let store = FileStore::new(layout.clone(), clock.clone()).with_homes(homes.clone());
-        let overrides = RotationOverrides {
-            enabled: lookup("CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY"),
-            strategy: lookup("CODEX_AUTH_SCHEDULING_STRATEGY"),
-        };
+        let settings = SettingsFile::of(layout.base(), layout.codex_home()).with_home(&inputs.default_codex_home());
         let own_path = std::env::current_exe().map_err(|error| {
             CliError::new(Kind::Internal, "own_path", format!("This program cannot find its own file: {error}."))
         })?;
         Ok(Self {
-            rotation: FileSettings::new(layout.settings(), overrides),
+            rotation: FileSettings::new(settings, SettingsEnvironment::from_values(lookup)),
             agent_dir: Arc::new(PrivateDir::new(layout.root().join("agent"))),
             official: Arc::new(LeasedHomes { official: OfficialHomes::of(&layout), homes }),
             store: Arc::new(store),
@@ -103,6 +101,11 @@ impl Product {
     /// The rotation's settings as they stand.
     pub(crate) fn settings(&self) -> Result<RotationSettings, CliError> {
         Ok(self.rotation.rotation()?)
+    }
+
+    /// What the user set, on disk.
+    pub(crate) fn settings_file(&self) -> &SettingsFile {
+        self.rotation.file()
     }
 
     /// Where every account of a pool stands, as a request without a session would find it.

@@ -12,8 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        auth_store, backup, check, export, import, import_current, list, login, remove, reset, restore, rotation, run,
-        serve, switch, undo, unpin, why_selected, wrapper,
+        auth_store, backup, check, export, files, import, import_current, list, login, remove, reset, restore,
+        rotation, run, serve, switch, undo, unpin, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -73,6 +73,8 @@ enum Commands {
     AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
     Rotation(rotation::RotationArguments),
+    /// Show every file kept for this program, and how it is
+    Files(files::FilesArguments),
     /// Put a `codex` that leads here into a directory of ours, or remove it
     Wrapper(wrapper::WrapperArguments),
     /// Run the official codex through the agent
@@ -169,6 +171,7 @@ impl Commands {
             Self::Backup(asked) => ("backup", asked.json.is_wanted()),
             Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
+            Self::Files(asked) => ("files", asked.json.is_wanted()),
             Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
             Self::Run { .. } => ("run", false),
             Self::Serve(_) => ("serve", false),
@@ -196,6 +199,7 @@ impl Commands {
             Self::Backup(asked) => backup::backup(product, &asked),
             Self::AuthStore(asked) => auth_store::auth_store(product, asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
+            Self::Files(asked) => Ok(files::files(product, asked)),
             Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
             Self::Run { arguments } => run::run(product, &arguments),
             Self::Serve(arguments) => serve::serve(product, &arguments),

@@ -6,6 +6,7 @@ pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod export;
+pub(crate) mod files;
 pub(crate) mod import;
 pub(crate) mod import_current;
 pub(crate) mod list;

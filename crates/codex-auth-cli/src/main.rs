@@ -17,7 +17,6 @@ mod launch;
 mod misuse;
 mod official_binary;
 mod pools;
-mod settings_file;
 mod ui;
 mod version_cache;
 

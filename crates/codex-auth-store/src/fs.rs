@@ -5,6 +5,7 @@ use std::{fmt::Debug, io};
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::StoreError;
 
+pub(crate) mod foreign_lock;
 pub(crate) mod leftovers;
 pub(crate) mod lock;
 pub(crate) mod os;
@@ -16,6 +17,12 @@ pub(crate) mod quarantine;
 pub trait Fs: Debug + Send + Sync {
     /// The bytes of a file.
     fn read(&self, path: &Utf8Path) -> io::Result<Vec<u8>>;
+
+    /// The bytes of a file from `start` on; none when it is shorter.
+    fn read_from(&self, path: &Utf8Path, start: u64) -> io::Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        Ok(usize::try_from(start).ok().and_then(|start| bytes.get(start..)).unwrap_or_default().to_vec())
+    }
 
     /// Writes durably.
     fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()>;

@@ -76,6 +76,41 @@ pub(crate) fn version_named(object: &Object) -> String {
     }
 }
 
+/// A finite number.
+pub(crate) fn number(object: &Object, key: &str) -> Option<f64> {
+    object.get(key)?.as_f64().filter(|number| number.is_finite())
+}
+
+/// A truth value.
+pub(crate) fn flag(object: &Object, key: &str) -> Option<bool> {
+    object.get(key)?.as_bool()
+}
+
+/// The object under a key.
+pub(crate) fn object<'v>(object: &'v Object, key: &str) -> Option<&'v Object> {
+    object.get(key)?.as_object()
+}
+
+/// The texts of a list; what is no text is passed over.
+pub(crate) fn texts(object: &Object, key: &str) -> Vec<String> {
+    let list = object.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// A number as both predecessors would write it: whole ones without a fraction.
+pub(crate) fn real(number: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within what a double counts exactly")]
+    let whole = (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64);
+    whole.map_or_else(|| Value::from(number), Value::from)
+}
+
+/// Sets a key to a number that may have a fraction; one that says the same is left as it is written.
+pub(crate) fn set_real(object: &mut Object, key: &str, number: f64) {
+    if self::number(object, key) != Some(number) {
+        object.insert(key.to_owned(), real(number));
+    }
+}
+
 /// An instant in milliseconds under a key.
 pub(crate) fn millis(object: &Object, key: &str) -> Option<Timestamp> {
     object.get(key).and_then(integer).map(Timestamp::from_millis)

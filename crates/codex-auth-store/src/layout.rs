@@ -91,7 +91,8 @@ impl LayoutInputs {
         }
     }
 
-    fn default_codex_home(&self) -> Utf8PathBuf {
+    /// The official client's home where no variable names another.
+    pub fn default_codex_home(&self) -> Utf8PathBuf {
         Utf8Path::new(self.home.trim()).join(".codex")
     }
 

@@ -15,6 +15,8 @@
 //! | [`FileSettings`], [`PrivateDir`] | settings, the agent's directory, the log of changes |
 //! | [`keys`] | the texts under which the predecessor's formats file things about an account |
 //! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
+//! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
+//! | [`catalog`] | the list of every file, and how those that are there are |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
 //! | `freshness`, `claims` | which of two credentials is newer; what tokens say |
@@ -29,9 +31,11 @@
 //! The asynchronous methods need a runtime with a timer; the others need none.
 
 mod books;
+pub mod catalog;
 mod claim;
 mod claims;
 mod document;
+pub mod documents;
 mod engine;
 mod export;
 mod file_engine;
@@ -64,6 +68,7 @@ mod recovery;
 mod scope;
 mod settings;
 mod sidecar;
+mod state_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;
@@ -100,6 +105,7 @@ pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
 pub use project::{OsPlaces, Places, Project, project_key};
 pub use scope::Scope;
-pub use settings::{FileSettings, RotationOverrides};
+pub use settings::FileSettings;
 pub use sidecar::OLDER_TOKEN;
+pub use state_file::{Document, Edited, Found, Recovery, Schema, StateFile};
 pub use undo::Remark;

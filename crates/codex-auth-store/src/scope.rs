@@ -8,12 +8,12 @@ use codex_auth_core::StoreError;
 use serde_json::Value;
 
 use crate::{
+    documents::settings::boolean,
     fs::{Fs, read_optional},
     json,
     layout::{ACCOUNTS, Layout},
     legacy::legacy_places,
     project::{Places, Project},
-    settings::boolean,
 };
 
 /// Which pool is in effect.

@@ -1,107 +1,89 @@
-//! Owns the settings of the rotation: environment over `settings.json` over default.
+//! Owns the settings of the rotation, as the router asks for them: environment over `settings.json` over default.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use codex_auth_core::{RotationSettings, SettingsSource, StoreError, Strategy};
+use codex_auth_core::{RotationSettings, SettingsSource, StoreError};
 use serde_json::Value;
 
-use crate::{
-    fs::{Fs, os::OsFs, read_optional},
-    json,
-};
+use crate::documents::settings::{Origin, Resolved, SettingsEnvironment, SettingsFile};
 
-/// What the environment says about the rotation, as it was at start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RotationOverrides {
-    /// `CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY`: `1/0`, `true/false`, `yes/no`; anything else counts as unset.
-    pub enabled: Option<String>,
-    /// `CODEX_AUTH_SCHEDULING_STRATEGY`; an unknown name counts as unset.
-    pub strategy: Option<String>,
-}
-
-/// Reads `settings.json` anew each time it is asked.
+/// Reads the settings anew each time it is asked.
 #[derive(Debug, Clone)]
 pub struct FileSettings {
-    path: Utf8PathBuf,
-    overrides: RotationOverrides,
-    fs: Arc<dyn Fs>,
+    file: SettingsFile,
+    environment: SettingsEnvironment,
 }
 
 impl FileSettings {
-    /// Settings kept at `path`.
-    pub fn new(path: impl Into<Utf8PathBuf>, overrides: RotationOverrides) -> Self {
-        Self { path: path.into(), overrides, fs: Arc::new(OsFs) }
+    /// Settings of this file under these variables.
+    pub fn new(file: SettingsFile, environment: SettingsEnvironment) -> Self {
+        Self { file, environment }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &SettingsFile {
+        &self.file
     }
 }
 
 impl SettingsSource for FileSettings {
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
-        self.told_by(read_optional(self.fs.as_ref(), &self.path)?.as_deref())
-    }
-}
-
-impl FileSettings {
-    /// What the content of the file says, where nothing stands above it.
-    pub(crate) fn told_by(&self, bytes: Option<&[u8]>) -> Result<RotationSettings, StoreError> {
-        let stored = match bytes {
-            Some(bytes) => json::parse_object(&self.path, bytes, "mend it or move it away")?,
-            None => json::Object::new(),
-        };
-        let plugin = |key: &str| stored.get("pluginConfig").and_then(|config| config.get(key));
+        let settings = self.file.read()?.document;
+        let resolved = |name: &str| settings.resolve(name, &self.environment);
+        // Where nobody set a wait, the router has its own.
+        let wait = |name: &str| resolved(name).filter(is_set).and_then(|found| found.value.as_u64());
         let default = RotationSettings::default();
-        let over = &self.overrides;
+        let enabled = resolved("codexRuntimeRotationProxy").and_then(|found| found.value.as_bool());
+        let strategy = resolved("schedulingStrategy").map(|found| found.value);
         Ok(RotationSettings {
-            enabled: over
-                .enabled
-                .as_deref()
-                .and_then(boolean)
-                .or_else(|| plugin("codexRuntimeRotationProxy").and_then(Value::as_bool))
-                .unwrap_or(default.enabled),
-            strategy: over
-                .strategy
-                .as_deref()
-                .and_then(strategy)
-                .or_else(|| plugin("schedulingStrategy").and_then(Value::as_str).and_then(strategy))
-                .unwrap_or(default.strategy),
-            answer_within: plugin("fetchTimeoutMs").and_then(wait),
-            silence: plugin("streamStallTimeoutMs").and_then(wait),
+            enabled: enabled.unwrap_or(default.enabled),
+            strategy: strategy.as_ref().and_then(Value::as_str).and_then(named).unwrap_or(default.strategy),
+            answer_within: wait("fetchTimeoutMs").map(Duration::from_millis),
+            silence: wait("streamStallTimeoutMs").map(Duration::from_millis),
         })
     }
 }
 
-/// A truth value of the environment.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_lowercase().as_str() {
-        "1" | "true" | "yes" => Some(true),
-        "0" | "false" | "no" => Some(false),
-        _ => None,
-    }
+fn is_set(found: &Resolved) -> bool {
+    found.origin != Origin::Default
 }
 
-/// A wait in milliseconds; the format allows none under a second, and drops what is out of bounds.
-fn wait(value: &Value) -> Option<Duration> {
-    value.as_u64().filter(|millis| *millis >= 1000).map(Duration::from_millis)
-}
-
-fn strategy(name: &str) -> Option<Strategy> {
-    name.parse().ok()
+fn named(word: &str) -> Option<codex_auth_core::Strategy> {
+    word.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use camino::{Utf8Path, Utf8PathBuf};
+    use codex_auth_core::{Strategy, Timestamp};
+    use serde_json::json;
+
     use super::*;
+    use crate::{Fs as _, OsFs, Write};
+
+    fn root() -> (tempfile::TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).expect("text");
+        (dir, root)
+    }
+
+    fn write(path: &Utf8Path, text: &str) {
+        OsFs.write(path, text.as_bytes(), Write::New).expect("written");
+    }
+
+    fn over(root: &Utf8Path, pairs: &[(&str, &str)]) -> FileSettings {
+        let look_up = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        FileSettings::new(SettingsFile::of(root, &root.join("home")), SettingsEnvironment::from_values(look_up))
+    }
 
     #[track_caller]
     fn check(file: Option<&str>, enabled: &str, named: &str, expect: (bool, Strategy)) {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("settings.json")).expect("text");
+        let (_dir, root) = root();
         if let Some(text) = file {
-            OsFs.write(&path, text.as_bytes(), crate::Write::New).expect("written");
+            write(&root.join("settings.json"), text);
         }
-        let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let settings = FileSettings::new(path, RotationOverrides { enabled: set(enabled), strategy: set(named) });
-        let found = settings.rotation().expect("readable");
+        let pairs = [("CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY", enabled), ("CODEX_AUTH_SCHEDULING_STRATEGY", named)];
+        let found = over(&root, &pairs).rotation().expect("readable");
         assert_eq!((found.enabled, found.strategy), expect);
     }
 
@@ -125,11 +107,73 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_file_is_an_error() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = Utf8PathBuf::from_path_buf(dir.path().join("settings.json")).expect("text");
-        OsFs.write(&path, b"{\"plugin", crate::Write::New).expect("written");
-        let error = FileSettings::new(path, RotationOverrides::default()).rotation().expect_err("half a file");
+    fn waits_are_told_only_where_they_are_set() {
+        let (_dir, root) = root();
+        write(&root.join("settings.json"), r#"{"pluginConfig":{"fetchTimeoutMs":2000,"streamStallTimeoutMs":5}}"#);
+        let found = over(&root, &[]).rotation().expect("readable");
+        assert_eq!((found.answer_within, found.silence), (Some(Duration::from_secs(2)), None));
+        let found = over(&root, &[("CODEX_AUTH_STREAM_STALL_TIMEOUT_MS", "3000")]).rotation().expect("readable");
+        assert_eq!(found.silence, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn an_unreadable_file_is_an_error_unless_its_copy_can_be_read() {
+        let (_dir, root) = root();
+        write(&root.join("settings.json"), "{\"plugin");
+        let settings = over(&root, &[]);
+        let error = settings.rotation().expect_err("half a file");
         assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
+        write(&root.join("settings.json.bak"), r#"{"version":1,"pluginConfig":{"schedulingStrategy":"manual"}}"#);
+        assert_eq!(settings.rotation().expect("the copy").strategy, Strategy::Manual);
+        let note = settings.file().read().expect("the copy").note.expect("it is said");
+        assert!(note.contains("it ends in the middle") && note.contains("settings.json.bak is read instead"), "{note}");
+        let set = settings.file().edit(Timestamp::default(), |settings| settings.set("codexMode", Some(json!(false))));
+        let error = set.expect_err("a broken file is never written over").to_string();
+        assert!(error.contains(&format!("cp {0}.bak {0}", root.join("settings.json"))), "{error}");
+    }
+
+    #[test]
+    fn a_change_keeps_a_copy_of_what_was_before() {
+        let (_dir, root) = root();
+        let file = SettingsFile::of(&root, &root);
+        for mode in [false, true] {
+            file.edit(Timestamp::default(), |settings| settings.set("codexMode", Some(json!(mode))))
+                .expect("written")
+                .answer
+                .expect("fits");
+        }
+        let text = |name: &str| String::from_utf8(OsFs.read(&root.join(name)).expect("there")).expect("text");
+        assert_eq!(text("settings.json.bak"), text("settings.json").replace("true", "false"));
+        assert_eq!(
+            text("settings.json"),
+            "{\n  \"version\": 1,\n  \"pluginConfig\": {\n    \"codexMode\": true\n  }\n}\n"
+        );
+    }
+
+    #[test]
+    fn an_older_file_counts_until_a_change_moves_it() {
+        let (_dir, root) = root();
+        let home = root.join("home");
+        OsFs.make_dir(&home).expect("made");
+        write(&home.join("openai-codex-auth-config.json"), r#"{"schedulingStrategy":"sequential"}"#);
+        write(&home.join("codex-multi-auth-config.json"), r#"{"schedulingStrategy":"manual","mine":1}"#);
+        write(&root.join("dashboard-settings.json"), r#"{"settings":{"menuSortMode":"manual"}}"#);
+        let settings = over(&root, &[]);
+        assert_eq!(settings.rotation().expect("readable").strategy, Strategy::Manual);
+        let note = settings.file().read().expect("readable").note.expect("it is said");
+        assert!(note.contains("codex-multi-auth-config.json still counts"), "{note}");
+        assert!(!root.join("settings.json").exists(), "reading writes nothing");
+        settings
+            .file()
+            .edit(Timestamp::default(), |all| all.set("codexMode", Some(json!(false))))
+            .expect("written")
+            .answer
+            .expect("fits");
+        let written: Value =
+            serde_json::from_slice(&OsFs.read(&root.join("settings.json")).expect("there")).expect("JSON");
+        let expect = json!({ "version": 1, "dashboardDisplaySettings": { "menuSortMode": "manual" },
+            "pluginConfig": { "schedulingStrategy": "manual", "mine": 1, "codexMode": false } });
+        assert_eq!(written, expect);
+        assert_eq!(settings.file().read().expect("readable").note, None);
     }
 }

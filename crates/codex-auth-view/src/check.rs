@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     named::Named,
     screen::Screen,
-    wait::left,
+    wait::{age, left},
     words::{Lines, plain},
 };
 
@@ -82,6 +82,31 @@ impl QuotaView {
     fn words(&self, now: Timestamp) -> Vec<String> {
         let windows = [self.primary, self.secondary].into_iter().flatten();
         windows.filter_map(|window| window.words(now)).collect()
+    }
+}
+
+/// A quota as it was told some time ago.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaTold {
+    /// What was told, as it stands now.
+    #[serde(flatten)]
+    pub quota: QuotaView,
+    /// When, in milliseconds since the epoch.
+    pub told_at: i64,
+}
+
+impl QuotaTold {
+    /// The windows as they stand at `now`.
+    pub fn of(quota: &QuotaSnapshot, now: Timestamp) -> Self {
+        Self { quota: QuotaView::of(quota, now), told_at: quota.seen_at.as_millis() }
+    }
+
+    /// `5h 88% left (resets in 2h 5m); told 3m 0s ago`; nothing when no window tells anything.
+    pub(crate) fn words(&self, now: Timestamp) -> Option<String> {
+        let words = self.quota.words(now);
+        let told = age(Timestamp::from_millis(self.told_at), now);
+        (!words.is_empty()).then(|| format!("{}; told {told} ago", words.join(", ")))
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
+//! | `files` ([`Files`]) | every known file, and how it is |
 //! | `wrapper` ([`WrapperStatus`]) | the `codex` on `PATH` that leads to us |
 
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -27,6 +28,7 @@ mod auth_store;
 mod check;
 mod choice;
 mod earlier;
+mod files;
 mod list;
 mod named;
 mod rotation;
@@ -41,9 +43,10 @@ mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Imports};
 pub use auth_store::AuthStore;
-pub use check::{CheckOutcome, CheckRow, Checked, QuotaView, WindowView};
+pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};
+pub use files::{FileHealth, FileRow, Files};
 pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};

@@ -1,9 +1,9 @@
 //! `list` and `status`: the accounts, who would serve next, and where it all is kept.
 
-use codex_auth_core::{Decision, RecordId, SavedPool, Timestamp};
+use codex_auth_core::{Decision, QuotaSnapshot, RecordId, SavedPool, Timestamp};
 use serde::Serialize;
 
-use crate::{added::PREDECESSOR_STOPS_AT, row::AccountRow, screen::Screen, wait::left, words::Lines};
+use crate::{added::PREDECESSOR_STOPS_AT, check::QuotaTold, row::AccountRow, screen::Screen, wait::left, words::Lines};
 
 /// Under which of its two names the list was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub enum ScopeView {
 }
 
 /// The accounts and the next choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountList {
     #[serde(skip)]
@@ -149,6 +149,15 @@ impl AccountList {
     #[must_use]
     pub fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
+        self
+    }
+
+    /// Adds what was last told of each account's quota.
+    #[must_use]
+    pub fn quotas(mut self, pool: &SavedPool, told: impl Fn(&RecordId) -> Option<QuotaSnapshot>) -> Self {
+        for (row, held) in self.accounts.iter_mut().zip(&pool.accounts) {
+            row.quota = told(&held.account.record).map(|quota| QuotaTold::of(&quota, self.now));
+        }
         self
     }
 
@@ -225,7 +234,9 @@ impl Screen for AccountList {
 mod tests {
     use std::time::Duration;
 
-    use codex_auth_core::{NeedsLogin, Query, Rest, RestPolicy, RestReason, RestScope, Rotation, Strategy, testing};
+    use codex_auth_core::{
+        NeedsLogin, Query, QuotaWindow, Rest, RestPolicy, RestReason, RestScope, Rotation, Strategy, testing,
+    };
 
     use super::*;
     use crate::document;
@@ -265,6 +276,29 @@ mod tests {
         let mut pool = motley();
         pool.pin = pool.accounts.first().map(|held| held.account.record.clone());
         insta::assert_snapshot!(document(&list(&pool, StorageHealth::Healthy)));
+    }
+
+    #[test]
+    fn a_quota_that_was_told_is_shown_with_its_age() {
+        let pool = testing::pool(2);
+        let window = |used_percent, minutes| QuotaWindow {
+            used_percent,
+            window_minutes: Some(minutes),
+            resets_at: Some(NOW.after(Duration::from_mins(125))),
+        };
+        let told = QuotaSnapshot {
+            primary: Some(window(12.0, 300)),
+            secondary: Some(window(33.0, 10_080)),
+            seen_at: Timestamp::from_secs(1_800_000_000 - 180),
+        };
+        let first = pool.accounts[0].account.record.clone();
+        let list = list(&pool, StorageHealth::Healthy).quotas(&pool, |record| (*record == first).then_some(told));
+        let text = list.text(100);
+        let expect = "   quota: 5h 88% left (resets in 2h 5m), 7d 67% left (resets in 2h 5m); told 3m 0s ago\n";
+        assert_eq!((text.matches("quota:").count(), text.contains(expect)), (1, true), "{text}");
+        let document: serde_json::Value = serde_json::from_str(&document(&list)).expect("JSON");
+        assert_eq!(document["accounts"][0]["quota"]["primary"]["leftPercent"], serde_json::json!(88.0));
+        assert_eq!(document["accounts"][1].get("quota"), None);
     }
 
     #[test]

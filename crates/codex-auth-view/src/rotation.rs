@@ -68,7 +68,7 @@ pub struct SessionRow {
 }
 
 /// Routing as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationStatus {
     #[serde(skip)]

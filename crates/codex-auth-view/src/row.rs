@@ -4,13 +4,14 @@ use codex_auth_core::{Account, Blocker, Exit, Rest, RestReason, RestScope, Saved
 use serde::Serialize;
 
 use crate::{
+    check::QuotaTold,
     named::Named,
     wait::{age, left},
     words::Lines,
 };
 
 /// One account of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRow {
     /// How it is called.
@@ -36,6 +37,9 @@ pub struct AccountRow {
     pub ready_at: Option<i64>,
     /// What keeps it away, and the command that helps.
     pub reason: Option<String>,
+    /// What was last told of its quota; left out where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<QuotaTold>,
 }
 
 impl AccountRow {
@@ -80,6 +84,7 @@ impl AccountRow {
             last_used: (last_used > Timestamp::default()).then(|| last_used.as_millis()),
             ready_at: alone.ready_at().map(Timestamp::as_millis),
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            quota: None,
         }
     }
 
@@ -94,6 +99,9 @@ impl AccountRow {
         lines.hang(3, &format!("{number}. {label}{markers} {used}"));
         if let Some(reason) = &self.reason {
             lines.hang(5, &format!("   reason: {reason}"));
+        }
+        if let Some(quota) = self.quota.and_then(|quota| quota.words(now)) {
+            lines.hang(5, &format!("   quota: {quota}"));
         }
     }
 }

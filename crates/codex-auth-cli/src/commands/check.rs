@@ -3,6 +3,10 @@
 use std::{process::ExitCode, sync::Arc};
 
 use codex_auth_core::{Account, Held, SavedPool, Timestamp};
+use codex_auth_store::{
+    StateFile,
+    documents::quota_cache::{QuotaCache, QuotaEntry},
+};
 use codex_auth_view::{CheckOutcome, CheckRow, Checked, Named, QuotaView};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -40,12 +44,41 @@ pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<Exit
         }
     }
     let findings = Product::runtime()?.block_on(all(&asking, &pool));
+    remember(product, &pool, &findings);
     let now = product.clock.now();
     let rows = pool.accounts.iter().enumerate().zip(findings);
     let rows = rows.map(|((index, held), finding)| row(index, &held.account, finding, now)).collect();
     let checked = Checked::new(rows, now);
     product.ui.show(&checked, arguments.json.is_wanted());
     Ok(if arguments.exit_code { ExitCode::from(checked.exit_code()) } else { ExitCode::SUCCESS })
+}
+
+/// Keeps what was told, so that `list` can show it later. That this fails is said, and is no failure of the check.
+fn remember(product: &Product, pool: &SavedPool, findings: &[Finding]) {
+    let told: Vec<_> = pool
+        .accounts
+        .iter()
+        .zip(findings)
+        .filter_map(|(held, found)| {
+            Some((&held.account.record, QuotaEntry::of_usage(found.quota.as_ref()?, found.plan.clone())))
+        })
+        .collect();
+    if told.is_empty() {
+        return;
+    }
+    let cache = StateFile::<QuotaCache>::under(product.layout.base());
+    let kept = cache.edit(product.clock.now(), |cache| {
+        for (record, entry) in &told {
+            cache.keep(pool, record, entry);
+        }
+    });
+    match kept.map(|edited| edited.quarantined) {
+        Ok(None) => {}
+        Ok(Some(copy)) => {
+            product.ui.say(&format!("{} was broken and is made anew; its bytes are in {copy}.", cache.path()));
+        }
+        Err(error) => product.ui.say(&format!("The answers are not remembered: {error}.")),
+    }
 }
 
 /// The findings in pool order.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use codex_auth_store::Emptiness;
+use codex_auth_store::{Emptiness, StateFile, documents::quota_cache::QuotaCache};
 use codex_auth_view::{AccountList, ListName, Storage, StorageHealth, age};
 
 use crate::{assemble::Product, error::CliError, json_flag::Json};
@@ -21,7 +21,11 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     let health = health(product)?;
     let notes = way_back(product, health);
     let storage = Storage { path: product.layout.accounts().into_string(), health };
-    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now());
+    // What was remembered is an extra: a cache that cannot be used is shown by `files`, and made anew by `check`.
+    let cache = StateFile::<QuotaCache>::under(product.layout.base()).read().map(|found| found.document);
+    let cache = cache.unwrap_or_default();
+    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now())
+        .quotas(&pool, |record| cache.find(&pool, record)?.snapshot());
     let list = list.in_scope(product.scope_view()).noting(product.notes()).noting(notes);
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)

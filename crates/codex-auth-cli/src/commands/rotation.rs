@@ -4,16 +4,19 @@ use std::process::ExitCode;
 
 use codex_auth_view::{EnvOverride, RotationChanged, RotationStatus};
 use http::Method;
+use serde_json::{Value, json};
 
 use crate::{
     agent::{ask, status_of},
     assemble::Product,
-    error::CliError,
-    settings_file,
+    error::{CliError, capitalised},
 };
 
 /// Turns routing on or off for one invocation.
 const VARIABLE: &str = "CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY";
+
+/// The setting that says so.
+const KEY: &str = "codexRuntimeRotationProxy";
 
 /// How it was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,7 +71,7 @@ fn status(product: &Product, as_json: bool) -> Result<(), CliError> {
     let path = product.layout.accounts().into_string();
     let status = RotationStatus::new(path, &pool, &product.decide(&pool), product.clock.now()).settings(
         (settings.enabled, settings.strategy),
-        settings_file::stored(product)?,
+        product.settings_file().read()?.document.stored(KEY).and_then(Value::as_bool),
         env_override(product),
     );
     let status = match ask(product, Method::GET, "/v1/status")? {
@@ -83,7 +86,8 @@ fn status(product: &Product, as_json: bool) -> Result<(), CliError> {
 }
 
 fn set(product: &Product, enabled: bool, as_json: bool) -> Result<(), CliError> {
-    settings_file::store(product, enabled)?;
+    let edited = product.settings_file().edit(product.clock.now(), |all| all.set(KEY, Some(json!(enabled))))?;
+    edited.answer.map_err(|error| CliError::usage(capitalised(&error.to_string())))?;
     let changed = RotationChanged::new(enabled, product.settings()?.enabled, env_override(product));
     product.ui.show(&changed, as_json);
     Ok(())

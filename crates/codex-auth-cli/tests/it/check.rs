@@ -74,3 +74,16 @@ fn a_pool_that_is_used_up_has_its_own_exit_code() {
     assert_eq!(world.run("check").code, Some(0));
     assert_eq!(world.run("check --exit-code").code, Some(3));
 }
+
+#[test]
+fn what_was_told_is_remembered_and_shown_by_the_list() {
+    let world = World::with_pool(&Setup::default(), &PoolKnobs { disabled: vec![3], ..PoolKnobs::default() });
+    assert!(!world.run("list").ok().out.contains("quota:"));
+    world.run("check").ok();
+    let cache: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.root().join("quota-cache.json")).expect("kept")).expect("JSON");
+    assert_eq!(cache["byRecordId"].as_object().map(serde_json::Map::len), Some(2), "{cache}");
+    let list = world.run("list").ok();
+    assert_eq!(list.out.matches("   quota: 5h ").count(), 2, "{list}");
+    assert_eq!(world.fake().log().len(), 2, "the list asks nobody");
+}

@@ -7,6 +7,7 @@ mod bad_input;
 mod browser;
 mod check;
 mod coexistence;
+mod files;
 mod imports;
 mod login;
 mod official;

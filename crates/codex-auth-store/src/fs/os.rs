@@ -3,7 +3,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     time::SystemTime,
 };
@@ -22,6 +22,14 @@ pub struct OsFs;
 impl Fs for OsFs {
     fn read(&self, path: &Utf8Path) -> io::Result<Vec<u8>> {
         std::fs::read(path)
+    }
+
+    fn read_from(&self, path: &Utf8Path, start: u64) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
@@ -72,6 +80,25 @@ pub(crate) struct Glance {
 pub(crate) fn glance(path: &Utf8Path) -> Option<Glance> {
     let seen = std::fs::metadata(path).ok()?;
     Some(Glance { inode: seen.ino(), length: seen.len(), modified: (seen.mtime(), seen.mtime_nsec()) })
+}
+
+/// What can be seen of a file from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) is_file: bool,
+    pub(crate) bytes: u64,
+    pub(crate) mode: u32,
+}
+
+/// Looks at a file from outside; `None` when it cannot be seen.
+pub(crate) fn outside(path: &Utf8Path) -> Option<Outside> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some(Outside { is_file: seen.is_file(), bytes: seen.len(), mode: seen.mode() & 0o777 })
+}
+
+/// How many bytes a file has; `None` when it is not there.
+pub(crate) fn length(path: &Utf8Path) -> Option<u64> {
+    Some(glance(path)?.length)
 }
 
 /// Milliseconds since the epoch at which a file was last written; `None` when it is not there.

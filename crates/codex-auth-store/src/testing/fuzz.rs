@@ -12,8 +12,8 @@ use codex_auth_core::{AccessToken, IdToken, LoginState, Timestamp};
 
 use super::mutate::CANARY;
 use crate::{
-    FileSettings, RotationOverrides,
     claims::{claims_of, is_loadable, issued_at},
+    documents::settings::Settings,
     journal, json, lease,
     official::{config::refuse_other_store, login_of},
 };
@@ -30,7 +30,7 @@ pub const ENTRIES: &[Entry] = &[
     ("config-toml", config_toml),
     ("refresh-journal", refresh_journal),
     ("refresh-lease", refresh_lease),
-    ("settings", settings),
+    ("settings", beside::<Settings>),
     ("sidecar", documents::sidecar),
     ("token", token),
 ];
@@ -107,12 +107,18 @@ fn refresh_lease(bytes: &[u8]) {
     assert!(!ends || lease::named_in(b"", at_the_end).is_some(), "only a lease that says so is over");
 }
 
-fn settings(bytes: &[u8]) {
-    let file = FileSettings::new("settings.json", RotationOverrides::default());
-    if let Some(told) = read(bytes, |bytes| file.told_by(Some(bytes))) {
-        let object = json::parse_object(Utf8Path::new("settings.json"), bytes, "").expect("it was parsed before");
-        assert_eq!(file.told_by(Some(&json::pretty(&object))), Ok(told), "written anew it says the same");
-    }
+/// A document beside the pool: encoded into itself it says the same, and what nobody knows stays.
+fn beside<D: Document + PartialEq>(bytes: &[u8]) {
+    let path = Utf8Path::new(D::NAME);
+    let Some(object) = read(bytes, |bytes| state_file::parse::<D>(path, bytes)) else { return };
+    let document = D::decode(&object);
+    let mut written = object.clone();
+    document.encode(&mut written);
+    let again = state_file::parse::<D>(path, &json::pretty(&written)).expect("what we write, we read");
+    assert!(D::decode(&again) == document, "written anew it says the same");
+    let mut twice = again.clone();
+    D::decode(&again).encode(&mut twice);
+    assert_eq!(twice, again, "writing it again changes nothing");
 }
 
 fn token(bytes: &[u8]) {

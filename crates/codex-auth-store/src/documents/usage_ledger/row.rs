@@ -1,0 +1,237 @@
+//! Owns one row of the ledger: one request, without any text, token or name of a person.
+
+use codex_auth_core::{Account, Timestamp};
+use serde_json::{Value, json};
+
+use super::price::cost_e8;
+use crate::{
+    hash::sha256_hex,
+    json::{self, Object},
+};
+
+const E8: f64 = 1e8;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, else $other:ident { $($(#[$case_doc:meta])* $case:ident => $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$case_doc])* $case,)+ }
+
+        impl $name {
+            /// The word of the file.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$case => $word,)+ }
+            }
+
+            /// What a word means; every other word is the last resort.
+            pub fn parse(word: &str) -> Self {
+                match word { $($word => Self::$case,)+ _ => Self::$other }
+            }
+        }
+    };
+}
+
+words! {
+    /// Who asked.
+    UsageSource, else Unknown {
+        /// The router.
+        RuntimeProxy => "runtime-proxy",
+        /// A plugin of another program.
+        PluginHost => "plugin-host",
+        /// A local program, through the bridge.
+        LocalBridge => "local-bridge",
+        /// A command.
+        Cli => "cli",
+        /// Somebody else.
+        Unknown => "unknown",
+    }
+}
+words! {
+    /// What for.
+    UsageOperation, else Unknown {
+        /// A model's answer.
+        Responses => "responses",
+        /// The list of models.
+        Models => "models",
+        /// The aim of a thread.
+        ThreadGoal => "thread-goal",
+        /// A renewal of tokens.
+        AuthRefresh => "auth-refresh",
+        /// A question of our own.
+        Diagnostic => "diagnostic",
+        /// Something else.
+        Unknown => "unknown",
+    }
+}
+words! {
+    /// How it ended.
+    UsageOutcome, else Failure {
+        /// Well.
+        Success => "success",
+        /// Not well.
+        Failure => "failure",
+        /// Refused by a rule of ours.
+        Blocked => "blocked",
+        /// Given up by the client.
+        Cancelled => "cancelled",
+    }
+}
+
+/// Tokens of one request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Read by the model, cached ones included.
+    pub input: u64,
+    /// Written by the model, reasoning included.
+    pub output: u64,
+    /// Of the input, what came from a cache.
+    pub cached_input: u64,
+    /// Of the output, what was reasoning.
+    pub reasoning: u64,
+    /// All in all.
+    pub total: u64,
+}
+
+/// An account as the ledger names it: by hashes, which cannot be read back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountMark {
+    account_hash: Option<String>,
+    email_hash: Option<String>,
+    index: Option<u64>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// A UUID.
+    pub id: String,
+    /// When it ended.
+    pub created_at: Timestamp,
+    /// Who asked.
+    pub source: UsageSource,
+    /// What for.
+    pub operation: UsageOperation,
+    /// How it ended.
+    pub outcome: UsageOutcome,
+    /// For which model.
+    pub model: Option<String>,
+    /// In which project.
+    pub project: Option<String>,
+    /// By which account.
+    pub account: Option<AccountMark>,
+    /// The request's own id.
+    pub request_id: Option<String>,
+    /// HTTP status, 100 to 599.
+    pub status: Option<u16>,
+    /// The code of what went wrong.
+    pub error_code: Option<String>,
+    /// From the request's beginning to its end, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What it took.
+    pub tokens: Tokens,
+    /// Estimated cost in 10⁻⁸ dollars; `None` for a model without a price.
+    pub cost_e8: Option<u64>,
+}
+
+impl Tokens {
+    /// As the backend tells them: reasoning is part of the output.
+    pub fn new(input: u64, output: u64, cached_input: u64, reasoning: u64) -> Self {
+        Self { input, output, cached_input, reasoning, total: input.saturating_add(output) }
+    }
+}
+
+impl AccountMark {
+    /// Names an account by its workspace; by e-mail only where no workspace is known.
+    pub fn of(account: &Account, index: usize) -> Self {
+        let hash = |name: &str| format!("sha256:{}", sha256_hex(name.trim()));
+        let account_hash = account.owner.workspace.as_ref().map(|id| hash(id.as_str()));
+        let email = account.owner.email.as_ref().filter(|_| account_hash.is_none());
+        let email_hash = email.map(|email| hash(&email.to_lowercase()));
+        Self { account_hash, email_hash, index: u64::try_from(index).ok() }
+    }
+
+    /// The hash that stands for the account in summaries.
+    pub fn name(&self) -> Option<&str> {
+        self.account_hash.as_deref().or(self.email_hash.as_deref())
+    }
+}
+
+impl UsageRow {
+    /// One line of the ledger, ended.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let account = self.account.as_ref().map(|mark| {
+            let mut named = Object::new();
+            json::set(&mut named, "accountHash", mark.account_hash.as_ref().map(|hash| json!(hash)));
+            json::set(&mut named, "emailHash", mark.email_hash.as_ref().map(|hash| json!(hash)));
+            json::set(&mut named, "index", mark.index.map(|index| json!(index)));
+            named
+        });
+        let Tokens { input, output, cached_input, reasoning, total } = self.tokens;
+        #[expect(clippy::cast_precision_loss, reason = "a cost of more than 90 million dollars may be rounded")]
+        let cost = self.cost_e8.map(|cost| cost as f64 / E8);
+        let row = json!({
+            "version": 1, "id": self.id, "createdAt": self.created_at.as_millis(), "source": self.source.as_str(),
+            "operation": self.operation.as_str(), "outcome": self.outcome.as_str(), "model": self.model,
+            "projectKey": self.project, "account": account, "requestId": self.request_id,
+            "statusCode": self.status, "errorCode": self.error_code, "durationMs": self.duration_ms,
+            "tokens": {
+                "inputTokens": input, "outputTokens": output, "cachedInputTokens": cached_input,
+                "reasoningTokens": reasoning, "totalTokens": total,
+            },
+            "costUsd": cost,
+        });
+        format!("{row}\n").into_bytes()
+    }
+
+    /// A row of a line; `None` for one that is torn or of another version. Sums that counted reasoning twice are
+    /// corrected.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let row: Value = serde_json::from_slice(line).ok()?;
+        let row = row.as_object().filter(|row| row.get("version").and_then(json::integer) == Some(1))?;
+        let text = |key: &str| json::text(row, key).map(str::to_owned);
+        let word = |key: &str| json::text(row, key).unwrap_or_default();
+        let (tokens, is_mended) = tokens(json::object(row, "tokens"));
+        let model = text("model");
+        let anew = || model.as_deref().and_then(|model| cost_e8(model, &tokens));
+        let told = json::number(row, "costUsd").filter(|cost| *cost >= 0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; a cast saturates")]
+        let cost_e8 = match told.map(|cost| (cost * E8).round() as u64) {
+            Some(told) if is_mended => anew().or(Some(told)),
+            told => told,
+        };
+        Some(Self {
+            id: text("id")?,
+            created_at: json::millis(row, "createdAt")?,
+            source: UsageSource::parse(word("source")),
+            operation: UsageOperation::parse(word("operation")),
+            outcome: UsageOutcome::parse(word("outcome")),
+            project: text("projectKey"),
+            account: json::object(row, "account").map(|account| AccountMark {
+                account_hash: json::text(account, "accountHash").map(str::to_owned),
+                email_hash: json::text(account, "emailHash").map(str::to_owned),
+                index: json::count(account, "index"),
+            }),
+            request_id: text("requestId"),
+            status: json::count(row, "statusCode")
+                .and_then(|status| u16::try_from(status).ok())
+                .filter(|status| (100..600).contains(status)),
+            error_code: text("errorCode"),
+            duration_ms: json::count(row, "durationMs"),
+            model,
+            tokens,
+            cost_e8,
+        })
+    }
+}
+
+/// The tokens, and whether their total had counted reasoning twice.
+fn tokens(told: Option<&Object>) -> (Tokens, bool) {
+    let count = |key: &str| told.and_then(|told| json::count(told, key));
+    let one = |key: &str| count(key).unwrap_or_default();
+    let own = Tokens::new(one("inputTokens"), one("outputTokens"), one("cachedInputTokens"), one("reasoningTokens"));
+    match count("totalTokens") {
+        Some(total) if own.reasoning > 0 && total == own.total.saturating_add(own.reasoning) => (own, true),
+        Some(total) => (Tokens { total, ..own }, false),
+        None => (own, false),
+    }
+}
