@@ -4,8 +4,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 mod fault;
+mod image;
 
-pub use fault::{Fault, FaultFs};
+pub use fault::{Fault, FaultFs, Refusal};
+pub use image::Kept;
 
 /// A JWT over `claims` with a made-up signature.
 pub fn jwt(claims: &Value) -> String {
