@@ -5,6 +5,7 @@ mod claims;
 mod crash_points;
 mod golden_documents;
 mod logins;
+mod many_processes;
 mod merging;
 mod two_processes;
 mod world;
