@@ -3,10 +3,12 @@
 #![allow(missing_docs, reason = "tests are read by their names")]
 
 mod accounts;
+mod bad_disk;
 mod bad_input;
 mod browser;
 mod check;
 mod imports;
+mod kills;
 mod login;
 mod official;
 mod offline;
