@@ -24,10 +24,12 @@ const HOME: &str = "STORE_TEST_HOME";
 const TASK: &str = "STORE_TEST_CROWD";
 /// Accounts everybody renews.
 const SHARED: usize = 4;
+/// Own accounts a process has at most, so that the pool stays one of a size that exists.
+const OWN: usize = 6;
 /// No operation may wait longer for its turn, however many others there are.
-const TURN: Duration = Duration::from_secs(120);
+const TURN: Duration = Duration::from_mins(2);
 /// Everybody has ended by then, or hangs.
-const END: Duration = Duration::from_secs(540);
+const END: Duration = Duration::from_mins(9);
 
 /// What a process did, by its own account.
 #[derive(Debug, Default)]
@@ -69,6 +71,7 @@ impl Worker {
         let which = self.roll(self.ledger.own.len().max(1));
         let own = self.ledger.own.keys().nth(which).copied();
         match (self.roll(10), own) {
+            (0..=1, Some(own)) if self.ledger.own.len() >= OWN => self.remove(own),
             (0..=1, _) | (2..=4, None) => self.add(),
             (2, Some(own)) => self.remove(own),
             (3, Some(own)) => self.name(own),
@@ -198,7 +201,9 @@ fn nothing_that_anybody_did_is_lost() {
         only_grow(&mut seen, &store.read_now().expect("never half a file"));
         reads += 1;
         if began.elapsed() > END {
-            crowd.iter_mut().for_each(|child| child.kill().expect("a child"));
+            for child in &mut crowd {
+                child.kill().expect("a child");
+            }
             panic!("somebody waits for ever");
         }
     }
