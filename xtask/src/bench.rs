@@ -8,6 +8,7 @@
 //! | [`nginx`] | is nginx there, and how is it set up to be a fair neighbour? |
 //! | [`cells`] | what is measured, how long, how often? |
 //! | [`programs`] | what do whole processes cost, and how fast is the agent ready? |
+//! | [`storing`] | what do opening the pool and keeping a token cost? |
 //! | [`memory`] | what does the agent hold, idle and with open streams? |
 //! | [`rows`] | which values were seen, and what is their median? |
 //! | [`budgets`] | what must hold, what was measured, does it? |
@@ -25,6 +26,7 @@ mod programs;
 mod rows;
 mod running;
 mod stage;
+mod storing;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -82,6 +84,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<(), String>
     let mut rows = Rows::default();
     let stage = Stage::set(workspace)?;
     programs::measure(&stage, plan, &mut rows)?;
+    storing::measure(&stage, plan, &mut rows)?;
     memory::measure(&stage, plan, &mut rows)?;
     cells::measure(&stage, plan, &mut rows)?;
     let facts = page::Facts::of(workspace, args.long, stage.neighbours(), began.elapsed())?;

@@ -95,9 +95,11 @@ fn member(package: &Value) -> Option<Member> {
 fn may_link(name: &str) -> Option<Vec<&'static str>> {
     let below_products = || [&[CORE], RANK.as_slice()].concat();
     match name {
-        // The last two meet the products through their programs only.
-        CORE | "xtask" | "codex-auth-bench" => Some(Vec::new()),
+        // The second meets the products through their programs only.
+        CORE | "xtask" => Some(Vec::new()),
         TESTKIT => Some(vec![CORE]),
+        // It measures the store alone, too.
+        "codex-auth-bench" => Some(vec![CORE, "codex-auth-store"]),
         "codex-opencode-plugin" => Some(below_products()),
         CLI | "codex-auth-examples" => Some([below_products(), vec![TESTKIT]].concat()),
         // It meets the products as a person does: through their programs.

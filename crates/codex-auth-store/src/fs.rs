@@ -1,4 +1,4 @@
-//! Owns how bytes reach the disk and stay there: a seam of six operations, and replacing a file whole.
+//! Owns how bytes reach the disk and stay there: a seam of seven operations, and replacing a file whole.
 
 use std::{fmt::Debug, io};
 
@@ -24,8 +24,17 @@ pub trait Fs: Debug + Send + Sync {
         Ok(usize::try_from(start).ok().and_then(|start| bytes.get(start..)).unwrap_or_default().to_vec())
     }
 
+    /// Hands bytes to the system, which may still lose them; engines call [`Fs::write`].
+    fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()>;
+
+    /// Makes the bytes of a file durable.
+    fn sync_file(&self, path: &Utf8Path) -> io::Result<()>;
+
     /// Writes durably.
-    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()>;
+    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+        self.put(path, bytes, how)?;
+        self.sync_file(path)
+    }
 
     /// Puts `from` in the place of `to`.
     fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()>;

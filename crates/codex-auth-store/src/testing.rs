@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 pub mod conformance;
 mod fault;
 pub mod fuzz;
+mod image;
 pub mod mutate;
 
-pub use fault::{Fault, FaultFs};
+pub use fault::{Fault, FaultFs, Refusal};
+pub use image::Kept;
 
 /// A JWT over `claims` with a made-up signature.
 pub fn jwt(claims: &Value) -> String {

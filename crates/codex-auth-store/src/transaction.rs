@@ -250,6 +250,6 @@ mod tests {
     fn one_file_needs_no_journal() {
         let (files, disk) = (Files::new(), FaultFs::default());
         run(&disk, &files.journal(), &files.steps()[..1]).expect("written");
-        assert_eq!(disk.steps(), 4, "make, write, rename, sync");
+        assert_eq!(disk.steps(), 5, "make, write, sync, rename, sync");
     }
 }

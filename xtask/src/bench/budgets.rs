@@ -4,6 +4,7 @@ use super::cells::{LONG, PACED, POOLS, small};
 use super::memory::MEMORY;
 use super::programs::{PROCESS, START};
 use super::rows::Rows;
+use super::storing::{COMMIT, OPEN, STORE};
 
 /// What is known of the built program.
 pub(crate) struct Sizes {
@@ -64,6 +65,8 @@ const POOL: &str = "The evaluator looks at every account for every request and w
     grows with the pool.";
 const SPACE: &str = "hyper's read and write buffers on both sides of a stream, and the heap the allocator keeps.";
 const TIME: &str = "Loading the program, reading and parsing the accounts file, and opening the sockets.";
+const WHOLE: &str = "Both files are read, parsed and written whole, and every token in them decoded: the work grows with \
+    the pool, whichever account it is for.";
 const SIZE: &str = "TLS, HTTP/2 and the command line make up most of the program.";
 
 /// All budgets this run speaks to.
@@ -109,6 +112,13 @@ pub(crate) fn of(rows: &Rows, sizes: &Sizes) -> Vec<Budget> {
         most("agent start to ready", (15.0, 5.0), median(START, "ours", "ms"), ("ms", TIME)),
         most("`--version`, whole process", (3.0, empty + 1.0), median(PROCESS, "--version", "ms"), ("ms", TIME)),
         most("`list` with 50 accounts, whole process", (6.0, 3.0), median(PROCESS, "list", "ms"), ("ms", TIME)),
+        most("open, parse and decide with 50 accounts", (2.0, 1.0), median(STORE, OPEN, "ms"), ("ms", WHOLE)),
+        most(
+            "a token kept beside 1,000 accounts against 10",
+            (2.0, 1.5),
+            rows.ratio(STORE, (COMMIT[1], COMMIT[0]), "commit ms"),
+            ("×", WHOLE),
+        ),
         most("program, stripped", (12.0, 8.0), Some(megabytes), ("MB", SIZE)),
         most("crates in the default build", (300.0, 240.0), Some(crates), ("", SIZE)),
     ]

@@ -15,6 +15,7 @@ use super::cells::{LONG, PACED, POOLS, WIDTHS, small};
 use super::memory::MEMORY;
 use super::programs::{PROCESS, START};
 use super::rows::Rows;
+use super::storing::{COMMIT, OPEN, STORE};
 
 /// Ways in the order of the tables.
 const WAYS: [&str; 4] = ["direct", "ours", "hyper", "nginx"];
@@ -158,8 +159,11 @@ fn programs(rows: &Rows) -> String {
         let ratio = |other| rows.ratio(PROCESS, (name, other), "ms").map_or_else(|| "—".into(), |r| format!("{r:.2}"));
         let _ = writeln!(text, "| {name} | {} | {} | {} |", figure(median), ratio("empty"), ratio("node -e 0"));
     }
-    text.push_str("\n| Agent | |\n|---|---|\n");
+    text.push_str("\n| Store and agent | |\n|---|---|\n");
     let lines = [
+        ("open, parse and decide with 50 accounts, ms", STORE, OPEN, "ms"),
+        ("a token kept beside 10 accounts, ms", STORE, COMMIT[0], "commit ms"),
+        ("a token kept beside 1,000 accounts, ms", STORE, COMMIT[1], "commit ms"),
         ("start to ready, ms", START, "ours", "ms"),
         ("resident when idle, MB", MEMORY, "ours", "idle MB"),
         ("open streams", MEMORY, "ours", "streams"),

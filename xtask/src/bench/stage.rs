@@ -82,6 +82,11 @@ impl Stage {
         self.ways.iter().find(|way| way.name == "ours").expect("it is started with the stage")
     }
 
+    /// A place for files of this run.
+    pub(crate) fn room(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// A program of this build.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)

@@ -1,7 +1,7 @@
 //! A person with a browser: opens the printed address, follows the redirect, reads the page.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Command, Stdio},
 };
@@ -20,7 +20,7 @@ pub(crate) fn sign_in(world: &World, mut command: Command) -> (Said, String) {
         }
         heard.push_str(&line);
         if line.trim().contains("/oauth/authorize?") {
-            page = open(line.trim());
+            page = open(line.trim()).expect("somebody listens");
         }
     }
     talk.read_to_string(&mut heard).expect("text");
@@ -30,12 +30,12 @@ pub(crate) fn sign_in(world: &World, mut command: Command) -> (Said, String) {
 }
 
 /// Fetches an address on this machine, through redirects.
-fn open(address: &str) -> String {
+pub(crate) fn open(address: &str) -> io::Result<String> {
     let (host, path) = address.trim_start_matches("http://").split_once('/').expect("a path");
-    let mut stream = TcpStream::connect(host).expect("somebody listens");
-    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut stream = TcpStream::connect(host)?;
+    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
+    stream.read_to_string(&mut answer)?;
     let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    location.map(|next| open(next.trim())).unwrap_or(answer)
+    location.map_or_else(|| Ok(answer.clone()), |next| open(next.trim()))
 }

@@ -3,12 +3,14 @@
 #![allow(missing_docs, reason = "tests are read by their names")]
 
 mod accounts;
+mod bad_disk;
 mod bad_input;
 mod browser;
 mod check;
 mod coexistence;
 mod files;
 mod imports;
+mod kills;
 mod login;
 mod official;
 mod offline;

@@ -8,6 +8,7 @@ mod guard;
 mod invalidation;
 mod no_secret_leaves;
 mod refusals;
+mod request_path;
 mod rotation;
 mod streaming;
 mod support;

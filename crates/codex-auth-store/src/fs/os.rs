@@ -32,7 +32,7 @@ impl Fs for OsFs {
         Ok(bytes)
     }
 
-    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+    fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.mode(0o600);
         match how {
@@ -44,8 +44,12 @@ impl Fs for OsFs {
         if let Write::At(start) = how {
             file.seek(SeekFrom::Start(start))?;
         }
-        file.write_all(bytes)?;
-        file.sync_all()
+        file.write_all(bytes)
+    }
+
+    fn sync_file(&self, path: &Utf8Path) -> io::Result<()> {
+        // The system keeps bytes by file, not by descriptor; so does it the error of a write that went wrong meanwhile.
+        OpenOptions::new().write(true).open(path)?.sync_all()
     }
 
     fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {

@@ -16,6 +16,7 @@ use crate::{
     documents::settings::Settings,
     journal, json, lease,
     official::{config::refuse_other_store, login_of},
+    state_file::{self, Document},
 };
 
 mod documents;

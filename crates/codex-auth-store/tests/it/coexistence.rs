@@ -175,6 +175,7 @@ async fn f27_a_refresh_looks_into_the_list_first_and_hands_its_answer_on() {
     assert_eq!(held.credential.refresh.expose(), "R1-by-client");
     claim.intend(&RefreshToken::new("R1-by-client")).await.expect("noted");
     claim.commit(&credential("user-1", "ws-1", "R1-fresh", 0)).await.expect("kept");
+    assert!(begun.store.published(std::time::Duration::from_secs(20)));
     assert_eq!(begun.read_list()["accounts"][0]["auth"]["tokens"]["refresh_token"], json!("R1-fresh"));
 }
 
@@ -251,8 +252,12 @@ impl Fs for Meddler {
         OsFs.read(path)
     }
 
-    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
-        OsFs.write(path, bytes, how)
+    fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+        OsFs.put(path, bytes, how)
+    }
+
+    fn sync_file(&self, path: &Utf8Path) -> io::Result<()> {
+        OsFs.sync_file(path)
     }
 
     fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {

@@ -49,8 +49,12 @@ impl Fs for Counting {
         self.counted(OsFs.read_from(path, start))
     }
 
-    fn write(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
-        OsFs.write(path, bytes, how)
+    fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+        OsFs.put(path, bytes, how)
+    }
+
+    fn sync_file(&self, path: &Utf8Path) -> io::Result<()> {
+        OsFs.sync_file(path)
     }
 
     fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod importing;
 mod ledger;
 mod legacy_pools;
 mod logins;
+mod many_processes;
 mod merging;
 mod normal;
 mod operations;

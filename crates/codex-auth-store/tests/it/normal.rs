@@ -76,8 +76,12 @@ impl Fs for Quick {
         OsFs.read(path)
     }
 
-    fn write(&self, path: &Utf8Path, bytes: &[u8], _how: Write) -> io::Result<()> {
+    fn put(&self, path: &Utf8Path, bytes: &[u8], _how: Write) -> io::Result<()> {
         std::fs::write(path, bytes)
+    }
+
+    fn sync_file(&self, _path: &Utf8Path) -> io::Result<()> {
+        Ok(())
     }
 
     fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {

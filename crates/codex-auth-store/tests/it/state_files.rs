@@ -200,12 +200,12 @@ fn keeps_the_future<D: Document>() {
     if D::SCHEMA == Schema::Unversioned {
         return;
     }
-    for version in ["9", "\"1\""] {
+    for (version, named) in [("9", "9"), ("\"1\"", "that is a text")] {
         let text = format!("{{\"version\":{version},\"new\":true}}");
         let (_world, file) = holding::<D>(&text);
         let error = file.read().expect_err("unknown");
         assert_eq!(file.edit(AT, |_| {}).expect_err("unknown"), error);
-        assert!(error.to_string().contains(&format!("has version {version}, which")), "{error}");
+        assert!(error.to_string().contains(&format!("has version {named}, which")), "{error}");
         assert_eq!(text_of(&file), text);
     }
 }

@@ -9,7 +9,7 @@ use codex_auth_core::{
 };
 use codex_auth_store::{
     FileStore, Fs, Homes, Layout, LayoutInputs, OsFs, Waits, import,
-    testing::{claims, jwt},
+    testing::{FaultFs, claims, jwt},
 };
 use serde_json::Value;
 
@@ -27,6 +27,17 @@ impl World {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         Self { dir, clock: Arc::new(ManualClock::at(Timestamp::from_secs(NOW))) }
+    }
+
+    /// The same for hundreds of worlds in a row: in memory where that is to be had, and with the directories of the
+    /// locks made already, because making them durable takes longer than a test should.
+    pub(crate) fn with_rooms() -> Self {
+        let in_memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let world = Self { dir: in_memory.expect("a directory"), ..Self::new() };
+        for room in [world.layout().root().to_owned(), world.home().join(".local/state/codex-auth/refresh")] {
+            std::fs::create_dir_all(room).expect("made");
+        }
+        world
     }
 
     pub(crate) fn home(&self) -> Utf8PathBuf {
@@ -63,11 +74,15 @@ impl World {
         serde_json::from_slice(&std::fs::read(self.layout().sidecar()).expect("there")).expect("JSON")
     }
 
+    /// A store on a disk that works and is not waited for.
+    pub(crate) fn quick(&self) -> FileStore {
+        self.store_over(Arc::new(FaultFs::default()))
+    }
+
     /// A store whose pool is `accounts`.
     pub(crate) fn holding(&self, accounts: Vec<Held>) -> FileStore {
-        let store = self.store();
-        store.edit_now(|pool| put(pool, accounts)).expect("written");
-        store
+        self.quick().edit_now(|pool| put(pool, accounts)).expect("written");
+        self.store()
     }
 }
 

@@ -12,7 +12,7 @@ use codex_auth_proxy::{
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
-    disk::Disk,
+    disk::{Dead, Disk},
     homes::{Homes, Settings},
     upstream::{Gate, Upstream},
     within,
@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) issuer: Arc<dyn TokenIssuer>,
     /// Holds writes back until it is open.
     pub(crate) disk: Gate,
+    /// Lets the disk die.
+    pub(crate) dead: Dead,
 }
 
 impl Default for Setup {
@@ -49,7 +51,15 @@ impl Default for Setup {
         let issuer = Arc::new(ScriptedIssuer::default());
         let disk = Gate::closed();
         disk.open();
-        Self { pool: pool(3), strategy: Strategy::Sequential, form: Form::Inline, config: |_| {}, issuer, disk }
+        Self {
+            pool: pool(3),
+            strategy: Strategy::Sequential,
+            form: Form::Inline,
+            config: |_| {},
+            issuer,
+            disk,
+            dead: Dead::default(),
+        }
     }
 }
 
@@ -79,7 +89,7 @@ impl World {
         let settings = Arc::new(Settings(Mutex::new(setup.strategy)));
         let clock = Arc::new(ManualClock::at(NOW));
         let ports = Ports {
-            store: Arc::new(Disk { memory: store.clone(), gate: setup.disk }),
+            store: Arc::new(Disk { memory: store.clone(), gate: setup.disk, is_dead: setup.dead }),
             issuer: setup.issuer,
             upstream: match setup.form {
                 Form::Inline => Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
