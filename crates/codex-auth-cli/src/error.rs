@@ -106,6 +106,8 @@ impl From<codex_auth_store::UndoError> for CliError {
         let (kind, message) = (error.kind(), capitalised(&error.to_string()));
         match error {
             UndoError::Store(error) => error.into(),
+            UndoError::Recovery { .. } => Self::new(kind, "was_a_recovery", message)
+                .hint("Mend that file and run `codex-multi-auth restore` with its path to go back to it."),
             UndoError::Nothing | UndoError::NoSuchOperation(_) | UndoError::Already(_) => {
                 Self::new(kind, "nothing_to_undo", message)
                     .hint("Run `codex-multi-auth undo --list` to see what was done.")

@@ -136,7 +136,8 @@ impl Engine {
         journal::replay(self, &mut before)?;
         let mut after = before.clone();
         change(&mut after);
-        for _ in 0..TRIES {
+        let mut tries_left = TRIES;
+        loop {
             let mut steps = reading.steps_to(self, &after);
             let is_needed = !steps.is_empty() || before != after;
             let copy = if is_needed { history::keep(self, &reading, &before, &after)? } else { None };
@@ -148,8 +149,11 @@ impl Engine {
                 leftovers::sweep(self.fs.as_ref(), dir, self.now());
             }
             let notices = recovery::set_broken_aside(self, &reading)?;
-            if os::glance(&self.layout.accounts()) != reading.seen {
-                // A program without our lock wrote meanwhile: what it changed and what we change both count.
+            let is_overtaken = os::glance(&self.layout.accounts()) != reading.seen;
+            if is_overtaken && tries_left > 0 {
+                tries_left -= 1;
+                // A program without our lock wrote meanwhile: what it changed and what we change both count. One that
+                // never stops writing is written over in the end.
                 let ours = (before, after);
                 reading = reading::read(self)?;
                 before = reading.pool.clone();
@@ -157,13 +161,14 @@ impl Engine {
                 after = reconcile::onto(&ours.0, &ours.1, &before);
                 continue;
             }
+            steps.extend(recovery::noted(self, &notices, (&before, &after))?);
             transaction::run(self.fs.as_ref(), &self.layout.change_journal(), &steps)?;
-            notices.into_iter().for_each(|notice| self.notices.add(notice));
+            for notice in notices {
+                self.notices.add(notice);
+            }
             let after = self.as_written(after);
             return Ok(Written { before, after });
         }
-        let holder = "a program that keeps writing it without a lock".to_owned();
-        Err(StoreError::Locked { path: self.layout.accounts().into_string(), holder, waited_secs: 0 })
     }
 
     /// Finishes what an earlier writer wrote down; under the root's lock and no other.

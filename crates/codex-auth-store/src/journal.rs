@@ -20,6 +20,7 @@ use crate::{
     },
     hash::{sha256_hex, token_hash},
     json::{self, Object},
+    sidecar::Kept,
 };
 
 /// Bytes kept for the answer: three tokens are 6 to 8 KiB, claims of large workspaces a few more.
@@ -93,9 +94,10 @@ pub(crate) fn keep(engine: &Engine, record: &RecordId) -> Result<(), StoreError>
 }
 
 /// The newest credential of an account, where an answer was kept.
-pub(crate) fn kept(engine: &Engine, record: &RecordId) -> Option<Credential> {
+pub(crate) fn kept(engine: &Engine, record: &RecordId) -> Option<Kept> {
     let entry = read_entry(engine.fs.as_ref(), &engine.layout.kept_credential(record)).ok()??;
-    entry.answer.filter(|_| entry.record == *record)
+    let newest = entry.answer.filter(|_| entry.record == *record)?;
+    Some(Kept { newest, spent: entry.token_hash })
 }
 
 /// Puts answers that the pool does not have yet into it.

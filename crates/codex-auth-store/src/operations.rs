@@ -47,6 +47,14 @@ pub enum UndoError {
     /// The log has no operation of this number.
     #[error("there is no operation {0}")]
     NoSuchOperation(u64),
+    /// It put a broken file together again; the broken bytes can only come back mended.
+    #[error("operation {number} put a broken file together again; what is left of that file is {}", named(.quarantined.as_ref()))]
+    Recovery {
+        /// Its number.
+        number: u64,
+        /// Where the bytes are.
+        quarantined: Option<Utf8PathBuf>,
+    },
     /// It was taken back before.
     #[error("operation {0} was taken back already")]
     Already(u64),
@@ -55,11 +63,15 @@ pub enum UndoError {
     Store(#[from] StoreError),
 }
 
+fn named(path: Option<&Utf8PathBuf>) -> &str {
+    path.map_or("nothing", |path| path.as_str())
+}
+
 impl UndoError {
     /// What the caller may do about it.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Nothing | Self::NoSuchOperation(_) | Self::Already(_) => Kind::Usage,
+            Self::Nothing | Self::NoSuchOperation(_) | Self::Already(_) | Self::Recovery { .. } => Kind::Usage,
             Self::Store(error) => error.kind(),
         }
     }
@@ -118,6 +130,7 @@ impl FileStore {
                 remarks.push(Remark::LoginStays { why: format!("{home} has another one by now") });
                 self.operate(note, take_back)?.after
             }
+            Some(Aside::Recovery { .. }) => self.read_now()?,
             Some(Aside::Config(change)) => {
                 if self.take_back_config(note, change)? == ConfigUndo::ChangedSince {
                     remarks.push(Remark::ConfigStays { path: change.path.to_string() });
@@ -156,15 +169,16 @@ impl FileStore {
     fn to_take_back(&self, number: Option<u64>) -> Result<Logged, UndoError> {
         let all = self.operations()?;
         let is_undone = |number: u64| all.iter().any(|logged| logged.undoes == Some(number));
-        let found = match number {
-            Some(number) => {
-                all.iter().find(|logged| logged.number == number).ok_or(UndoError::NoSuchOperation(number))?
-            }
-            None => {
-                let open = |logged: &&Logged| logged.undoes.is_none() && !is_undone(logged.number);
-                all.iter().rev().find(open).ok_or(UndoError::Nothing)?
-            }
+        let found = if let Some(number) = number {
+            all.iter().find(|logged| logged.number == number).ok_or(UndoError::NoSuchOperation(number))?
+        } else {
+            let is_a_deed = |logged: &Logged| !matches!(logged.aside, Some(Aside::Recovery { .. }));
+            let open = |logged: &&Logged| logged.undoes.is_none() && is_a_deed(logged) && !is_undone(logged.number);
+            all.iter().rev().find(open).ok_or(UndoError::Nothing)?
         };
+        if let Some(Aside::Recovery { quarantined }) = &found.aside {
+            return Err(UndoError::Recovery { number: found.number, quarantined: quarantined.clone() });
+        }
         if is_undone(found.number) {
             return Err(UndoError::Already(found.number));
         }

@@ -59,7 +59,7 @@ mod tests {
         drop(first);
         assert!(!publishing.wait(Duration::from_millis(1)));
         let waiting = publishing.clone();
-        let waiter = std::thread::spawn(move || waiting.wait(Duration::from_secs(60)));
+        let waiter = std::thread::spawn(move || waiting.wait(Duration::from_mins(1)));
         drop(second);
         assert!(waiter.join().expect("no panic"));
     }

@@ -4,7 +4,7 @@
 //! broken is put together again by how fresh tokens are, never by the order of files.
 
 use camino::Utf8Path;
-use codex_auth_core::StoreError;
+use codex_auth_core::{SavedPool, StoreError};
 
 use crate::{
     engine::{
@@ -14,7 +14,9 @@ use crate::{
     fs::{os, quarantine::quarantine},
     json::{self, Object},
     notice::Notice,
+    oplog::{self, Aside, Operation},
     sidecar::{Difference, OLDER_TOKEN, Sidecar},
+    transaction::Step,
 };
 
 pub(crate) mod copies;
@@ -102,8 +104,8 @@ pub(crate) fn find(
 
 /// The sidecar of the newest copy of ours, when the file itself is broken.
 pub(crate) fn sidecar_of_copies(engine: &Engine) -> Sidecar {
-    let ours = copies::history(engine).into_iter().filter_map(|copy| copy.sidecar);
-    ours.last().unwrap_or_default()
+    let mut newest_first = copies::history(engine).into_iter().rev().filter_map(|copy| copy.sidecar);
+    newest_first.next().unwrap_or_default()
 }
 
 /// Keeps broken bytes before anything takes their place.
@@ -134,6 +136,24 @@ pub(crate) fn set_broken_aside(engine: &Engine, reading: &Reading) -> Result<Vec
         notices.push(Notice::BesideLost { path, from_copy: reading.sidecar != Sidecar::default(), quarantined });
     }
     Ok(notices)
+}
+
+/// The line of the log that tells of a recovery. One that comes with a person's own change is told by that change.
+pub(crate) fn noted(
+    engine: &Engine,
+    notices: &[Notice],
+    (before, after): (&SavedPool, &SavedPool),
+) -> Result<Option<Step>, StoreError> {
+    let told = notices.iter().find_map(|notice| match notice {
+        Notice::Recovered { quarantined, accounts, from, .. } if before == after => {
+            Some((quarantined.clone(), format!("put {accounts} accounts together from {}", from.join(", "))))
+        }
+        Notice::Recovered { .. } | Notice::NotWritten { .. } | Notice::BesideLost { .. } => None,
+    });
+    let Some((quarantined, what)) = told else { return Ok(None) };
+    let aside = Aside::Recovery { quarantined };
+    let operation = Operation { aside: Some(&aside), ..Operation::new("recovery", &what) };
+    oplog::step(engine, operation, (before, after), None)
 }
 
 /// The document in these bytes, in today's shape.

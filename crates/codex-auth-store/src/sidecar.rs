@@ -34,6 +34,14 @@ pub(crate) enum Difference {
     FromCopies,
 }
 
+/// The newest credential of an account, kept for the day its document goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) newest: Credential,
+    /// Hash of the token it was bought with.
+    pub(crate) spent: String,
+}
+
 /// The parsed file; unknown keys survive.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sidecar(Object);
@@ -70,7 +78,7 @@ impl Sidecar {
         &self,
         pool: &mut SavedPool,
         difference: Difference,
-        kept: &dyn Fn(&RecordId) -> Option<Credential>,
+        kept: &dyn Fn(&RecordId) -> Option<Kept>,
     ) {
         for held in &mut pool.accounts {
             match self.entries().and_then(|entries| entries.get(held.account.record.as_str())) {
@@ -107,7 +115,7 @@ impl Sidecar {
     }
 }
 
-fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn Fn(&RecordId) -> Option<Credential>) {
+fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn Fn(&RecordId) -> Option<Kept>) {
     let Held { account, credential } = held;
     credential.generation = json::count(entry, "generation").unwrap_or(0);
     account.alias = json::text(entry, "alias").map(str::to_owned);
@@ -118,15 +126,16 @@ fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn 
     let known = json::text(entry, "refreshTokenHash");
     let found = token_hash(&credential.refresh);
     if known.is_some_and(|hash| hash != found) {
-        let is_older = difference == Difference::FromCopies || spent(entry).any(|hash| hash == found);
-        if !is_older {
+        let kept = kept(&account.record);
+        let was_spent = spent(entry).any(|hash| hash == found) || kept.as_ref().is_some_and(|kept| kept.spent == found);
+        if !was_spent && difference == Difference::WrittenSince {
             credential.generation += 1;
             // What the new tokens say about themselves comes first; the rest is the same person as before.
             account.owner.user = account.owner.user.take().or(user);
             account.owner.workspace = account.owner.workspace.take().or(workspace);
             return;
         }
-        match kept(&account.record).filter(|kept| known == Some(&token_hash(&kept.refresh))) {
+        match kept.map(|kept| kept.newest).filter(|newest| known == Some(&token_hash(&newest.refresh))) {
             Some(newest) => *credential = newest,
             None => account.needs_login = account.needs_login.take().or(Some(older_token(entry))),
         }

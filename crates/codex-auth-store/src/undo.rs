@@ -84,10 +84,10 @@ pub(crate) fn take_back(
         .as_ref()
         .is_some_and(|record| find(&after.accounts, record).is_none() && find(&before.accounts, record).is_some());
     if went || (before.active != after.active && pool.active == after.active) {
-        pool.active = before.active.clone();
+        pool.active.clone_from(&before.active);
     }
     if before.pin != after.pin && pool.pin == after.pin {
-        pool.pin = before.pin.clone();
+        pool.pin.clone_from(&before.pin);
     }
     pool.active =
         is_there(&pool.active, pool).or_else(|| pool.accounts.first().map(|held| held.account.record.clone()));

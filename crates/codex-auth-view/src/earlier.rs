@@ -136,19 +136,14 @@ impl Screen for WasReset {
 
     fn text(&self, width: usize) -> String {
         let mut lines = Lines::new(width);
-        match &self.quarantined {
-            Some(path) => {
-                lines.line("The pool begins anew. The file that could not be read is kept as");
-                lines.whole(&format!("  {path}"));
-                lines.line("Mend it and run `codex-multi-auth restore` with its path to go back to it.");
-            }
-            None => {
-                lines.line(&format!(
-                    "The pool is empty; {} left it. No sign-in was revoked.",
-                    accounts(self.removed_count)
-                ));
-                lines.line("`codex-multi-auth undo` brings them back.");
-            }
+        if let Some(path) = &self.quarantined {
+            lines.line("The pool begins anew. The file that could not be read is kept as");
+            lines.whole(&format!("  {path}"));
+            lines.line("Mend it and run `codex-multi-auth restore` with its path to go back to it.");
+        } else {
+            lines
+                .line(&format!("The pool is empty; {} left it. No sign-in was revoked.", accounts(self.removed_count)));
+            lines.line("`codex-multi-auth undo` brings them back.");
         }
         lines.finish()
     }

@@ -18,18 +18,24 @@ pub(crate) struct Look([Option<Glance>; 6]);
 
 /// The last pool read, if any; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Memory(Arc<Mutex<Option<(Look, Arc<SavedPool>)>>>);
+pub(crate) struct Memory(Arc<Mutex<Option<Learnt>>>);
+
+#[derive(Debug)]
+struct Learnt {
+    look: Look,
+    pool: Arc<SavedPool>,
+}
 
 impl Memory {
     /// The pool, if the files still look as they did.
     pub(crate) fn recall(&self, look: &Look) -> Option<Arc<SavedPool>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|(seen, _)| seen == look).map(|(_, pool)| Arc::clone(pool))
+        known.as_ref().filter(|learnt| learnt.look == *look).map(|learnt| Arc::clone(&learnt.pool))
     }
 
     /// Remembers a pool that was read after the files looked like this.
     pub(crate) fn learn(&self, look: Look, pool: &Arc<SavedPool>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((look, Arc::clone(pool)));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Learnt { look, pool: Arc::clone(pool) });
     }
 }
 

@@ -54,7 +54,7 @@ impl FileStore {
                 let aside = Aside::Login { home: codex_home.to_owned(), before, after: wanted.cloned() };
                 let noted = Operation { aside: is_written.then_some(&aside), ..operation };
                 let change = change.take().expect("taken once");
-                let Written { before, after } = edit(engine, &root, noted, change, step)?;
+                let Written { before, after } = edit(engine, &root, noted, change, step.as_ref())?;
                 let login = match &held {
                     None => Ok(AccountsJson::Absent),
                     Some(held) => {
@@ -119,11 +119,11 @@ fn edit(
     root: &FileLock,
     operation: Operation<'_>,
     change: impl FnOnce(&mut SavedPool),
-    step: Option<Step>,
+    step: Option<&Step>,
 ) -> Result<Written, StoreError> {
     engine.edit_locked(root, change, &|before, after, copy| {
         let noted = oplog::step(engine, operation, (before, after), copy)?;
-        Ok(noted.into_iter().chain(step.clone()).collect())
+        Ok(noted.into_iter().chain(step.cloned()).collect())
     })
 }
 

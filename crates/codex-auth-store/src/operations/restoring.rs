@@ -126,8 +126,8 @@ impl FileStore {
 /// Gives an account the newest credential that was kept of it.
 pub(super) fn with_newest_tokens(engine: &Engine, held: &mut Held) {
     if let Some(kept) = journal::kept(engine, &held.account.record)
-        && freshness::is_newer(&kept, &held.credential, engine.now())
+        && freshness::is_newer(&kept.newest, &held.credential, engine.now())
     {
-        freshness::replace(held, kept);
+        freshness::replace(held, kept.newest);
     }
 }

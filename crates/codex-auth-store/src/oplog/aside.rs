@@ -23,6 +23,11 @@ pub enum Aside {
     },
     /// A key of the client's configuration.
     Config(ConfigChange),
+    /// Nothing a person did: a broken document was put together again, and these bytes were kept.
+    Recovery {
+        /// Where; `None` when there were none.
+        quarantined: Option<Utf8PathBuf>,
+    },
 }
 
 impl Aside {
@@ -32,6 +37,7 @@ impl Aside {
                 "kind": "login", "home": home,
                 "before": before.as_ref().map(RecordId::as_str), "after": after.as_ref().map(RecordId::as_str),
             }),
+            Self::Recovery { quarantined } => json!({ "kind": "recovery", "quarantined": quarantined }),
             Self::Config(ConfigChange { path, before, after, copy }) => {
                 let (was, value) = match before {
                     Before::NoFile => ("no-file", None),
@@ -52,6 +58,7 @@ impl Aside {
             "login" => {
                 Some(Self::Login { home: whole("home")?.into(), before: record("before"), after: record("after") })
             }
+            "recovery" => Some(Self::Recovery { quarantined: whole("quarantined").map(Into::into) }),
             "config" => {
                 let before = match json::text(aside, "was")? {
                     "no-file" => Before::NoFile,
@@ -79,6 +86,7 @@ mod tests {
 
     #[test]
     fn asides_read_as_they_were_written() {
+        check(&Aside::Recovery { quarantined: Some("/r/q".into()) });
         check(&Aside::Login { home: "/h".into(), before: None, after: RecordId::parse("record:1") });
         let config =
             |before| ConfigChange { path: "/h/config.toml".into(), before, after: "x = 1\n\n".into(), copy: None };

@@ -60,12 +60,11 @@ fn take_from(pool: &mut SavedPool, copy: &Copy, known: &[RecordId], now: Timesta
                 freshness::replace(ours, theirs.credential.clone());
                 gave = true;
             }
-            Some(_) => {}
             None if copy.is_the_file || known.contains(&theirs.account.record) => {
                 pool.accounts.push(theirs.clone());
                 gave = true;
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     gave

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::{NOW, World, credential, sign_in};
 
-const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Two accounts, written twice, so that there is a copy.
 fn begun() -> (World, FileStore) {
@@ -133,7 +133,7 @@ fn the_predecessors_copies_count_too() {
 }
 
 fn journal_of(content: &str) -> String {
-    let checksum = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let checksum = Sha256::digest(content).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     json!({ "version": 1, "createdAt": 1, "path": "x", "checksum": checksum, "content": content }).to_string()
 }
 

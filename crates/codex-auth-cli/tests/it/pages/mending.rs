@@ -30,7 +30,7 @@ fn check_mended(world: &World, bytes: &[u8], from: &str) {
             ".quarantine.json",
             "3 accounts",
             from,
-            "codex-multi-auth undo",
+            "codex-multi-auth restore",
         ],
     );
     let kept = world.root().join("quarantine").read_dir_utf8().expect("a quarantine").flatten();
