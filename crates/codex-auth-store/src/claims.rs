@@ -1,7 +1,7 @@
 //! Owns the decoding of tokens found in files; which claim means what is core's rule.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use codex_auth_core::{AccessToken, Claims, IdToken, Timestamp, TokenPayload};
+use codex_auth_core::{AccessToken, Claims, Held, IdToken, Timestamp, TokenPayload};
 use serde_json::Value;
 
 use crate::json;
@@ -12,6 +12,23 @@ pub(crate) fn claims_of(access: Option<&AccessToken>, id: Option<&IdToken>) -> C
     let id = id.and_then(|token| payload(token.expose()));
     let access = access.as_ref().map(|payload| payload as &dyn TokenPayload);
     Claims::of(access, id.as_ref().map(|payload| payload as &dyn TokenPayload))
+}
+
+/// Takes what neither file says from the tokens. Decoding one costs more than parsing its row, so it is done only where
+/// something is missing.
+pub(crate) fn complete(held: &mut Held) {
+    let Held { account, credential } = held;
+    let owner = &mut account.owner;
+    let is_whole = owner.user.is_some() && owner.workspace.is_some() && owner.email.is_some() && owner.plan.is_some();
+    if is_whole && (credential.expires_at.is_some() || credential.access.is_none()) {
+        return;
+    }
+    let claims = claims_of(credential.access.as_ref(), credential.id.as_ref());
+    owner.user = owner.user.take().or(claims.user);
+    owner.workspace = owner.workspace.take().or(claims.workspace);
+    owner.email = owner.email.take().or(claims.email);
+    owner.plan = owner.plan.take().or(claims.plan);
+    credential.expires_at = credential.expires_at.or(claims.expires_at);
 }
 
 /// A decoded payload.

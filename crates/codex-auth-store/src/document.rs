@@ -24,7 +24,7 @@ pub(crate) trait Codec: Debug + Send + Sync {
     /// Checks the version and brings older ones to today's shape.
     fn upgrade(&self, path: &Utf8Path, document: Object, now: Timestamp) -> Result<Object, StoreError>;
 
-    /// What the document says by itself, without the sidecar.
+    /// What the document says by itself, without the sidecar and the tokens.
     fn decode(&self, document: &Object, now: Timestamp) -> SavedPool;
 
     /// The document in which accounts that are one are one row, and what referred to either refers to that row.

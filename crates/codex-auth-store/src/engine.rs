@@ -84,27 +84,45 @@ impl Engine {
 
     /// The pool, with the answers that wait in the journal.
     pub(crate) fn read(&self) -> Result<Arc<SavedPool>, StoreError> {
+        let pool = self.of_files()?;
+        let waiting = journal::entries(self)?;
+        if waiting.iter().all(|entry| entry.answer.is_none()) {
+            return Ok(pool);
+        }
+        let mut pool = SavedPool::clone(&pool);
+        journal::replay_all(self, &waiting, &mut pool);
+        Ok(Arc::new(pool))
+    }
+
+    /// One account of the pool. Costs the same however many there are, as long as the files stay as they are.
+    pub(crate) fn find(&self, record: &RecordId) -> Result<Held, StoreError> {
+        let gone = || StoreError::NoSuchAccount(record.clone());
+        let mut held = self.of_files()?.find(record).cloned().ok_or_else(gone)?;
+        if let Some(entry) = journal::read(self, record)? {
+            journal::replay_one(self, &entry, &mut held);
+        }
+        Ok(held)
+    }
+
+    /// The pool as the files say it.
+    fn of_files(&self) -> Result<Arc<SavedPool>, StoreError> {
         let seen = memory::look(&self.layout);
         if let Some(pool) = self.memory.recall(&seen) {
             return Ok(pool);
         }
         let reading = reading::read(self)?;
-        let must_be_kept = reading.origin == Origin::Copies || reading.is_sidecar_broken;
-        if must_be_kept {
-            match self.edit(|_| {}) {
-                Ok(pool) => return Ok(Arc::new(pool)),
+        if reading.origin == Origin::Copies || reading.is_sidecar_broken {
+            return match self.edit(|_| {}) {
+                Ok(pool) => Ok(Arc::new(pool)),
                 Err(error) => {
                     let path = self.layout.accounts();
                     self.notices.add(Notice::NotWritten { path, why: error.to_string() });
+                    Ok(Arc::new(reading.pool))
                 }
-            }
+            };
         }
-        let mut pool = reading.pool;
-        journal::replay(self, &mut pool)?;
-        let pool = Arc::new(pool);
-        if !must_be_kept {
-            self.memory.learn(seen, &pool);
-        }
+        let pool = Arc::new(reading.pool);
+        self.memory.learn(seen, &pool);
         Ok(pool)
     }
 
@@ -180,19 +198,14 @@ impl Engine {
     fn as_written(&self, after: SavedPool) -> SavedPool {
         let seen = memory::look(&self.layout);
         let Ok(Reading { mut pool, .. }) = reading::read(self) else { return after };
-        if journal::replay(self, &mut pool).is_ok() {
-            self.memory.learn(seen, &Arc::new(pool.clone()));
-        }
+        self.memory.learn(seen, &Arc::new(pool.clone()));
+        // An answer that could not be read now is read with the next look.
+        let _ = journal::replay(self, &mut pool);
         pool
     }
 
     /// Changes whenever one of the files was replaced.
     pub(crate) fn stamp(&self) -> u64 {
         memory::stamp(&self.layout)
-    }
-
-    /// One account of the pool.
-    pub(crate) fn find(&self, record: &RecordId) -> Result<Held, StoreError> {
-        self.read()?.find(record).cloned().ok_or_else(|| StoreError::NoSuchAccount(record.clone()))
     }
 }

@@ -10,6 +10,7 @@ use codex_auth_core::{
 use serde_json::{Value, json};
 
 use crate::{
+    claims,
     document::{Codec as _, record::record_of, row, v3::V3},
     fs::{Fs as _, io_error, os::OsFs},
     json::{self, Object},
@@ -117,6 +118,7 @@ fn flagged(document: &Object, now: Timestamp) -> Vec<Held> {
     let parked = rows.iter().filter_map(|raw| {
         let parked = raw.as_object()?;
         let mut held = row::decode(parked, now)?;
+        claims::complete(&mut held);
         let at = json::millis(parked, "flaggedAt").unwrap_or(now);
         let code = json::text(parked, "flaggedReason").unwrap_or("flagged").to_owned();
         held.account.needs_login = held.account.needs_login.take().or(Some(NeedsLogin { code, at }));
@@ -158,6 +160,7 @@ pub fn from_login(login: Login, now: Timestamp) -> Held {
 pub fn from_document(path: &Utf8Path, bytes: &[u8], now: Timestamp) -> Result<SavedPool, StoreError> {
     let document = json::parse_object(path, bytes, "nothing was imported")?;
     let mut pool = V3.decode(&V3.upgrade(path, document, now)?, now);
+    pool.accounts.iter_mut().for_each(claims::complete);
     merge::fold(&mut pool, now);
     Ok(pool)
 }

@@ -7,7 +7,9 @@
 use std::io;
 
 use camino::Utf8Path;
-use codex_auth_core::{AccessToken, Credential, IdToken, RecordId, RefreshToken, SavedPool, StoreError, Timestamp};
+use codex_auth_core::{
+    AccessToken, Credential, Held, IdToken, RecordId, RefreshToken, SavedPool, StoreError, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -102,19 +104,36 @@ pub(crate) fn kept(engine: &Engine, record: &RecordId) -> Option<Kept> {
 
 /// Puts answers that the pool does not have yet into it.
 pub(crate) fn replay(engine: &Engine, pool: &mut SavedPool) -> Result<(), StoreError> {
-    let now = engine.now();
-    for entry in entries(engine)? {
-        let Some(fresh) = &entry.answer else { continue };
-        let Some(held) = pool.find_mut(&entry.record) else { continue };
-        if held.credential.refresh == fresh.refresh && held.credential.access == fresh.access {
-            continue;
-        }
-        if token_hash(&held.credential.refresh) == entry.token_hash || freshness::is_newer(fresh, &held.credential, now)
-        {
-            freshness::replace(held, fresh.clone());
+    replay_all(engine, &entries(engine)?, pool);
+    Ok(())
+}
+
+/// The same for entries that were read already.
+pub(crate) fn replay_all(engine: &Engine, entries: &[Entry], pool: &mut SavedPool) {
+    for entry in entries {
+        // An account that was folded into another since is found by the token that was spent.
+        let by_token = |pool: &SavedPool| {
+            let spent = |held: &Held| token_hash(&held.credential.refresh) == entry.token_hash;
+            pool.accounts.iter().find(|held| spent(held)).map(|held| held.account.record.clone())
+        };
+        let is_there = pool.find(&entry.record).is_some();
+        let record = if is_there || entry.answer.is_none() { Some(entry.record.clone()) } else { by_token(pool) };
+        if let Some(held) = record.and_then(|record| pool.find_mut(&record)) {
+            replay_one(engine, entry, held);
         }
     }
-    Ok(())
+}
+
+/// Puts an answer into its account, if that does not have it yet.
+pub(crate) fn replay_one(engine: &Engine, entry: &Entry, held: &mut Held) {
+    let Some(fresh) = &entry.answer else { return };
+    if held.credential.refresh == fresh.refresh && held.credential.access == fresh.access {
+        return;
+    }
+    let was_spent = token_hash(&held.credential.refresh) == entry.token_hash;
+    if was_spent || freshness::is_newer(fresh, &held.credential, engine.now()) {
+        freshness::replace(held, fresh.clone());
+    }
 }
 
 /// Forgets journals that `pool`, as written, has outgrown. Those somebody still works on are left alone; so is every

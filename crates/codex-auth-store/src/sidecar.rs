@@ -6,6 +6,8 @@
 //! The hashes of tokens that were spent stay for a while: a program that writes an old pool back brings a spent token
 //! with it, which must never be presented and never counts as newer.
 
+use std::collections::HashMap;
+
 use camino::Utf8Path;
 use codex_auth_core::{
     Credential, Held, IdToken, NeedsLogin, Provenance, RecordId, SavedPool, StoreError, UserId, WorkspaceId,
@@ -13,7 +15,7 @@ use codex_auth_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    claims::claims_of,
+    claims,
     hash::token_hash,
     json::{self, Object},
 };
@@ -83,21 +85,27 @@ impl Sidecar {
         for held in &mut pool.accounts {
             match self.entries().and_then(|entries| entries.get(held.account.record.as_str())) {
                 Some(Value::Object(entry)) => complete(held, entry, difference, kept),
-                Some(_) | None => relabel(held),
+                Some(_) | None => {}
             }
+            claims::complete(held);
         }
     }
 
     /// The sidecar that says `pool`: an entry for each of its accounts, and no others.
     pub(crate) fn saying(&self, pool: &SavedPool) -> Self {
-        let known = self.entries().cloned().unwrap_or_default();
-        let mut entries = known.clone();
-        entries.retain(|record, _| pool.accounts.iter().any(|held| held.account.record.as_str() == record));
-        for held in &pool.accounts {
+        let none = Object::new();
+        let known = self.entries().unwrap_or(&none);
+        let there: HashMap<&str, &Held> =
+            pool.accounts.iter().map(|held| (held.account.record.as_str(), held)).collect();
+        // Entries stay in their order; those of new accounts follow in theirs.
+        let old = known.keys().filter_map(|record| there.get(record.as_str()).copied());
+        let new = pool.accounts.iter().filter(|held| !known.contains_key(held.account.record.as_str()));
+        let mut entries = Object::new();
+        for held in old.chain(new) {
             let record = held.account.record.as_str();
             let mut entry = known.get(record).and_then(Value::as_object).cloned().unwrap_or_default();
             encode(&mut entry, held);
-            json::set(&mut entries, record, Some(Value::Object(entry)));
+            entries.insert(record.to_owned(), Value::Object(entry));
         }
         let mut object = self.0.clone();
         json::set(&mut object, "version", Some(json!(1)));
@@ -131,6 +139,8 @@ fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn 
         if !was_spent && difference == Difference::WrittenSince {
             credential.generation += 1;
             // What the new tokens say about themselves comes first; the rest is the same person as before.
+            claims::complete(held);
+            let Held { account, .. } = held;
             account.owner.user = account.owner.user.take().or(user);
             account.owner.workspace = account.owner.workspace.take().or(workspace);
             return;
@@ -145,12 +155,13 @@ fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn 
     }
     account.owner.user = user.or_else(|| account.owner.user.take());
     account.owner.workspace = account.owner.workspace.take().or(workspace);
+    // A plan is as new as the tokens it was read from.
+    account.owner.plan = account.owner.plan.take().or_else(|| json::text(entry, "plan").map(str::to_owned));
     if let Some(needs) = entry.get("needsLogin").and_then(Value::as_object) {
         let at = json::millis(needs, "at").unwrap_or_default();
         let code = json::text(needs, "code").unwrap_or("token_invalidated").to_owned();
         account.needs_login = account.needs_login.take().or(Some(NeedsLogin { code, at }));
     }
-    relabel(held);
 }
 
 /// Presenting a spent token could end the whole family; a sign-in is the safe way on.
@@ -160,19 +171,6 @@ fn older_token(entry: &Object) -> NeedsLogin {
 
 fn spent(entry: &Object) -> impl Iterator<Item = &str> {
     entry.get("spentTokenHashes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// Labels the file does not carry come from the tokens.
-fn relabel(held: &mut Held) {
-    let Held { account, credential } = held;
-    let owner = &mut account.owner;
-    if credential.id.is_some() && (owner.user.is_none() || owner.workspace.is_none() || owner.email.is_none()) {
-        let claims = claims_of(credential.access.as_ref(), credential.id.as_ref());
-        owner.user = owner.user.take().or(claims.user);
-        owner.workspace = owner.workspace.take().or(claims.workspace);
-        owner.email = owner.email.take().or(claims.email);
-        owner.plan = owner.plan.take().or(claims.plan);
-    }
 }
 
 fn provenance_of(entry: &Object) -> Option<Provenance> {
@@ -189,6 +187,7 @@ fn encode(entry: &mut Object, held: &Held) {
     let text = |text: Option<&str>| text.map(|text| json!(text));
     json::set(entry, "userId", text(account.owner.user.as_ref().map(UserId::as_str)));
     json::set(entry, "workspaceId", text(account.owner.workspace.as_ref().map(WorkspaceId::as_str)));
+    json::set(entry, "plan", text(account.owner.plan.as_deref()));
     json::set(entry, "idToken", text(id.as_ref().map(IdToken::expose)));
     json::set(entry, "issuer", text(account.issuer.as_deref()));
     json::set(entry, "generation", Some(json!(generation)));

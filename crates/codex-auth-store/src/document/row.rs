@@ -14,22 +14,17 @@ use crate::{
 /// The code of a marker that names none; the predecessor's default.
 const INVALIDATED: &str = "token_invalidated";
 
-/// The account of a row; `None` for a row nobody can use, which stays in the file as it is.
+/// The account of a row, without what only its tokens say; `None` for a row nobody can use, which stays in the file as
+/// it is.
 pub(crate) fn decode(row: &Object, now: Timestamp) -> Option<Held> {
     let refresh = RefreshToken::new(json::text(row, "refreshToken")?);
     let access = json::text(row, "accessToken").map(AccessToken::new);
-    let claims = claims_of(access.as_ref(), None);
-    let owner = Owner {
-        user: claims.user,
-        workspace: workspace_of(row).or(claims.workspace),
-        email: email_of(row).or(claims.email),
-        plan: claims.plan,
-    };
+    let owner = Owner { user: None, workspace: workspace_of(row), email: email_of(row), plan: None };
     let credential = Credential {
         access,
         refresh,
         id: None,
-        expires_at: json::millis(row, "expiresAt").or(claims.expires_at),
+        expires_at: json::millis(row, "expiresAt"),
         obtained_at: None,
         generation: 0,
     };

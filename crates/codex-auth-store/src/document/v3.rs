@@ -1,6 +1,6 @@
 //! The codec of `openai-codex-accounts.json`: V3 is read and written, V1 read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use camino::Utf8Path;
 use codex_auth_core::{Held, RecordId, SavedPool, StoreError, Timestamp};
@@ -50,7 +50,8 @@ impl Codec for V3 {
 
     fn folded(&self, document: Object, folds: &[Fold], now: Timestamp) -> Object {
         let places = places(&document, now);
-        let row_of = |record: &RecordId| places.iter().find_map(|place| place.row_of(record));
+        let known = rows_of(&places);
+        let row_of = |record: &RecordId| known.get(record).copied();
         let fold_of = |record: &RecordId| folds.iter().find(|fold| fold.members.contains(record));
         let now_called = |record: RecordId| fold_of(&record).map_or(record, |fold| fold.kept.clone());
         let (mut rows, mut after) = (Vec::new(), Vec::new());
@@ -72,13 +73,12 @@ impl Codec for V3 {
 
     fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object {
         let places = places(document, now);
-        let before = records(&places);
+        let (before, known) = (records(&places), rows_of(&places));
         let mut rows: Vec<(Option<RecordId>, Value)> = pool
             .accounts
             .iter()
             .map(|held| {
-                let known = places.iter().find_map(|place| place.row_of(&held.account.record));
-                let mut row = known.cloned().unwrap_or_default();
+                let mut row = known.get(&held.account.record).map(|row| (*row).clone()).unwrap_or_default();
                 row::encode(&mut row, held, now);
                 (Some(held.account.record.clone()), Value::Object(row))
             })
@@ -86,7 +86,7 @@ impl Codec for V3 {
         // Rows nobody can use stay where they were: they may be all that is left of an account.
         for (index, place) in places.iter().enumerate() {
             if let Place::Unusable(raw) = place {
-                rows.insert(index.min(rows.len()), (None, raw.clone()));
+                rows.insert(index.min(rows.len()), (None, (*raw).clone()));
             }
         }
         let (after, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
@@ -118,14 +118,14 @@ impl Codec for V3 {
 
 /// What stands at one position of the document.
 #[derive(Debug)]
-enum Place {
+enum Place<'d> {
     /// An account, with the row it came from.
-    Account(Box<Held>, Object),
+    Account(Box<Held>, &'d Object),
     /// A row without a refresh token, or no row at all.
-    Unusable(Value),
+    Unusable(&'d Value),
 }
 
-impl Place {
+impl<'d> Place<'d> {
     fn record(&self) -> Option<RecordId> {
         match self {
             Self::Account(held, _) => Some(held.account.record.clone()),
@@ -133,17 +133,10 @@ impl Place {
         }
     }
 
-    fn row_of(&self, record: &RecordId) -> Option<&Object> {
-        match self {
-            Self::Account(held, row) => (held.account.record == *record).then_some(row),
-            Self::Unusable(_) => None,
-        }
-    }
-
     fn raw(&self) -> Value {
         match self {
-            Self::Account(_, row) => Value::Object(row.clone()),
-            Self::Unusable(raw) => raw.clone(),
+            Self::Account(_, row) => Value::Object((*row).clone()),
+            Self::Unusable(raw) => (*raw).clone(),
         }
     }
 
@@ -164,13 +157,22 @@ fn one_row<'p>(fold: &Fold, row_of: impl Fn(&RecordId) -> Option<&'p Object>) ->
     Value::Object(row)
 }
 
-fn records(places: &[Place]) -> Vec<Option<RecordId>> {
+/// The rows by the accounts they came from.
+fn rows_of<'p, 'd>(places: &'p [Place<'d>]) -> HashMap<&'p RecordId, &'d Object> {
+    let row = |place: &'p Place<'d>| match place {
+        Place::Account(held, row) => Some((&held.account.record, *row)),
+        Place::Unusable(_) => None,
+    };
+    places.iter().filter_map(row).collect()
+}
+
+fn records(places: &[Place<'_>]) -> Vec<Option<RecordId>> {
     places.iter().map(Place::record).collect()
 }
 
-fn places(document: &Object, now: Timestamp) -> Vec<Place> {
+fn places(document: &Object, now: Timestamp) -> Vec<Place<'_>> {
     let rows = document.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut places: Vec<Place> = rows.iter().map(|raw| place(raw, now)).collect();
+    let mut places: Vec<Place<'_>> = rows.iter().map(|raw| place(raw, now)).collect();
     let mut taken = HashSet::new();
     for place in &mut places {
         if let Place::Account(held, _) = place {
@@ -183,7 +185,7 @@ fn places(document: &Object, now: Timestamp) -> Vec<Place> {
     places
 }
 
-fn place(raw: &Value, now: Timestamp) -> Place {
-    let account = raw.as_object().and_then(|row| Some((row::decode(row, now)?, row.clone())));
-    account.map_or_else(|| Place::Unusable(raw.clone()), |(held, row)| Place::Account(Box::new(held), row))
+fn place(raw: &Value, now: Timestamp) -> Place<'_> {
+    let account = raw.as_object().and_then(|row| Some((row::decode(row, now)?, row)));
+    account.map_or(Place::Unusable(raw), |(held, row)| Place::Account(Box::new(held), row))
 }

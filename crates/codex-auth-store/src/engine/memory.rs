@@ -1,4 +1,5 @@
-//! Owns what need not be read twice: the pool as it was when the files last looked like this.
+//! Owns what need not be read twice: the pool of the files as it was when they last looked like this. Answers that wait
+//! in the journal are not in it.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -14,7 +15,7 @@ use crate::{
 
 /// How the files of a pool looked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Look([Option<Glance>; 6]);
+pub(crate) struct Look([Option<Glance>; 5]);
 
 /// The last pool read, if any; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -46,16 +47,15 @@ pub(crate) fn look(layout: &Layout) -> Look {
         layout.accounts(),
         layout.sidecar(),
         layout.reset_intent(),
-        layout.journal_dir(),
         layout.change_journal(),
         layout.predecessors_journal(),
     ];
     Look(files.map(|path| os::glance(&path)))
 }
 
-/// A number that changes with the look.
+/// A number that changes with the look, and with the answers that wait in the journal.
 pub(crate) fn stamp(layout: &Layout) -> u64 {
     let mut hasher = DefaultHasher::new();
-    look(layout).hash(&mut hasher);
+    (look(layout), os::glance(&layout.journal_dir())).hash(&mut hasher);
     hasher.finish()
 }

@@ -1,5 +1,7 @@
 //! Owns one look at the files of a pool, and the steps from there to another pool.
 
+use std::collections::HashSet;
+
 use codex_auth_core::{RecordId, SavedPool, StoreError};
 
 use crate::{
@@ -103,7 +105,8 @@ impl Reading {
         let layout = &engine.layout;
         let mut steps = Vec::new();
         let is_mended = self.origin == Origin::Copies || self.is_sidecar_broken;
-        let is_there = |record: &RecordId| pool.find(record).is_some();
+        let there: HashSet<&RecordId> = pool.accounts.iter().map(|held| &held.account.record).collect();
+        let is_there = |record: &RecordId| there.contains(record);
         let has_leftovers = self.origin == Origin::File && !self.sidecar.records().iter().all(is_there);
         if *pool == self.pool && !is_mended && !has_leftovers {
             return steps;

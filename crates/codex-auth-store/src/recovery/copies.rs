@@ -98,9 +98,8 @@ fn rows_of(document: &Object) -> &[Value] {
 
 fn copy_of(engine: &Engine, name: String, document: Object, sidecar: Option<Sidecar>, is_the_file: bool) -> Copy {
     let mut pool = engine.codec.decode(&document, engine.now());
-    if let Some(sidecar) = &sidecar {
-        sidecar.complete(&mut pool, Difference::WrittenSince, &|_| None);
-    }
+    let beside = sidecar.clone().unwrap_or_default();
+    beside.complete(&mut pool, Difference::WrittenSince, &|_| None);
     Copy { name, document, sidecar, pool, is_the_file }
 }
 
