@@ -25,6 +25,9 @@ pub(crate) struct TestArgs {
     /// Only the crates touched since HEAD, with format, graph and tidy
     #[arg(long, conflicts_with = "long")]
     changed: bool,
+    /// Only these crates, with format, graph and tidy; at full size with --long
+    #[arg(long, conflicts_with = "changed")]
+    package: Vec<String>,
     /// Print the steps and how each is repeated, and run nothing
     #[arg(long)]
     list: bool,
@@ -35,7 +38,8 @@ pub(crate) struct TestArgs {
 
 /// Runs the suite that `args` ask for and prints the closing table.
 pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<(), String> {
-    let touched = if args.changed { Some(touched_packages(workspace)?) } else { None };
+    let asked = (!args.package.is_empty()).then(|| args.package.clone());
+    let touched = if args.changed { Some(touched_packages(workspace)?) } else { asked };
     let course = Course { workspace, touched, long: args.long, built: RefCell::default() };
     let steps = course.steps();
     if args.list {
@@ -45,7 +49,8 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<(), String> 
     let table = step::run_all(steps)?;
     println!("\n{table}");
     if args.record {
-        assurance::record(workspace, &table)?;
+        let packages: Vec<String> = args.package.iter().map(|name| format!(" --package {name}")).collect();
+        assurance::record(workspace, &format!("cargo xtask test --long{}", packages.concat()), &table)?;
     }
     Ok(())
 }
@@ -77,7 +82,7 @@ impl Course<'_> {
             steps.push(self.doc_tests());
             steps.push(self.cargo("docs", &["doc", "--workspace", "--no-deps"]));
         }
-        if self.long {
+        if self.long && self.touched.is_none() {
             steps.push(self.rule("features", features::check));
             steps
                 .push(self.rule("mutants", |workspace| mutants::run(workspace, None).map(|table| println!("{table}"))));

@@ -1,4 +1,5 @@
-//! What the pool on disk costs: opening it and deciding, and keeping one renewed token beside few and many others.
+//! What the pool on disk costs: opening it and deciding, keeping one renewed token beside few and many others, and how
+//! long the documents take to follow.
 //!
 //! Rounds go over all pools in turn, so that what disturbs the disk disturbs everybody. One line of JSON at the end.
 #![allow(
@@ -47,21 +48,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let opened = pool_of(&dir.join("opened"), OPENED)?;
     let kept: Vec<FileStore> =
         OTHERS.iter().map(|others| pool_of(&dir.join(others.to_string()), others + 1)).collect::<Result<_, _>>()?;
-    let (mut open, mut commit) = (Vec::new(), vec![Vec::new(); kept.len()]);
+    let mut open = Vec::new();
+    let (mut commit, mut publish) = (vec![Vec::new(); kept.len()], vec![Vec::new(); kept.len()]);
     // The first round warms the caches and is thrown away.
     for round in 0..=arguments.rounds {
         let took = open_and_decide(&opened)?;
         if round > 0 {
             open.push(micros(took));
         }
-        for (store, seen) in kept.iter().zip(&mut commit) {
-            let took = runtime.block_on(keep_a_token(store, round))?;
+        for (index, store) in kept.iter().enumerate() {
+            let (kept, followed) = runtime.block_on(keep_a_token(store, round))?;
             if round > 0 {
-                seen.push(micros(took));
+                commit[index].push(micros(kept));
+                publish[index].push(micros(followed));
             }
         }
     }
-    println!("{}", json!({ "open_us": open, "commit_us": said(&commit) }));
+    println!("{}", json!({ "open_us": open, "commit_us": said(&commit), "publish_us": said(&publish) }));
     Ok(())
 }
 
@@ -81,8 +84,9 @@ fn open_and_decide(at: &FileStore) -> Result<Duration, StoreError> {
     Ok(took)
 }
 
-/// One refresh as far as the disk sees it: claim, intent, answer.
-async fn keep_a_token(store: &FileStore, round: usize) -> Result<Duration, StoreError> {
+/// One refresh as far as the disk sees it: claim, intent, answer; from then on no crash can lose the token and every
+/// reader of ours has it. Then how long the documents take to say so.
+async fn keep_a_token(store: &FileStore, round: usize) -> Result<(Duration, Duration), StoreError> {
     let record = store.read_now()?.accounts[0].account.record.clone();
     let began = Instant::now();
     let mut claim = store.claim(&record).await?;
@@ -92,8 +96,10 @@ async fn keep_a_token(store: &FileStore, round: usize) -> Result<Duration, Store
     claim.commit(&fresh).await?;
     drop(claim);
     let took = began.elapsed();
+    assert!(store.published(Duration::from_mins(1)), "the documents follow");
+    let followed = began.elapsed() - took;
     assert_eq!(store.read_now()?.accounts[0].credential.refresh, fresh.refresh, "it was kept");
-    Ok(took)
+    Ok((took, followed))
 }
 
 /// A pool of so many accounts in a home of its own.
