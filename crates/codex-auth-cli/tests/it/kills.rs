@@ -4,12 +4,15 @@
 //! `CODEX_AUTH_LONG=1` kills a thousand times, otherwise some forty times.
 
 mod moments;
+mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write as _,
-    sync::Arc,
-    time::Duration,
+    num::NonZero,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
 };
 
 use codex_auth_core::{Clock, Held, LoginState, OfficialLogins as _, SavedPool, Timestamp};
@@ -17,7 +20,10 @@ use codex_auth_store::{FileStore, Layout, LayoutInputs, OfficialHomes};
 use codex_auth_testkit::{PoolKnobs, Setup, SignIn, TokenSetup, Verdict, Who, fingerprint};
 use serde_json::{Value, json};
 
-use self::moments::{Killed, Moments};
+use self::{
+    moments::{Killed, Moment, Moments},
+    support::Running,
+};
 use crate::world::{World, in_millis, write};
 
 /// No command may take longer after a kill; a lock nobody holds would make it.
@@ -107,37 +113,68 @@ fn records(pool: &SavedPool) -> Vec<codex_auth_core::RecordId> {
     pool.accounts.iter().map(|held| held.account.record.clone()).collect()
 }
 
+/// What came of the kills so far.
+struct Tally {
+    moments: Moments,
+    /// Moments that may still be tried: some never come, and some come too late; those are judged, and do not count.
+    left: usize,
+    kills: usize,
+    lost: usize,
+    met: BTreeMap<String, usize>,
+}
+
 /// Kills the operation at its moments, each time in a world of its own, and tells how often which moment was met.
 fn check(operation: &Operation) {
     let is_long = std::env::var("CODEX_AUTH_LONG").is_ok_and(|long| long == "1");
     let times = if is_long { operation.times.0 } else { operation.times.1 };
     let whole = {
         let world = world(operation);
-        let began = std::time::Instant::now();
-        moments::undisturbed(&world, operation.words, PATIENCE);
+        let began = Instant::now();
+        Running::start(&world, operation.words, PATIENCE).said(&world).ok();
         began.elapsed()
     };
-    let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut kills, mut lost) = (0, 0);
-    // Some moments never come, and some come too late; those are judged, and do not count.
-    for moment in Moments::seeded(operation.name, whole).take(4 * times) {
-        let world = world(operation);
-        let old = pool(&world, "before");
-        let killed = moments::kill(&world, operation.words, moment, PATIENCE);
-        let when = format!("{} killed {moment:?} ({killed:?})", operation.name);
-        if killed == Killed::InTime {
-            kills += 1;
-            *met.entry(format!("{}, {}", moment.name(), traces(&world))).or_default() += 1;
+    let moments = Moments::seeded(operation.name, whole);
+    let tally = Mutex::new(Tally { moments, left: 4 * times, kills: 0, lost: 0, met: BTreeMap::new() });
+    let next = || {
+        let mut tally = tally.lock().expect("nobody panics under it");
+        if tally.kills >= times || tally.left == 0 {
+            return None;
         }
-        lost += judge(&world, operation, &old, &when);
-        if kills == times {
-            break;
+        tally.left -= 1;
+        tally.moments.next()
+    };
+    // Each of them mostly waits, for a command or for its moment.
+    let workers = thread::available_parallelism().map_or(2, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(moment) = next() {
+                    kill(operation, moment, &tally);
+                }
+            });
         }
-    }
+    });
+    let Tally { kills, lost, met, .. } = tally.into_inner().expect("nobody panics under it");
     let told: Vec<String> = met.iter().map(|(what, count)| format!("  {count:4} {what}")).collect();
     let line = format!("\n{}: {kills} kills, {lost} answers lost and told\n{}\n", operation.name, told.join("\n"));
     std::io::stdout().write_all(line.as_bytes()).expect("somebody listens");
-    assert_eq!(kills, times, "most moments never came");
+    assert!(kills >= times, "most moments never came");
+}
+
+/// One world, one kill, one judgement.
+fn kill(operation: &Operation, moment: Moment, tally: &Mutex<Tally>) {
+    let world = world(operation);
+    let old = pool(&world, "before");
+    let killed = moments::kill(&world, operation.words, moment, PATIENCE);
+    let when = format!("{} killed {moment:?} ({killed:?})", operation.name);
+    let met = format!("{}, {}", moment.name(), traces(&world));
+    let lost = judge(&world, operation, &old, &when);
+    let mut tally = tally.lock().expect("nobody panics under it");
+    tally.lost += lost;
+    if killed == Killed::InTime {
+        tally.kills += 1;
+        *tally.met.entry(met).or_default() += 1;
+    }
 }
 
 /// A pool of three whose access tokens have all ended, and which end as soon as they are granted.
@@ -145,7 +182,7 @@ fn world(operation: &Operation) -> World {
     let tokens = TokenSetup { access_lifetime_secs: 1, ..TokenSetup::default() };
     let setup = Setup { accounts: 5, tokens, ..Setup::default() };
     let knobs = PoolKnobs { only: Some(vec![1, 2, 3]), expired_access: vec![1, 2, 3], ..PoolKnobs::default() };
-    let world = World::with_pool(&setup, &knobs);
+    let world = World::with_pool_in_memory(&setup, &knobs);
     (operation.scene)(&world);
     world.fake().next_login(SignIn::of(Who::Account(4)));
     world.fake().next_login(SignIn::of(Who::Account(4)));
@@ -165,13 +202,13 @@ fn judge(world: &World, operation: &Operation, old: &SavedPool, when: &str) -> u
         let was = old.find(&held.account.record).is_some_and(|old| old.credential.refresh == held.credential.refresh);
         assert!(was || is_newest(world, held), "{when}: {} holds a token of nobody", held.account.record);
     }
-    let listed = moments::run(world, &["list", "--json"], PATIENCE).ok();
+    let listed = Running::start(world, &["list", "--json"], PATIENCE).said(world).ok();
     assert_eq!(listed.document()["accounts"].as_array().map(Vec::len), Some(left.accounts.len()), "{when}");
     // The same again, now to its end; only an account whose answer was lost may refuse.
-    let again = moments::run(world, operation.words, PATIENCE);
+    let again = Running::start(world, operation.words, PATIENCE).said(world);
     let told = format!("{}{}", again.out, again.err);
     assert!(again.code == Some(0) || told.contains("needs a new sign-in"), "{when}: {again}");
-    moments::run(world, &["check", "--json"], PATIENCE).ok();
+    Running::start(world, &["check", "--json"], PATIENCE).said(world).ok();
     let after = pool(world, when);
     let dead: Vec<_> = after.accounts.iter().filter(|held| held.account.needs_login.is_some()).collect();
     for held in &dead {

@@ -30,13 +30,21 @@ pub(crate) struct Said {
 impl World {
     /// An empty home, and no way to anybody.
     pub(crate) fn empty() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory"), fake: None, variables: Vec::new() }
+        Self::within(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn within(dir: tempfile::TempDir) -> Self {
+        Self { dir, fake: None, variables: Vec::new() }
     }
 
     /// A home beside a fake OpenAI.
     pub(crate) fn beside(setup: &Setup) -> Self {
+        Self::empty().joined(setup)
+    }
+
+    fn joined(self, setup: &Setup) -> Self {
         let fake = FakeOpenAi::start_blocking(setup).expect("a fake");
-        let mut world = Self::empty();
+        let mut world = self;
         world.set("CODEX_MULTI_AUTH_ISSUER_URL", &fake.url());
         world.set("CODEX_MULTI_AUTH_BACKEND_URL", &fake.backend_url());
         world.fake = Some(fake);
@@ -46,6 +54,15 @@ impl World {
     /// The same with the fake's people in the pool.
     pub(crate) fn with_pool(setup: &Setup, knobs: &PoolKnobs) -> Self {
         let world = Self::beside(setup);
+        world.fake().write_pool(&world.root(), knobs).expect("written");
+        world
+    }
+
+    /// The same for hundreds of worlds in a row: in memory where that is to be had. What a killed program wrote is
+    /// there whether or not it is on a disk.
+    pub(crate) fn with_pool_in_memory(setup: &Setup, knobs: &PoolKnobs) -> Self {
+        let in_memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let world = Self::within(in_memory.expect("a directory")).joined(setup);
         world.fake().write_pool(&world.root(), knobs).expect("written");
         world
     }

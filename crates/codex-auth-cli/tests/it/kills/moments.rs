@@ -1,22 +1,11 @@
 //! When the kill comes: at a random point of the run, or just after something was seen to happen.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    os::unix::process::ExitStatusExt as _,
-    process::{Child, Stdio},
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use codex_auth_testkit::Route;
 
-use crate::{
-    browser::open,
-    world::{Said, World},
-};
-
-/// Between two looks.
-const GLANCE: Duration = Duration::from_micros(20);
+use super::support::Running;
+use crate::world::World;
 
 /// When.
 #[derive(Debug, Clone, Copy)]
@@ -123,93 +112,37 @@ pub(super) enum Killed {
 
 /// Starts the command and kills it at the moment, or lets it end when the moment never comes.
 pub(super) fn kill(world: &World, words: &[&str], moment: Moment, patience: Duration) -> Killed {
-    let (began, document) = (Instant::now(), file_of(world));
-    let (mut child, browser) = start(world, words);
-    let mut seen_at = None;
-    loop {
-        if child.try_wait().expect("a child").is_some() {
-            break;
-        }
-        let is_due = match moment {
-            Moment::After(span) => began.elapsed() >= span,
-            Moment::Seen(sight, span) => {
-                if seen_at.is_none() && is_there(world, sight, document) {
-                    seen_at = Some(Instant::now());
-                }
-                seen_at.is_some_and(|at| at.elapsed() >= span)
-            }
-        };
-        if is_due {
-            child.kill().expect("a child");
-            break;
-        }
-        assert!(began.elapsed() < patience, "{words:?} does not end");
-        std::thread::sleep(GLANCE);
+    let document = file_of(world);
+    let running = Running::start(world, words, patience);
+    let is_due = match moment {
+        Moment::After(span) => running.outlasts(span),
+        Moment::Seen(sight, span) => sees(&running, world, sight, document) && running.outlasts(span),
+    };
+    if !is_due {
+        running.said(world);
+        return Killed::TooLate;
     }
-    let status = child.wait().expect("a child");
-    browser.join().expect("no browser panics");
-    if status.signal() == Some(9) { Killed::InTime } else { Killed::TooLate }
+    if running.is_killed() { Killed::InTime } else { Killed::TooLate }
 }
 
-/// The command to its end, with somebody at the browser if it asks for one.
-pub(super) fn run(world: &World, words: &[&str], patience: Duration) -> Said {
-    let began = Instant::now();
-    let (mut child, browser) = start(world, words);
-    while child.try_wait().expect("a child").is_none() {
-        if began.elapsed() >= patience {
-            child.kill().expect("a child");
-            panic!("{words:?} waits for something after {patience:?}");
-        }
-        std::thread::sleep(GLANCE * 50);
-    }
-    let stderr = browser.join().expect("no browser panics").into_bytes();
-    let output = child.wait_with_output().expect("it ended");
-    world.said(&std::process::Output { stderr, ..output })
-}
-
-/// The same, and it has to go well.
-pub(super) fn undisturbed(world: &World, words: &[&str], patience: Duration) {
-    run(world, words, patience).ok();
-}
-
-/// A command, and somebody who opens what it wants opened; returns what it said to them.
-fn start(world: &World, words: &[&str]) -> (Child, JoinHandle<String>) {
-    let mut command = world.own_command(words);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let talk = BufReader::new(child.stderr.take().expect("piped"));
-    let browser = std::thread::spawn(move || {
-        let mut heard = String::new();
-        for line in talk.lines().map_while(Result::ok) {
-            if line.trim().contains("/oauth/authorize?") {
-                // Nobody listens any more once it is killed.
-                let _ = open(line.trim());
-            }
-            heard = heard + &line + "\n";
-        }
-        heard
-    });
-    (child, browser)
-}
-
-fn is_there(world: &World, sight: Sight, document: Option<u64>) -> bool {
+/// Waits for the sight; `false` when the command ended without.
+fn sees(running: &Running, world: &World, sight: Sight, document: Option<u64>) -> bool {
     let root = world.root();
     let any = |dir: camino::Utf8PathBuf, test: fn(&str) -> bool| {
         dir.read_dir_utf8()
             .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| test(entry.file_name()))))
     };
-    let token_calls = |is_over: bool| {
-        let log = world.fake().log();
-        log.iter().any(|record| record.asked.route == Route::Token && (!is_over || record.answer.is_some()))
-    };
     match sight {
-        Sight::Journal => any(root.join("journal"), |name| name.strip_suffix(".json").is_some()),
-        Sight::Asked => token_calls(false),
-        Sight::Answered => token_calls(true),
-        Sight::RootLock => root.join(".lock").exists(),
-        Sight::Beside => any(root, |name| name.strip_suffix(".tmp").is_some()),
-        Sight::Sidecar => root.join("codex-auth.json").exists(),
-        Sight::Document => file_of(world) != document,
-        Sight::Logged => root.join("oplog/ops.jsonl").exists(),
+        Sight::Journal => running.until(|| any(root.join("journal"), |name| name.strip_suffix(".json").is_some())),
+        Sight::Asked => running.until_logged(world, |record| record.asked.route == Route::Token),
+        Sight::Answered => {
+            running.until_logged(world, |record| record.asked.route == Route::Token && record.answer.is_some())
+        }
+        Sight::RootLock => running.until(|| root.join(".lock").exists()),
+        Sight::Beside => running.until(|| any(root.clone(), |name| name.strip_suffix(".tmp").is_some())),
+        Sight::Sidecar => running.until(|| root.join("codex-auth.json").exists()),
+        Sight::Document => running.until(|| file_of(world) != document),
+        Sight::Logged => running.until(|| root.join("oplog/ops.jsonl").exists()),
     }
 }
 
