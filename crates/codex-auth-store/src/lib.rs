@@ -40,6 +40,7 @@ mod engine;
 mod export;
 mod file_engine;
 mod file_store;
+mod flagged_file;
 mod freshness;
 mod fs;
 mod hash;
@@ -98,6 +99,7 @@ pub use official::{
 };
 pub use operations::{
     Operated, UndoError, Undone,
+    parking::Parked,
     restoring::{Earlier, Emptiness},
 };
 pub use oplog::{Aside, Logged, Operation};

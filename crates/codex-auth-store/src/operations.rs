@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     engine::{Written, reading},
     file_store::FileStore,
+    flagged_file, freshness,
     fs::{quarantine::quarantine, read_optional},
     journal,
     official::{config::ConfigUndo, switch::WithLogin},
@@ -16,7 +17,10 @@ use crate::{
     undo::{self, Remark},
 };
 
+pub(crate) mod parking;
 pub(crate) mod restoring;
+
+use parking::Put;
 
 /// A change as it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +98,25 @@ impl FileStore {
         change: impl FnOnce(&mut SavedPool),
         others: &[Step],
     ) -> Result<Operated, StoreError> {
+        self.operate_moving(operation, change, others, &|_| Ok(Vec::new()))
+    }
+
+    /// The same, and rows that are put among the parked accounts. Whoever comes into the pool is parked no more.
+    fn operate_moving(
+        &self,
+        operation: Operation<'_>,
+        change: impl FnOnce(&mut SavedPool),
+        others: &[Step],
+        put: &Put<'_>,
+    ) -> Result<Operated, StoreError> {
         let engine = &self.engine;
         let Written { before, after } = {
             let root = engine.lock_root()?;
             engine.edit_locked(&root, change, &|before, after, copy| {
+                let (moved, aside) = parking::steps(engine, (before, after), &put(before)?)?.unzip();
+                let operation = Operation { aside: operation.aside.or(aside.as_ref()), ..operation };
                 let noted = oplog::step(engine, operation, (before, after), copy)?;
-                Ok(noted.into_iter().chain(others.iter().cloned()).collect())
+                Ok(noted.into_iter().chain(moved.into_iter().flatten()).chain(others.iter().cloned()).collect())
             })?
         };
         journal::sweep(engine, &after);
@@ -131,6 +148,10 @@ impl FileStore {
                 self.operate(note, take_back)?.after
             }
             Some(Aside::Recovery { .. }) => self.read_now()?,
+            Some(Aside::Parked { copy, .. }) => {
+                let rows = self.rows_taken(copy.as_deref());
+                self.operate_moving(note, take_back, &[], &|_| Ok(rows.clone()))?.after
+            }
             Some(Aside::Config(change)) => {
                 if self.take_back_config(note, change)? == ConfigUndo::ChangedSince {
                     remarks.push(Remark::ConfigStays { path: change.path.to_string() });
@@ -190,8 +211,19 @@ impl FileStore {
         let engine = self.engine.clone();
         let name = operation.copy.clone();
         let copy = name.and_then(|name| copies::read(&engine, &engine.layout.history_dir().join(name)));
+        let file = flagged_file::look(&engine);
+        let parked: Vec<Held> = file
+            .map(|file| file.rows.iter().filter_map(|row| flagged_file::held_of(&engine, row)).collect())
+            .unwrap_or_default();
         move |record| {
-            let mut held = copy.as_ref()?.pool.find(record)?.clone();
+            let of_copy = copy.as_ref().and_then(|copy| copy.pool.find(record));
+            let of_file = parked.iter().find(|held| held.account.record == *record);
+            let mut held = of_copy.or(of_file)?.clone();
+            if let Some(parked) = of_file
+                && freshness::is_newer(&parked.credential, &held.credential, engine.now())
+            {
+                freshness::replace(&mut held, parked.credential.clone());
+            }
             restoring::with_newest_tokens(&engine, &mut held);
             Some(held)
         }

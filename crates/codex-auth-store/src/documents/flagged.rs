@@ -51,6 +51,12 @@ impl FlaggedRow {
         self.0
     }
 
+    /// The same row, changed.
+    pub(crate) fn map(mut self, change: impl FnOnce(&mut Object)) -> Self {
+        change(&mut self.0);
+        self
+    }
+
     fn normalised(mut row: Object, now: Timestamp) -> Option<Self> {
         json::text(&row, "refreshToken")?;
         let flagged_at = json::millis(&row, "flaggedAt").unwrap_or(now);

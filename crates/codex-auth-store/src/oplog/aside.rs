@@ -23,6 +23,15 @@ pub enum Aside {
     },
     /// A key of the client's configuration.
     Config(ConfigChange),
+    /// Accounts that were parked, or came back.
+    Parked {
+        /// How many were parked.
+        parked: usize,
+        /// How many came back.
+        back: usize,
+        /// Name of the copy that keeps the rows of those.
+        copy: Option<String>,
+    },
     /// Nothing a person did: a broken document was put together again, and these bytes were kept.
     Recovery {
         /// Where; `None` when there were none.
@@ -37,6 +46,9 @@ impl Aside {
                 "kind": "login", "home": home,
                 "before": before.as_ref().map(RecordId::as_str), "after": after.as_ref().map(RecordId::as_str),
             }),
+            Self::Parked { parked, back, copy } => {
+                json!({ "kind": "parked", "parked": parked, "back": back, "copy": copy })
+            }
             Self::Recovery { quarantined } => json!({ "kind": "recovery", "quarantined": quarantined }),
             Self::Config(ConfigChange { path, before, after, copy }) => {
                 let (was, value) = match before {
@@ -57,6 +69,11 @@ impl Aside {
         match json::text(aside, "kind")? {
             "login" => {
                 Some(Self::Login { home: whole("home")?.into(), before: record("before"), after: record("after") })
+            }
+            "parked" => {
+                let count =
+                    |key: &str| json::count(aside, key).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+                Some(Self::Parked { parked: count("parked"), back: count("back"), copy: whole("copy") })
             }
             "recovery" => Some(Self::Recovery { quarantined: whole("quarantined").map(Into::into) }),
             "config" => {
@@ -87,6 +104,7 @@ mod tests {
     #[test]
     fn asides_read_as_they_were_written() {
         check(&Aside::Recovery { quarantined: Some("/r/q".into()) });
+        check(&Aside::Parked { parked: 1, back: 2, copy: Some("parked-1.json".into()) });
         check(&Aside::Login { home: "/h".into(), before: None, after: RecordId::parse("record:1") });
         let config =
             |before| ConfigChange { path: "/h/config.toml".into(), before, after: "x = 1\n\n".into(), copy: None };

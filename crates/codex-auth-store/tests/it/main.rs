@@ -19,6 +19,7 @@ mod many_processes;
 mod merging;
 mod normal;
 mod operations;
+mod parking;
 mod recovery;
 mod state_files;
 mod storage_paths;
