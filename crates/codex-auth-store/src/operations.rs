@@ -188,10 +188,13 @@ impl FileStore {
     /// Accounts as they were before an operation, each with the newest credential there is.
     fn as_it_was(&self, operation: &Logged) -> impl Fn(&RecordId) -> Option<Held> + use<> {
         let engine = self.engine.clone();
-        let name = operation.copy.clone();
-        let copy = name.and_then(|name| copies::read(&engine, &engine.layout.history_dir().join(name)));
+        let own = operation.copy.as_ref().map(|name| engine.layout.history_dir().join(name));
+        // Where that copy is gone, any other that has the account will do.
+        let others = self.earlier().into_iter().map(|earlier| earlier.path);
+        let paths: Vec<Utf8PathBuf> = own.into_iter().chain(others).collect();
         move |record| {
-            let mut held = copy.as_ref()?.pool.find(record)?.clone();
+            let mut all = paths.iter().filter_map(|path| copies::read(&engine, path));
+            let mut held = all.find_map(|copy| copy.pool.find(record).cloned())?;
             restoring::with_newest_tokens(&engine, &mut held);
             Some(held)
         }
