@@ -52,8 +52,9 @@ impl Ui {
 
     /// Asks a question on the terminal and reads one line.
     pub(crate) fn ask(self, question: &str) -> Option<String> {
+        let question = wrapped(question.trim_end(), self.width);
         let mut out = std::io::stderr().lock();
-        let _reader_gone = out.write_all(question.as_bytes()).and_then(|()| out.flush());
+        let _reader_gone = write!(out, "{} ", question.trim_end()).and_then(|()| out.flush());
         drop(out);
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer).ok()?;

@@ -209,16 +209,19 @@ impl FileStore {
     /// Accounts as they were before an operation, each with the newest credential there is.
     fn as_it_was(&self, operation: &Logged) -> impl Fn(&RecordId) -> Option<Held> + use<> {
         let engine = self.engine.clone();
-        let name = operation.copy.clone();
-        let copy = name.and_then(|name| copies::read(&engine, &engine.layout.history_dir().join(name)));
+        let own = operation.copy.as_ref().map(|name| engine.layout.history_dir().join(name));
+        // Where that copy is gone, any other that has the account will do.
+        let others = self.earlier().into_iter().map(|earlier| earlier.path);
+        let paths: Vec<Utf8PathBuf> = own.into_iter().chain(others).collect();
         let file = flagged_file::look(&engine);
         let parked: Vec<Held> = file
             .map(|file| file.rows.iter().filter_map(|row| flagged_file::held_of(&engine, row)).collect())
             .unwrap_or_default();
         move |record| {
-            let of_copy = copy.as_ref().and_then(|copy| copy.pool.find(record));
+            let mut all = paths.iter().filter_map(|path| copies::read(&engine, path));
+            let of_copy = all.find_map(|copy| copy.pool.find(record).cloned());
             let of_file = parked.iter().find(|held| held.account.record == *record);
-            let mut held = of_copy.or(of_file)?.clone();
+            let mut held = of_copy.or_else(|| of_file.cloned())?;
             if let Some(parked) = of_file
                 && freshness::is_newer(&parked.credential, &held.credential, engine.now())
             {

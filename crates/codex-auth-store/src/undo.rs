@@ -47,7 +47,7 @@ impl fmt::Display for Remark {
             Self::ChangedSince { who, what } => write!(out, "The {what} of {who} was changed since and stays."),
             Self::ThereAgain { who } => write!(out, "{who} is there again already."),
             Self::LoginStays { why } => write!(out, "Codex's own login stays as it is: {why}."),
-            Self::ConfigStays { path } => write!(out, "{path} was changed there since and stays."),
+            Self::ConfigStays { path } => write!(out, "The key in {path} was set anew since and stays."),
             Self::NoCopy { who } => {
                 write!(
                     out,

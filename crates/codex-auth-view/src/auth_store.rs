@@ -34,8 +34,9 @@ impl Screen for AuthStore {
         if self.changed {
             lines.line(&format!("Set cli_auth_credentials_store to \"file\" in {}.", self.config_path));
             if let Some(copy) = &self.copy_path {
-                lines.line(&format!("The file as it was: {copy}"));
+                lines.line("The file as it was:").whole(&format!("  {copy}"));
             }
+            lines.line("`codex-multi-auth undo` takes this back.");
         }
         let says = match &self.store {
             Some(store) => format!("{store} (set in {})", self.config_path),

@@ -146,7 +146,7 @@ impl Screen for Removed {
     fn text(&self, width: usize) -> String {
         let mut lines = Lines::new(width);
         lines.line(&format!("Removed {}. Total: {}", self.account.label, self.account_count));
-        lines.line("Its sign-in was not revoked.");
+        lines.line("Its sign-in was not revoked. `codex-multi-auth undo` brings it back.");
         if self.still_in_auth_json {
             lines.line("Codex's own login file still holds it; `codex logout` removes that, too.");
         }

@@ -95,7 +95,9 @@ impl Screen for Restored {
         let mut lines = Lines::new(width);
         let verb = if self.dry_run { "Would restore" } else { "Restored" };
         let ago = age(Timestamp::from_millis(self.copy.at), self.now);
-        lines.line(&format!("{verb} {} from {ago} ago:", accounts(self.copy.account_count)));
+        let count = self.copy.account_count;
+        let them = if count == 1 { "it was" } else { "they were" };
+        lines.line(&format!("{verb} {} as {them} until {ago} ago:", accounts(count)));
         lines.whole(&format!("  {}", self.copy.path));
         for label in &self.added {
             lines.line(&format!("  + {label}"));

@@ -53,7 +53,7 @@ pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, Sess
 pub use row::AccountRow;
 pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};
-pub use undone::{OperationList, OperationRow, TakenBack};
+pub use undone::{LoginAgain, OperationList, OperationRow, TakenBack};
 pub use wait::{age, wait};
 pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
 pub use words::wrapped;

@@ -22,6 +22,9 @@ pub struct OperationRow {
     pub undone: bool,
 }
 
+/// How many operations a screen shows; a document has them all.
+const SHOWN: usize = 20;
+
 /// The operations one can take back, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,15 +52,29 @@ impl Screen for OperationList {
             lines.line("Nothing was done yet.");
             return lines.finish();
         }
-        for row in &self.operations {
+        for row in self.operations.iter().take(SHOWN) {
             let undone = if row.undone { " (taken back)" } else { "" };
             let ago = age(row.at, self.now);
             lines.hang(6, &format!("{:>4}  {}: {}, {ago} ago{undone}", row.number, row.command, row.change));
         }
         lines.gap();
+        if let Some(older) = self.operations.len().checked_sub(SHOWN).filter(|older| *older > 0) {
+            lines.line(&format!("{older} older ones: `codex-multi-auth undo --list --json` shows them all."));
+        }
         lines.line("`codex-multi-auth undo <number>` takes one back; without a number, the last one.");
         lines.finish()
     }
+}
+
+/// Whose login codex has again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginAgain {
+    /// The operation did not touch it, or it stays as it is.
+    Stays,
+    /// That of this account, by label.
+    Of(String),
+    /// Nobody's, as before.
+    Nobodys,
 }
 
 /// An operation was taken back.
@@ -67,13 +84,20 @@ pub struct TakenBack {
     ok: bool,
     operation: OperationRow,
     account_count: usize,
+    login_restored: bool,
+    login: Option<String>,
     remarks: Vec<String>,
 }
 
 impl TakenBack {
-    /// The operation, how many accounts there are now, and what of it stays.
-    pub fn new(operation: OperationRow, account_count: usize, remarks: Vec<String>) -> Self {
-        Self { ok: true, operation, account_count, remarks }
+    /// The operation, how many accounts there are now, whose login codex has again, and what of it stays.
+    pub fn new(operation: OperationRow, account_count: usize, login: LoginAgain, remarks: Vec<String>) -> Self {
+        let (login_restored, login) = match login {
+            LoginAgain::Stays => (false, None),
+            LoginAgain::Of(label) => (true, Some(label)),
+            LoginAgain::Nobodys => (true, None),
+        };
+        Self { ok: true, operation, account_count, login_restored, login, remarks }
     }
 }
 
@@ -85,7 +109,16 @@ impl Screen for TakenBack {
     fn text(&self, width: usize) -> String {
         let OperationRow { number, command, change, .. } = &self.operation;
         let mut lines = Lines::new(width);
-        lines.line(&format!("Took back operation {number}, {command}: {change}. Accounts: {}.", self.account_count));
+        let far = if self.remarks.is_empty() { "" } else { ", as far as it goes" };
+        lines.line(&format!(
+            "Took back operation {number}, {command}: {change}{far}. Accounts: {}.",
+            self.account_count
+        ));
+        match &self.login {
+            Some(label) => drop(lines.line(&format!("Codex's own login is {label} again."))),
+            None if self.login_restored => drop(lines.line("Codex has no login of its own again, as before.")),
+            None => {}
+        }
         for remark in &self.remarks {
             lines.line(remark);
         }
@@ -118,8 +151,18 @@ mod tests {
     }
 
     #[test]
+    fn a_screen_shows_the_newest_and_how_many_there_are() {
+        let list = OperationList::new((1..=23).rev().map(|number| row(number, false)).collect(), NOW);
+        let text = list.text(200);
+        assert_eq!((text.matches("removed").count(), text.matches("\n3 older ones: ").count()), (20, 1), "{text}");
+        assert_eq!(document(&list).matches("\"number\"").count(), 23);
+    }
+
+    #[test]
     fn what_was_taken_back_and_what_stays() {
-        let taken = TakenBack::new(row(12, true), 3, vec!["The alias of work was changed since and stays.".to_owned()]);
-        insta::assert_snapshot!(format!("{}{}", taken.text(80), document(&taken)));
+        let remarks = vec!["The alias of work was changed since and stays.".to_owned()];
+        let taken = TakenBack::new(row(12, true), 3, LoginAgain::Of("Account 1 (a@b.co)".to_owned()), remarks);
+        let nobodys = TakenBack::new(row(12, true), 3, LoginAgain::Nobodys, Vec::new());
+        insta::assert_snapshot!(format!("{}{}{}", taken.text(80), nobodys.text(80), document(&taken)));
     }
 }

@@ -44,12 +44,14 @@ fn health(product: &Product) -> Result<StorageHealth, CliError> {
 
 /// How accounts that were taken away can come back.
 fn way_back(product: &Product, health: StorageHealth) -> Option<String> {
-    if health != StorageHealth::Recoverable {
-        return None;
-    }
+    let why = match health {
+        StorageHealth::Recoverable => "The accounts file is gone, which counts as a reset.",
+        StorageHealth::IntentionalReset => "The pool was emptied on purpose.",
+        StorageHealth::Healthy | StorageHealth::Empty | StorageHealth::Corrupt => return None,
+    };
     let newest = product.store.earlier().into_iter().next()?;
     Some(format!(
-        "The accounts file is gone, which counts as a reset. `codex-multi-auth restore` brings {} back, from {} ago.",
+        "{why} `codex-multi-auth restore` brings {} back, from {} ago.",
         if newest.accounts == 1 { "1 account".to_owned() } else { format!("{} accounts", newest.accounts) },
         age(newest.at, product.clock.now())
     ))

@@ -21,8 +21,8 @@ pub(crate) fn reset(product: &Product, arguments: &ResetArguments) -> Result<Exi
     // A pool that cannot be read is the best reason to begin anew.
     let count = product.store.read_now().map_or(0, |pool| pool.accounts.len());
     if !arguments.yes {
-        let question =
-            format!("Empty the pool of {count} account(s)? `codex-multi-auth undo` brings them back. [y/N] ");
+        let accounts = if count == 1 { "1 account".to_owned() } else { format!("{count} accounts") };
+        let question = format!("Empty the pool of {accounts}? `codex-multi-auth undo` takes that back. [y/N] ");
         let answer = if product.ui.can_ask { product.ui.ask(&question) } else { None };
         match answer.map(|answer| answer.to_lowercase()).as_deref() {
             Some("y" | "yes") => {}

@@ -85,8 +85,12 @@ fn chosen(product: &Product, arguments: &RestoreArguments, now: Timestamp) -> Re
         None => all.first(),
     };
     then.cloned().ok_or_else(|| {
-        CliError::new(Kind::Usage, "no_copy", "No copy is that old.".to_owned())
-            .hint("Run `codex-multi-auth restore --list` to see the copies.")
+        if all.is_empty() {
+            return CliError::new(Kind::Usage, "no_copy", "There are no copies yet.")
+                .hint("One is made before accounts come or go, and else once an hour.");
+        }
+        CliError::new(Kind::Usage, "no_copy", "No copy was made since then.")
+            .hint("Run `codex-multi-auth undo --list` to see what was changed since.")
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use codex_auth_store::{Logged, Undone};
-use codex_auth_view::{OperationList, OperationRow, TakenBack};
+use codex_auth_store::{Aside, Logged, Remark, Undone};
+use codex_auth_view::{LoginAgain, Named, OperationList, OperationRow, TakenBack};
 
 use crate::{assemble::Product, error::CliError, json_flag::Json};
 
@@ -29,11 +29,25 @@ pub(crate) fn undo(product: &Product, arguments: &UndoArguments) -> Result<ExitC
         product.ui.show(&OperationList::new(rows.collect(), product.clock.now()), arguments.json.is_wanted());
         return Ok(ExitCode::SUCCESS);
     }
-    let Undone { operation, remarks, after } = product.store.undo(arguments.number)?;
+    let undone = product.store.undo(arguments.number)?;
     product.tell_the_agent();
+    let login = login_again(&undone);
+    let Undone { operation, remarks, after } = undone;
     let remarks = remarks.iter().map(ToString::to_string).collect();
-    product.ui.show(&TakenBack::new(row(&operation, true), after.accounts.len(), remarks), arguments.json.is_wanted());
+    let taken = TakenBack::new(row(&operation, true), after.accounts.len(), login, remarks);
+    product.ui.show(&taken, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whose login codex has now that this was taken back.
+fn login_again(undone: &Undone) -> LoginAgain {
+    let Some(Aside::Login { before, .. }) = &undone.operation.aside else { return LoginAgain::Stays };
+    if undone.remarks.iter().any(|remark| matches!(remark, Remark::LoginStays { .. })) {
+        return LoginAgain::Stays;
+    }
+    before.as_ref().map_or(LoginAgain::Nobodys, |record| {
+        Named::of(&undone.after, record).map_or(LoginAgain::Stays, |named| LoginAgain::Of(named.label))
+    })
 }
 
 fn row(logged: &Logged, undone: bool) -> OperationRow {

@@ -117,10 +117,9 @@ impl FileStore {
         change: &ConfigChange,
     ) -> Result<ConfigUndo, StoreError> {
         let undone = self.undo_config(change)?;
-        if undone == ConfigUndo::Restored {
-            let _root = self.engine.lock_root()?;
-            self.note(operation, Vec::new())?;
-        }
+        // Noted even where the key stays: else it would stand in the way of every earlier change.
+        let _root = self.engine.lock_root()?;
+        self.note(operation, Vec::new())?;
         Ok(undone)
     }
 

@@ -9,7 +9,9 @@ use crate::{
     file_store::FileStore,
     freshness,
     fs::os,
-    history, journal, merge,
+    history, journal,
+    json::Object,
+    merge,
     oplog::Operation,
     recovery::{
         Origin,
@@ -45,14 +47,17 @@ pub enum Emptiness {
 }
 
 impl FileStore {
-    /// The copies one can go back to, newest first.
+    /// The copies one can go back to, newest first. The predecessor's copy that says what one of ours says is the same
+    /// one; ours also has what stood beside.
     pub fn earlier(&self) -> Vec<Earlier> {
         let engine = &self.engine;
-        let ours = history::all(engine).into_iter().map(|kept| kept.path);
+        let ours = history::all(engine).into_iter().map(|kept| kept.path).filter_map(|path| self.look_at(path));
+        let (mut all, said): (Vec<Earlier>, Vec<Object>) = ours.unzip();
         let beside = os::names_in(engine.layout.root()).unwrap_or_default();
         let theirs =
             beside.into_iter().filter(|name| copies::is_copy(name)).map(|name| engine.layout.root().join(name));
-        let mut all: Vec<Earlier> = ours.chain(theirs).filter_map(|path| self.look_at(path)).collect();
+        let theirs = theirs.filter_map(|path| self.look_at(path)).filter(|(_, document)| !said.contains(document));
+        all.extend(theirs.map(|(earlier, _)| earlier));
         all.sort_by(|left, right| right.at.cmp(&left.at).then_with(|| left.path.cmp(&right.path)));
         all
     }
@@ -106,10 +111,12 @@ impl FileStore {
         })
     }
 
-    fn look_at(&self, path: Utf8PathBuf) -> Option<Earlier> {
-        let accounts = copies::read(&self.engine, &path)?.pool.accounts.len();
+    /// A copy with somebody in it, and its document.
+    fn look_at(&self, path: Utf8PathBuf) -> Option<(Earlier, Object)> {
+        let Copy { pool, document, .. } = copies::read(&self.engine, &path)?;
         let at = history::made_at(&path).or_else(|| os::modified_millis(&path)).map(Timestamp::from_millis)?;
-        (accounts > 0).then_some(Earlier { path, at, accounts })
+        let accounts = pool.accounts.len();
+        (accounts > 0).then_some((Earlier { path, at, accounts }, document))
     }
 
     fn with_todays_tokens(&self, copy: Copy) -> SavedPool {

@@ -137,8 +137,30 @@ fn without_a_copy_a_removed_account_cannot_come_back_and_that_is_said() {
     let begun = begun();
     begun.removes(2);
     std::fs::remove_dir_all(begun.world.layout().history_dir()).expect("removed");
+    let beside = begun.world.layout().root().read_dir_utf8().expect("readable").flatten();
+    for copy in beside.filter(|entry| entry.file_name().contains(".bak")) {
+        std::fs::remove_file(copy.path()).expect("removed");
+    }
     let undone = begun.store.undo(None).expect("as far as it goes");
     assert!(matches!(undone.remarks[..], [Remark::NoCopy { .. }]), "{:?}", undone.remarks);
+}
+
+#[test]
+fn when_its_own_copy_is_gone_another_one_that_has_the_account_will_do() {
+    let begun = begun();
+    begun.removes(2);
+    std::fs::remove_dir_all(begun.world.layout().history_dir()).expect("removed");
+    assert_eq!(begun.store.undo(None).expect("taken back").remarks, []);
+    assert_eq!(begun.pool().accounts[1].credential.refresh.expose(), "R2");
+}
+
+#[test]
+fn a_copy_of_the_predecessors_that_says_what_ours_says_is_shown_once() {
+    let begun = begun();
+    begun.removes(2);
+    let all = begun.store.earlier();
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all[0].path.starts_with(begun.world.layout().history_dir()), "ours has what stood beside");
 }
 
 #[test]
@@ -281,4 +303,17 @@ fn a_configuration_is_taken_back_byte_for_byte() {
     begun.store.undo(None).expect("taken back");
     assert_eq!(std::fs::read_to_string(&path).expect("there"), text);
     assert_eq!(begun.store.undo(None).err(), Some(UndoError::Nothing));
+}
+
+#[test]
+fn a_key_set_anew_since_stays_and_does_not_stand_in_the_way() {
+    let begun = begun();
+    let path = begun.world.layout().codex_home().join("config.toml");
+    begun.removes(2);
+    begun.store.keep_login_in_file().expect("written").expect("changed");
+    begun.world.write(&path, "cli_auth_credentials_store = \"auto\"\n");
+    let undone = begun.store.undo(None).expect("as far as it goes");
+    assert!(matches!(undone.remarks[..], [Remark::ConfigStays { .. }]), "{:?}", undone.remarks);
+    assert_eq!(begun.store.undo(None).expect("the removal").operation.command, "remove");
+    assert_eq!(begun.pool().accounts.len(), 3);
 }
