@@ -2,14 +2,17 @@
 //!
 //! The engine sees documents through [`Codec`]; each file format is one codec.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use camino::Utf8Path;
 use codex_auth_core::{SavedPool, StoreError, Timestamp};
+use serde_json::Value;
 
 use crate::{
     json::{self, Object},
+    layout::PoolFormat,
     merge::Fold,
+    opencode::OpenCodeCodec,
 };
 
 pub(crate) mod positions;
@@ -18,6 +21,14 @@ pub(crate) mod rests;
 pub(crate) mod row;
 pub(crate) mod v1;
 pub(crate) mod v3;
+
+/// The codec of a format.
+pub(crate) fn codec_of(format: &PoolFormat) -> Arc<dyn Codec> {
+    match format {
+        PoolFormat::CommandLine => Arc::new(v3::V3),
+        PoolFormat::OpenCode { domain, .. } => Arc::new(OpenCodeCodec { domain: *domain }),
+    }
+}
 
 /// One file format of a pool. Pure: bytes and instants in, values out.
 pub(crate) trait Codec: Debug + Send + Sync {
@@ -38,6 +49,27 @@ pub(crate) trait Codec: Debug + Send + Sync {
 
     /// A document without accounts.
     fn empty(&self) -> Object;
+
+    /// The document that has only these rows, which are all that is left of a broken one.
+    fn of_rows(&self, rows: Vec<Value>) -> Object;
+
+    /// Completes a pool by what the sidecar keeps because the document has no room for it.
+    fn complete(&self, _beside: &Object, _pool: &mut SavedPool, _now: Timestamp) {}
+
+    /// The sidecar with what the document has no room for.
+    fn beside(&self, sidecar: Object, _pool: &SavedPool) -> Object {
+        sidecar
+    }
+
+    /// The codec of the other pool in the same document, where there is one.
+    fn neighbour(&self) -> Option<Arc<dyn Codec>> {
+        None
+    }
+
+    /// Whether a document that is broken counts as empty once its bytes are kept and no copy of it is left.
+    fn begins_anew(&self) -> bool {
+        false
+    }
 
     /// How many times we wrote the document, where the format lets us note it; a foreign writer drops the note.
     fn revision(&self, _document: &Object) -> Option<u64> {

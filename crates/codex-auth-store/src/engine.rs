@@ -7,12 +7,8 @@ use std::{sync::Arc, time::Duration};
 use codex_auth_core::{Clock, Held, RecordId, SavedPool, StoreError, Timestamp};
 
 use crate::{
-    document::{Codec, v3::V3},
-    fs::{
-        Fs, leftovers,
-        lock::{self, FileLock, Signature},
-        os,
-    },
+    document::{self, Codec},
+    fs::{Fs, leftovers, os},
     history, journal,
     layout::Layout,
     notice::{Notice, Notices},
@@ -23,9 +19,11 @@ use crate::{
 
 pub(crate) mod memory;
 pub(crate) mod reading;
+pub(crate) mod root_lock;
 
 use memory::Memory;
 use reading::Reading;
+use root_lock::RootLock;
 
 /// How often a change is tried anew because a program without our lock wrote in between.
 const TRIES: usize = 8;
@@ -75,7 +73,8 @@ pub(crate) type Along<'a> = dyn Fn(&SavedPool, &SavedPool, Option<&str>) -> Resu
 impl Engine {
     pub(crate) fn new(layout: Layout, fs: Arc<dyn Fs>, clock: Arc<dyn Clock>) -> Self {
         let (waits, notices, memory) = (Waits::default(), Notices::default(), Memory::default());
-        Self { layout, fs, clock, waits, notices, codec: Arc::new(V3), makes_copies: true, memory }
+        let codec = document::codec_of(layout.format());
+        Self { layout, fs, clock, waits, notices, codec, makes_copies: true, memory }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -127,8 +126,8 @@ impl Engine {
     }
 
     /// Takes the root's lock.
-    pub(crate) fn lock_root(&self) -> Result<FileLock, StoreError> {
-        lock::lock(&self.layout.root_lock(), Signature::Pid, self.waits.root)
+    pub(crate) fn lock_root(&self) -> Result<RootLock, StoreError> {
+        RootLock::take(self)
     }
 
     /// Changes the pool under the root's lock and returns what was written.
@@ -144,7 +143,7 @@ impl Engine {
     /// The same for a caller that holds the lock already, together with the steps that `along` adds.
     pub(crate) fn edit_locked(
         &self,
-        _root: &FileLock,
+        root: &RootLock,
         change: impl FnOnce(&mut SavedPool),
         along: &Along<'_>,
     ) -> Result<Written, StoreError> {
@@ -163,9 +162,10 @@ impl Engine {
             if steps.is_empty() {
                 return Ok(Written { before, after });
             }
-            for dir in [self.layout.root(), &self.layout.journal_dir()] {
+            for dir in [self.layout.document_dir(), self.layout.root(), &self.layout.journal_dir()] {
                 leftovers::sweep(self.fs.as_ref(), dir, self.now());
             }
+            root.still_held()?;
             let notices = recovery::set_broken_aside(self, &reading)?;
             let is_overtaken = os::glance(&self.layout.accounts()) != reading.seen;
             if is_overtaken && tries_left > 0 {
@@ -180,6 +180,7 @@ impl Engine {
                 continue;
             }
             steps.extend(recovery::noted(self, &notices, (&before, &after))?);
+            root.still_held()?;
             transaction::run(self.fs.as_ref(), &self.layout.change_journal(), &steps)?;
             for notice in notices {
                 self.notices.add(notice);

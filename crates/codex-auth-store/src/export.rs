@@ -76,9 +76,12 @@ impl FileStore {
             return Err(ExportError::NoAccounts);
         }
         let there = read_optional(self.engine.fs.as_ref(), &path)?;
+        let is_ours = self.layout().has_predecessors_marks();
         let mut rows = match there {
-            Some(bytes) => V3.upgrade(&path, json::parse_object(&path, &bytes, "nothing was exported")?, now)?,
-            None => V3.empty(),
+            Some(bytes) if is_ours => {
+                V3.upgrade(&path, json::parse_object(&path, &bytes, "nothing was exported")?, now)?
+            }
+            Some(_) | None => V3.empty(),
         };
         if let Some(serde_json::Value::Array(rows)) = rows.get_mut("accounts") {
             // Rows nobody can use are no accounts.

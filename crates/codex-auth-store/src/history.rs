@@ -74,7 +74,9 @@ pub(crate) fn keep(
     if let Err(error) = write(engine, reading, &name) {
         return if had.is_subset(&has) { Ok(None) } else { Err(error) };
     }
-    let _ = follow_predecessor(engine, bytes);
+    if engine.layout.has_predecessors_marks() {
+        let _ = follow_predecessor(engine, bytes);
+    }
     let referred = oplog::copies_referred(engine);
     let times: Vec<i64> = kept.iter().map(|kept| kept.at).collect();
     for at in expired(&times, now) {

@@ -13,7 +13,7 @@ use codex_auth_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, reading},
     freshness,
     fs::{
         Fs, Write, io_error,
@@ -142,7 +142,8 @@ pub(crate) fn sweep(engine: &Engine, pool: &SavedPool) {
     for entry in entries(engine).unwrap_or_default() {
         let held = pool.find(&entry.record);
         let is_done = match (&entry.answer, held) {
-            (Some(_), Some(_)) | (None, None) => true,
+            (Some(_), Some(_)) => true,
+            (None, None) => !reading::has_neighbour_named(engine, &entry.record),
             // An answer without its account may be all that is left of it; an intent is kept until it is resolved.
             (Some(_), None) | (None, Some(_)) => false,
         };

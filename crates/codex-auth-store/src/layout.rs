@@ -5,14 +5,17 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{IdentityKey, RecordId};
 
-use crate::{fs::os, hash::sha256_hex, project::lexically};
+use crate::{fs::os, hash::sha256_hex, opencode::OPENCODE_ACCOUNTS, project::lexically};
+
+mod opencode;
+
+pub(crate) use opencode::PoolFormat;
+pub use opencode::opencode_config_root;
 
 /// Name of the accounts document of the predecessor's command line.
 pub const ACCOUNTS: &str = "openai-codex-accounts.json";
-/// A name that only marks a directory as the root; nothing reads its content here.
-const FOREIGN_ACCOUNTS: &str = "codex-accounts.json";
 const SIGNALS: [&str; 6] =
-    [ACCOUNTS, FOREIGN_ACCOUNTS, "settings.json", "config.json", "dashboard-settings.json", "projects"];
+    [ACCOUNTS, OPENCODE_ACCOUNTS, "settings.json", "config.json", "dashboard-settings.json", "projects"];
 
 /// What the environment says about places. Values are trimmed; a blank one counts as unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub struct Layout {
     home: Utf8PathBuf,
     client: ClientFiles,
     refresh_locks: Utf8PathBuf,
+    format: PoolFormat,
 }
 
 /// The files of one official client that we read or change.
@@ -118,6 +122,7 @@ impl Layout {
             home: inputs.home.trim().into(),
             client: inputs.client(),
             refresh_locks: state.join("codex-auth/refresh"),
+            format: PoolFormat::CommandLine,
         }
     }
 
@@ -160,7 +165,7 @@ impl Layout {
 
     /// The accounts document.
     pub fn accounts(&self) -> Utf8PathBuf {
-        self.root.join(ACCOUNTS)
+        self.document_dir().join(self.format.accounts())
     }
 
     /// The predecessor's mark that the pool was cleared on purpose.
@@ -170,7 +175,7 @@ impl Layout {
 
     /// What the predecessor's documents have no room for.
     pub fn sidecar(&self) -> Utf8PathBuf {
-        self.root.join("codex-auth.json")
+        self.sidecar_dir().join("codex-auth.json")
     }
 
     /// Settings of the predecessor's format.
@@ -225,7 +230,7 @@ impl Layout {
 
     /// Copies of the pool at earlier times.
     pub fn history_dir(&self) -> Utf8PathBuf {
-        self.root.join("history")
+        self.pool_dir().join("history")
     }
 
     /// Directory of the agent's own files.
@@ -235,12 +240,12 @@ impl Layout {
 
     /// The log of changes a person made.
     pub fn oplog(&self) -> Utf8PathBuf {
-        self.root.join("oplog/ops.jsonl")
+        self.pool_dir().join("oplog/ops.jsonl")
     }
 
     /// Directory of files that could not be used.
     pub fn quarantine_dir(&self) -> Utf8PathBuf {
-        self.root.join("quarantine")
+        self.document_dir().join("quarantine")
     }
 
     /// Lock of everything under the root.
@@ -297,7 +302,7 @@ fn root_of(inputs: &LayoutInputs, names_in: &dyn Fn(&Utf8Path) -> Vec<String>) -
 }
 
 fn is_account_storage(name: &str) -> bool {
-    [ACCOUNTS, FOREIGN_ACCOUNTS].iter().any(|stem| match name.strip_prefix(stem) {
+    [ACCOUNTS, OPENCODE_ACCOUNTS].iter().any(|stem| match name.strip_prefix(stem) {
         Some("") => true,
         Some(rest) => {
             let is_passing = rest.strip_suffix(".tmp").is_some() || rest.contains(".rotate.");

@@ -82,7 +82,7 @@ pub use export::{ExportError, Exported};
 pub use file_engine::FileEngine;
 pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
-pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of};
+pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of, opencode_config_root};
 pub use legacy::{LegacyPool, legacy_pools};
 pub use memory::MemoryEngine;
 pub use merge::{MergeOutcome, merge, merge_as};

@@ -49,12 +49,12 @@ impl fmt::Display for Notice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recovered { path, why, accounts, from, lost, older, quarantined } => {
-                write!(
-                    out,
-                    "{path} {why}. {} brought back from {}.",
-                    count(*accounts, "account was", "accounts were"),
-                    list(from)
-                )?;
+                if from.is_empty() {
+                    write!(out, "{path} {why}. No copy of it has any account, so it begins anew.")?;
+                } else {
+                    let were = count(*accounts, "account was", "accounts were");
+                    write!(out, "{path} {why}. {were} brought back from {}.", list(from))?;
+                }
                 if *lost > 0 {
                     write!(
                         out,

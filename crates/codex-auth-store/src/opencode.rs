@@ -7,9 +7,9 @@
 //! | [`migrate`] | how older shapes become today's, and what of a file is kept |
 //! | [`upsert`], `matching`, [`change`] | where a sign-in, an import, new tokens or a cool-down go |
 //! | [`tools`], [`rows`] | what the host's tools and the account menu see and do |
-//! | [`OpenCodeFile`], `queue`, `dir_lock`, [`gitignore`] | reading and changing the file beside a running predecessor |
+//! | [`OpenCodeFile`], `store_lock`, `queue`, `dir_lock`, [`gitignore`] | reading and changing the file beside a running predecessor |
 //! | [`transfer`] | older programs' sign-ins, offered once |
-//! | `codec` | one domain of the file as a pool for the engine |
+//! | `codec`, `beside` | one domain of the file as a pool for the engine, and what it has no room for |
 //!
 //! Everything but the file and its lock is a pure function over the parsed document: `now` is handed in, and unknown
 //! members of account records survive. Members the predecessor drops at each write (beside `openai`, beside a domain's
@@ -18,9 +18,10 @@
 use serde_json::Value;
 
 mod aggregate;
+mod beside;
 pub mod change;
 mod codec;
-pub(crate) mod dir_lock;
+mod dir_lock;
 mod file;
 pub mod fingerprint;
 pub mod gitignore;
@@ -31,12 +32,15 @@ pub mod normalise;
 mod queue;
 pub mod record;
 pub mod rows;
+mod store_lock;
 pub mod token_claims;
 pub mod tools;
 pub mod transfer;
 pub mod upsert;
 
+pub(crate) use codec::OpenCodeCodec;
 pub use file::{Loaded, OpenCodeFile, Saved};
+pub(crate) use store_lock::{StoreLock, lock_of};
 
 /// The file's name; documents of other names keep members beside `openai`.
 pub const OPENCODE_ACCOUNTS: &str = "codex-accounts.json";

@@ -182,8 +182,10 @@ impl FileStore {
             *pool = SavedPool { affinity_generation: pool.affinity_generation + 1, ..SavedPool::default() };
         };
         let mark = json!({ "version": 1, "createdAt": engine.now().as_millis() }).to_string().into_bytes();
-        let marked = Step::replace(engine.layout.reset_intent(), None, mark);
-        self.operate_along(Operation::new("reset", "emptied the pool"), empty, &[marked])?;
+        let mark = Step::replace(engine.layout.reset_intent(), None, mark);
+        // A format without marks needs none: there, a document without accounts says the same.
+        let marked = engine.layout.has_predecessors_marks().then_some(mark);
+        self.operate_along(Operation::new("reset", "emptied the pool"), empty, marked.as_slice())?;
         Ok(aside)
     }
 

@@ -22,6 +22,9 @@ use crate::{
 pub(crate) mod copies;
 pub(crate) mod gather;
 
+use copies::Copy;
+use gather::Gathered;
+
 /// Where the document of a reading comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -90,16 +93,37 @@ pub(crate) fn find(
         }
         (Some(Err(error)), _) => {
             let copies = copies::all(engine, bytes.unwrap_or_default());
-            let gathered = gather::gather(engine.codec.as_ref(), copies, &sidecar.records(), engine.now());
-            let Some(gathered) = gathered else { return Err(error) };
+            let known = sidecar.records();
+            let gathered = gather::gather(engine.codec.as_ref(), copies.clone(), &known, engine.now());
+            let Gathered { document, from, lost } = match with_neighbour(engine, gathered, copies) {
+                Some(gathered) => gathered,
+                None if engine.codec.begins_anew() => {
+                    Gathered { document: engine.codec.empty(), from: Vec::new(), lost: known.len() }
+                }
+                None => return Err(error),
+            };
             Ok(Found {
-                document: gathered.document,
+                document,
                 origin: Origin::Copies,
                 difference: Difference::FromCopies,
-                report: Some(Report { why: what_is_wrong(&error), from: gathered.from, lost: gathered.lost }),
+                report: Some(Report { why: what_is_wrong(&error), from, lost }),
             })
         }
     }
+}
+
+/// The same with the newest that is left of the other pool of the document.
+fn with_neighbour(engine: &Engine, gathered: Option<Gathered>, copies: Vec<Copy>) -> Option<Gathered> {
+    let (codec, now) = (engine.codec.as_ref(), engine.now());
+    let Some(neighbour) = codec.neighbour() else { return gathered };
+    let seen = |copy: Copy| Copy { pool: neighbour.decode(&copy.document, now), ..copy };
+    let copies = copies.into_iter().map(seen).collect();
+    let Some(theirs) = gather::gather(neighbour.as_ref(), copies, &[], now) else { return gathered };
+    let (pool, from, lost) = match gathered {
+        Some(ours) => (codec.decode(&ours.document, now), ours.from, ours.lost),
+        None => (SavedPool::default(), theirs.from, theirs.lost),
+    };
+    Some(Gathered { document: codec.encode(&theirs.document, &pool, now), from, lost })
 }
 
 /// The sidecar of the newest copy of ours, when the file itself is broken.
@@ -146,7 +170,12 @@ pub(crate) fn noted(
 ) -> Result<Option<Step>, StoreError> {
     let told = notices.iter().find_map(|notice| match notice {
         Notice::Recovered { quarantined, accounts, from, .. } if before == after => {
-            Some((quarantined.clone(), format!("put {accounts} accounts together from {}", from.join(", "))))
+            let what = if from.is_empty() {
+                "began anew without accounts".to_owned()
+            } else {
+                format!("put {accounts} accounts together from {}", from.join(", "))
+            };
+            Some((quarantined.clone(), what))
         }
         Notice::Recovered { .. } | Notice::NotWritten { .. } | Notice::BesideLost { .. } => None,
     });

@@ -4,7 +4,7 @@
 use std::{fmt::Debug, marker::PhantomData, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use codex_auth_core::{StoreError, Timestamp};
+use codex_auth_core::{Clock, StoreError, Timestamp};
 use serde_json::json;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         read_optional, replace_atomically,
     },
     json::{self, Object},
+    opencode::{self, StoreLock},
 };
 
 /// A typed view of one JSON file. What it does not know stays in the file.
@@ -85,10 +86,19 @@ pub struct Edited<T> {
 }
 
 /// Which lock a change is made under.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum LockKind {
     /// The lock of everything under a root.
     Root(Utf8PathBuf),
+    /// The lock that the `OpenCode` plugin understands: a directory, before which our processes queue.
+    OpenCode { queue: Utf8PathBuf, dir: Utf8PathBuf, clock: Arc<dyn Clock> },
+}
+
+/// The lock of a change, held until dropped.
+#[derive(Debug)]
+enum Held {
+    Root { _lock: FileLock },
+    OpenCode(StoreLock),
 }
 
 /// One document on disk. Cheap to make; nothing is kept in memory.
@@ -100,6 +110,16 @@ pub struct StateFile<D> {
     fs: Arc<dyn Fs>,
     wait: Duration,
     document: PhantomData<fn() -> D>,
+}
+
+impl Held {
+    fn still_held(&self) -> Result<(), StoreError> {
+        match self {
+            // The kernel keeps it.
+            Self::Root { .. } => Ok(()),
+            Self::OpenCode(lock) => lock.still_held(),
+        }
+    }
 }
 
 impl<D: Document> StateFile<D> {
@@ -118,6 +138,14 @@ impl<D: Document> StateFile<D> {
             wait: Waits::default().root,
             document: PhantomData,
         }
+    }
+
+    /// The document in `OpenCode`'s directory, changed under the lock of the plugin that writes it, too. `name` is its
+    /// name there. `clock`
+    /// is the one that a running plugin goes by, too: it tells a living holder from a dead one.
+    pub fn of_opencode(config_root: &Utf8Path, name: &str, clock: Arc<dyn Clock>) -> Self {
+        let (queue, dir) = opencode::lock_of(config_root, name);
+        Self { lock: LockKind::OpenCode { queue, dir, clock }, ..Self::named(config_root, name) }
     }
 
     /// The same over another disk.
@@ -150,7 +178,7 @@ impl<D: Document> StateFile<D> {
 
     /// Changes what the file says now, under the lock; a change of nothing writes nothing.
     pub fn edit<T>(&self, now: Timestamp, change: impl FnOnce(&mut D) -> T) -> Result<Edited<T>, StoreError> {
-        let _held = self.hold()?;
+        let held = self.hold()?;
         let bytes = read_optional(self.fs.as_ref(), &self.path)?;
         let (mut object, quarantined) = self.usable(bytes.as_deref(), now)?;
         let before = D::decode(&object);
@@ -165,15 +193,19 @@ impl<D: Document> StateFile<D> {
             document.encode(&mut object);
             let mut text = json::pretty(&object);
             text.push(b'\n');
+            held.still_held()?;
             replace_atomically(self.fs.as_ref(), &self.path, &text)?;
         }
         Ok(Edited { answer, is_written, quarantined })
     }
 
-    fn hold(&self) -> Result<FileLock, StoreError> {
-        match &self.lock {
-            LockKind::Root(path) => lock::lock(path, Signature::Pid, self.wait),
-        }
+    fn hold(&self) -> Result<Held, StoreError> {
+        Ok(match &self.lock {
+            LockKind::Root(path) => Held::Root { _lock: lock::lock(path, Signature::Pid, self.wait)? },
+            LockKind::OpenCode { queue, dir, clock } => {
+                Held::OpenCode(StoreLock::at(self.fs.as_ref(), queue, dir, self.wait, clock)?)
+            }
+        })
     }
 
     /// The object to change, and where the bytes went that were none.

@@ -105,6 +105,11 @@ impl Codec for V3 {
         document.as_object().cloned().unwrap_or_default()
     }
 
+    fn of_rows(&self, rows: Vec<Value>) -> Object {
+        let document = json!({ "version": 3, "accounts": rows, "activeIndex": 0 });
+        document.as_object().cloned().unwrap_or_default()
+    }
+
     fn revision(&self, document: &Object) -> Option<u64> {
         document.get(REVISION).and_then(json::integer).and_then(|count| u64::try_from(count).ok())
     }

@@ -64,11 +64,11 @@ fn read_once(engine: &Engine, seen: Option<os::Glance>) -> Result<Reading, Store
     let pending = transaction::pending(fs, &layout.change_journal())?;
     let file = |path: &_| transaction::read_over(fs, path, &pending);
     let (path, sidecar_path) = (layout.accounts(), layout.sidecar());
-    let mark = layout.reset_intent();
-    let reset_intent = file(&mark)?;
+    let has_marks = layout.has_predecessors_marks();
+    let reset_intent = if has_marks { file(&layout.reset_intent())? } else { None };
     let bytes = file(&path)?;
     let sidecar_bytes = file(&sidecar_path)?;
-    let predecessors_journal = read_optional(fs, &layout.predecessors_journal())?;
+    let predecessors_journal = if has_marks { read_optional(fs, &layout.predecessors_journal())? } else { None };
     let (sidecar, is_sidecar_broken) = match Sidecar::parse(&sidecar_path, sidecar_bytes.as_deref()) {
         Ok(sidecar) => (sidecar, false),
         Err(StoreError::Unreadable { .. }) => (recovery::sidecar_of_copies(engine), true),
@@ -79,6 +79,7 @@ fn read_once(engine: &Engine, seen: Option<os::Glance>) -> Result<Reading, Store
         recovery::find(engine, bytes.as_deref(), cleared, stopped, &sidecar)?;
     let mut pool = engine.codec.decode(&document, engine.now());
     sidecar.complete(&mut pool, difference, &|record| journal::kept(engine, record));
+    engine.codec.complete(sidecar.as_object(), &mut pool, engine.now());
     // Only all files together tell which rows are one account.
     let folds = merge::fold(&mut pool, engine.now());
     let was_folded = !folds.is_empty();
@@ -99,6 +100,12 @@ fn read_once(engine: &Engine, seen: Option<os::Glance>) -> Result<Reading, Store
     })
 }
 
+/// Whether the other pool of the same document has an account of this name. When nobody can tell, it may.
+pub(crate) fn has_neighbour_named(engine: &Engine, record: &RecordId) -> bool {
+    let Some(neighbour) = engine.codec.neighbour() else { return false };
+    read(engine).map_or(true, |reading| neighbour.decode(&reading.document, engine.now()).find(record).is_some())
+}
+
 impl Reading {
     /// What has to be written so that the files say `pool`; nothing when they say it already, however they spell it.
     pub(crate) fn steps_to(&self, engine: &Engine, pool: &SavedPool) -> Vec<Step> {
@@ -117,6 +124,7 @@ impl Reading {
             steps.push(Step::replace(layout.accounts(), self.bytes.as_deref(), engine.codec.text(&document)));
         }
         let sidecar = self.sidecar.saying(pool);
+        let sidecar = Sidecar::of_copy(engine.codec.beside(sidecar.as_object().clone(), pool));
         if sidecar != self.sidecar || self.is_sidecar_broken {
             steps.push(Step::replace(layout.sidecar(), self.sidecar_bytes.as_deref(), sidecar.bytes()));
         }

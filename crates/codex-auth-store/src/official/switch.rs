@@ -10,9 +10,9 @@ use super::{
     write::{LoginError, Under, login_text, under_locks, verified},
 };
 use crate::{
-    engine::{Engine, Written},
+    engine::{Engine, Written, root_lock::RootLock},
     file_store::FileStore,
-    fs::{lock::FileLock, read_optional},
+    fs::read_optional,
     journal, merge,
     operations::Operated,
     oplog::{self, Aside, Operation},
@@ -116,7 +116,7 @@ fn step(
 
 fn edit(
     engine: &Engine,
-    root: &FileLock,
+    root: &RootLock,
     operation: Operation<'_>,
     change: impl FnOnce(&mut SavedPool),
     step: Option<&Step>,

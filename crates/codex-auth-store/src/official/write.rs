@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     claims::{is_loadable, issued_at},
-    engine::Engine,
+    engine::{Engine, root_lock::RootLock},
     file_store::FileStore,
     fs::{
         Fs, io_error,
-        lock::{self, FileLock, Signature},
+        lock::{self, Signature},
         os, read_optional, remove_durably, replace_atomically,
     },
     hash::token_hash,
@@ -111,7 +111,7 @@ impl FileStore {
     /// Saves the login that stands in a home into the pool: what is replaced next is not lost.
     pub(super) fn save_what_stands(
         &self,
-        root: &FileLock,
+        root: &RootLock,
         files: &ClientFiles,
         target: &Utf8Path,
     ) -> Result<Option<Login>, LoginError> {
@@ -155,7 +155,7 @@ impl FileStore {
     }
 
     /// Saves newer pairs of the home's list of logins into the accounts they belong to.
-    fn adopt_listed(&self, root: &FileLock, files: &ClientFiles) -> Result<(), StoreError> {
+    fn adopt_listed(&self, root: &RootLock, files: &ClientFiles) -> Result<(), StoreError> {
         let (engine, now) = (&self.engine, self.engine.now());
         let listed = accounts_json::logins(engine.fs.as_ref(), &files.accounts);
         if listed.is_empty() {

@@ -1,5 +1,6 @@
 //! The codec of one domain of `codex-accounts.json`: its accounts as a pool for the engine.
-#![allow(dead_code, reason = "complete by itself; the engine that takes codecs opens this file with the plugin")]
+
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use codex_auth_core::{
@@ -8,7 +9,7 @@ use codex_auth_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Domain, change, migrate, normalise, record};
+use super::{Domain, beside, change, migrate, normalise, record};
 use crate::{
     claims::claims_of,
     document::{Codec, record::record_of, row::fill_from},
@@ -82,6 +83,27 @@ impl Codec for OpenCodeCodec {
 
     fn empty(&self) -> Object {
         Object::from_iter([("openai".to_owned(), Value::Object(normalise::normalise(&empty_pool())))])
+    }
+
+    fn of_rows(&self, rows: Vec<Value>) -> Object {
+        let openai = json!({ "type": "oauth", "accounts": rows });
+        migrate::migrate(&Object::from_iter([("openai".to_owned(), openai)]))
+    }
+
+    fn complete(&self, beside: &Object, pool: &mut SavedPool, now: Timestamp) {
+        beside::complete(beside, pool, now);
+    }
+
+    fn beside(&self, sidecar: Object, pool: &SavedPool) -> Object {
+        beside::noted(sidecar, pool)
+    }
+
+    fn neighbour(&self) -> Option<Arc<dyn Codec>> {
+        Some(Arc::new(Self { domain: self.domain.other() }))
+    }
+
+    fn begins_anew(&self) -> bool {
+        true
     }
 
     fn text(&self, document: &Object) -> Vec<u8> {

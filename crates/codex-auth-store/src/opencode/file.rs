@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Clock, StoreError};
 
-use super::{dir_lock::DirLock, gitignore, migrate, queue};
+use super::{StoreLock, gitignore, migrate};
 use crate::{
     fs::{
-        Fs, io_error, leftovers, lock::FileLock, os, parent_of, quarantine::quarantine, read_optional, remove_durably,
+        Fs, io_error, leftovers, os, parent_of, quarantine::quarantine, read_optional, remove_durably,
         replace_atomically,
     },
     json::{self, Object},
@@ -72,7 +72,7 @@ impl OpenCodeFile {
 
     /// Reads under the lock, as menus and tools do. A broken file is taken aside, and the store is empty then.
     pub fn load(&self) -> Result<Loaded, StoreError> {
-        let _locks = self.lock()?;
+        let _lock = self.lock()?;
         let (document, warnings) = self.stored()?;
         Ok(Loaded { document: self.normal(&document.unwrap_or_default()), warnings })
     }
@@ -84,7 +84,7 @@ impl OpenCodeFile {
 
     /// The same; the change hears whether there was a file.
     pub(crate) fn save_seeing<T>(&self, update: impl FnOnce(&mut Object, bool) -> T) -> Result<Saved<T>, StoreError> {
-        let (_queue, lock) = self.lock()?;
+        let lock = self.lock()?;
         let (stored, warnings) = self.stored()?;
         let before = self.normal(stored.as_ref().unwrap_or(&Object::new()));
         let mut document = before.clone();
@@ -111,14 +111,12 @@ impl OpenCodeFile {
         Ok(read_optional(self.fs.as_ref(), &self.path)?.is_some())
     }
 
-    fn lock(&self) -> Result<(FileLock, DirLock), StoreError> {
-        let target = Utf8PathBuf::from(format!("{}.lock", self.path));
-        let queue = queue::take(self.fs.as_ref(), &target, QUEUE)?;
-        let lock = DirLock::take(&queue, &Utf8PathBuf::from(format!("{target}.lock")), &self.clock)?;
+    fn lock(&self) -> Result<StoreLock, StoreError> {
+        let lock = StoreLock::take(self.fs.as_ref(), &self.path, QUEUE, &self.clock)?;
         let dir = parent_of(&self.path);
         leftovers::sweep(self.fs.as_ref(), &dir, self.clock.now());
         gitignore::ensure(&dir);
-        Ok((queue, lock))
+        Ok(lock)
     }
 
     /// The document as it stands; under the lock. A broken one is moved to `quarantine/` and there is none then.

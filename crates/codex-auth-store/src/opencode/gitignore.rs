@@ -9,7 +9,7 @@ use std::{fs::OpenOptions, io::Write as _};
 use camino::Utf8Path;
 
 /// The lines, in the order they are appended.
-pub const MANAGED: [&str; 12] = [
+pub const MANAGED: [&str; 15] = [
     ".gitignore",
     "codex-accounts.json",
     "codex-accounts.json.tmp.*",
@@ -22,6 +22,9 @@ pub const MANAGED: [&str; 12] = [
     "cache/codex-*",
     "cache/*.lock",
     "logs/",
+    "codex-auth.json",
+    "codex-auth.json.*.tmp",
+    "codex-auth/",
 ];
 
 /// What has to be appended to `prior`; empty when every line is there.
@@ -65,8 +68,8 @@ mod tests {
 
     #[test]
     fn only_missing_lines_are_appended_on_lines_of_their_own_defect_29() {
-        check("", ".gitignore\n", 12);
-        check("node_modules", "\n.gitignore\n", 12);
-        check(" codex-accounts.json \r\nquarantine/\r\n", ".gitignore\n", 10);
+        check("", ".gitignore\n", 15);
+        check("node_modules", "\n.gitignore\n", 15);
+        check(" codex-accounts.json \r\nquarantine/\r\n", ".gitignore\n", 13);
     }
 }

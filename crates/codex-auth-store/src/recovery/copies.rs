@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::SavedPool;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     engine::Engine,
@@ -29,12 +29,13 @@ pub(crate) struct Copy {
     pub(crate) is_the_file: bool,
 }
 
-/// All copies that can be read and hold accounts. `broken` are the bytes of the file itself.
+/// All copies that can be read. `broken` are the bytes of the file itself.
 pub(crate) fn all(engine: &Engine, broken: &[u8]) -> Vec<Copy> {
     let mut copies: Vec<Copy> = salvage(engine, broken).into_iter().collect();
     copies.extend(history(engine));
-    copies.extend(predecessors(engine));
-    copies.retain(|copy| !copy.pool.accounts.is_empty());
+    if engine.layout.has_predecessors_marks() {
+        copies.extend(predecessors(engine));
+    }
     copies
 }
 
@@ -88,18 +89,15 @@ fn salvage(engine: &Engine, broken: &[u8]) -> Option<Copy> {
         rest = &rest[start + values.byte_offset()..];
         rows.push(row);
     }
-    let document = json!({ "version": 3, "accounts": rows, "activeIndex": 0 }).as_object().cloned()?;
-    (!rows_of(&document).is_empty()).then(|| copy_of(engine, "the broken file itself".to_owned(), document, None, true))
-}
-
-fn rows_of(document: &Object) -> &[Value] {
-    document.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    let name = "the broken file itself".to_owned();
+    (!rows.is_empty()).then(|| copy_of(engine, name, engine.codec.of_rows(rows), None, true))
 }
 
 fn copy_of(engine: &Engine, name: String, document: Object, sidecar: Option<Sidecar>, is_the_file: bool) -> Copy {
     let mut pool = engine.codec.decode(&document, engine.now());
     let beside = sidecar.clone().unwrap_or_default();
     beside.complete(&mut pool, Difference::WrittenSince, &|_| None);
+    engine.codec.complete(beside.as_object(), &mut pool, engine.now());
     Copy { name, document, sidecar, pool, is_the_file }
 }
 
@@ -114,6 +112,8 @@ pub(crate) fn predecessors_slots(accounts: &Utf8Path) -> [Utf8PathBuf; 3] {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]

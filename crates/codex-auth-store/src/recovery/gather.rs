@@ -17,6 +17,7 @@ pub(crate) struct Gathered {
 
 /// Puts a pool together. `known` are the accounts there were in the end, as far as somebody noted them.
 pub(crate) fn gather(codec: &dyn Codec, mut copies: Vec<Copy>, known: &[RecordId], now: Timestamp) -> Option<Gathered> {
+    copies.retain(|copy| !copy.pool.accounts.is_empty());
     copies.sort_by_key(|copy| std::cmp::Reverse(age_of(copy, codec)));
     // The file itself has the newest rows, but perhaps neither all of them nor the selection.
     let at = copies.iter().position(|copy| !copy.is_the_file).unwrap_or(0);

@@ -4,6 +4,7 @@
 //! of both. `CODEX_AUTH_BLESS=1` writes the latter anew, to be looked at before they are kept.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use codex_auth_store::opencode::Domain;
 
 use crate::world::World;
 
@@ -24,7 +25,20 @@ fn same(found: &str, golden: &Utf8Path) {
 /// Reads the documents, makes one change, and compares what was written; then again, which changes nothing more.
 #[track_caller]
 fn check(name: &str) {
-    let (world, golden) = (World::new(), directory(name));
+    check_in(&World::new(), name);
+}
+
+/// The same for a document of `OpenCode`.
+#[track_caller]
+fn check_opencode(name: &str) {
+    let world = World::new();
+    world.is_opencodes(Domain::Native);
+    check_in(&world, name);
+}
+
+#[track_caller]
+fn check_in(world: &World, name: &str) {
+    let golden = directory(name);
     let text = |file: &str| std::fs::read_to_string(golden.join(file));
     world.write(&world.layout().accounts(), &text("before.json").expect("a document"));
     if let Ok(sidecar) = text("before.sidecar.json") {
@@ -59,4 +73,19 @@ fn version_3_with_a_sidecar_that_tells_two_seats_apart() {
 #[test]
 fn version_3_with_duplicates() {
     check("v3-duplicates");
+}
+
+#[test]
+fn opencode_with_the_hosts_own_login() {
+    check_opencode("opencode-host");
+}
+
+#[test]
+fn opencode_of_the_older_plugin() {
+    check_opencode("opencode-older-plugin");
+}
+
+#[test]
+fn opencode_of_today() {
+    check_opencode("opencode-current");
 }

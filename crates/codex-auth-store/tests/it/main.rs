@@ -18,6 +18,7 @@ mod logins;
 mod many_processes;
 mod merging;
 mod normal;
+mod opencode_store;
 mod operations;
 mod parking;
 mod recovery;

@@ -1,6 +1,9 @@
 //! A throw-away root with a manual clock, and the handful of documents the tests begin with.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{
@@ -9,6 +12,7 @@ use codex_auth_core::{
 };
 use codex_auth_store::{
     FileStore, Fs, Homes, Layout, LayoutInputs, OsFs, Waits, import,
+    opencode::Domain,
     testing::{FaultFs, claims, jwt},
 };
 use serde_json::Value;
@@ -20,13 +24,15 @@ pub(crate) const NOW: i64 = 1_790_000_000;
 #[derive(Debug)]
 pub(crate) struct World {
     dir: tempfile::TempDir,
+    /// Whether the pool is a domain of `OpenCode`'s document.
+    domain: OnceLock<Domain>,
     pub(crate) clock: Arc<ManualClock>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        Self { dir, clock: Arc::new(ManualClock::at(Timestamp::from_secs(NOW))) }
+        Self { dir, domain: OnceLock::new(), clock: Arc::new(ManualClock::at(Timestamp::from_secs(NOW))) }
     }
 
     /// The same for hundreds of worlds in a row: in memory where that is to be had, and with the directories of the
@@ -45,7 +51,17 @@ impl World {
     }
 
     pub(crate) fn layout(&self) -> Layout {
-        layout_in(&self.home())
+        let layout = layout_in(&self.home());
+        match self.domain.get() {
+            Some(domain) => layout.with_opencode_pool_in(self.home().join(".config/opencode"), *domain),
+            None => layout,
+        }
+    }
+
+    /// From here on the pool is this domain of `OpenCode`'s document.
+    pub(crate) fn is_opencodes(&self, domain: Domain) {
+        std::fs::create_dir_all(self.home().join(".config/opencode/codex-auth")).expect("made");
+        self.domain.set(domain).expect("said once");
     }
 
     pub(crate) fn store(&self) -> FileStore {

@@ -1,11 +1,15 @@
 //! The operations, one line each: a name, the scene, what is done, and which states are fair on the way.
 
 use codex_auth_core::{AccountStore as _, Intent, NeedsLogin, Rest, RestReason, SavedPool, Timestamp};
-use codex_auth_store::{FileStore, Waits, merge, testing::auth_json};
+use codex_auth_store::{
+    FileStore, Waits, merge,
+    opencode::Domain,
+    testing::{FaultFs, auth_json},
+};
 use serde_json::json;
 
 use super::{SOON, judge::check};
-use crate::world::{NOW, World, credential, sign_in};
+use crate::world::{NOW, World, credential, put, sign_in};
 
 macro_rules! operations {
     ($($name:ident: $scene:expr, $run:expr, $between:expr;)*) => {
@@ -39,6 +43,10 @@ operations! {
     a_login_is_written_over_a_newer_one: two_accounts_and_a_newer_login, write_second, &[adopt];
     a_login_is_removed: two_accounts_and_a_login, remove_login, &[];
     a_newer_login_is_removed: two_accounts_and_a_newer_login, remove_login, &[adopt];
+    a_new_token_and_a_name_in_opencodes_document: two_of_opencode, |it| edit(it, renew_and_name), &[];
+    an_account_is_added_to_opencodes_document: two_of_opencode, |it| edit(it, add), &[];
+    an_account_is_removed_from_opencodes_document: two_of_opencode, |it| edit(it, remove_first), &[];
+    a_pin_is_set_beside_opencodes_document: two_of_opencode, |it| edit(it, pin_second), &[];
 }
 
 fn nothing(_: &World) {}
@@ -60,6 +68,15 @@ fn two_accounts_and_a_login(world: &World) {
 fn two_accounts_and_a_newer_login(world: &World) {
     two_accounts(world);
     login(world, "R1-by-client", 10);
+}
+
+/// Both domains have them.
+fn two_of_opencode(world: &World) {
+    world.is_opencodes(Domain::Native);
+    two_accounts(world);
+    let codex = world.layout().with_opencode_pool_in(world.home().join(".config/opencode"), Domain::Codex);
+    let codex = FileStore::over(codex, world.clock.clone(), std::sync::Arc::new(FaultFs::default()));
+    codex.edit_now(|pool| put(pool, vec![sign_in(2, "R2", 100)])).expect("written");
 }
 
 fn login(world: &World, refresh: &str, age: i64) {
