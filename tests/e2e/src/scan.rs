@@ -77,10 +77,16 @@ pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files that are there to hold credentials. The journal is not among them: it holds hashes only.
+/// The files that are there to hold credentials: the pool, its copies, and answers of refreshes, as SECURITY.md lists
+/// them.
 fn is_store(file: &Path) -> bool {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    name.starts_with("openai-codex-accounts.json") || name == "auth.json" || name == "codex-auth.json"
+    let lies_in = |dir: &str| file.parent().is_some_and(|parent| parent.ends_with(dir));
+    let is_copy = name.starts_with("accounts-") && lies_in("multi-auth/history");
+    let is_answer =
+        name.starts_with("refresh-") && (lies_in("multi-auth/journal") || lies_in("multi-auth/journal/kept"));
+    let is_pool = name.starts_with("openai-codex-accounts.json") || name == "auth.json" || name == "codex-auth.json";
+    is_pool || is_copy || is_answer
 }
 
 /// Reads the command lines of a world again and again while its processes come and go.

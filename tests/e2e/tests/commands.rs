@@ -119,6 +119,34 @@ fn command_import_current_adds_the_login() {
 }
 
 #[test]
+fn command_undo_gives_codex_the_login_back_that_it_had() {
+    let world = World::of(&Scene::accounts(3).login(Who::Account(1)));
+    let whose = || world.login()["tokens"]["account_id"].clone();
+    // The official client alone: it accepts its login, and its turn is that account's.
+    let check_alone = |number: usize| {
+        assert_eq!(whose(), world.account(number)["accountId"]);
+        world.codex_direct(&["login", "status"]).succeeds();
+        let before = world.upstream().last_serial();
+        assert_eq!(world.codex_direct(&SAY_HI).succeeds().stdout, ANSWER);
+        assert_eq!(
+            world.upstream().since(before).turns().accounts(),
+            [Some(Who::Account(number))],
+            "{}",
+            world.story()
+        );
+    };
+    world.ours(&["switch", "2"]).succeeds();
+    check_alone(2);
+    assert_eq!(served_after(&world, || ()), [TWO]);
+    let undone = document(&world.ours(&["undo", "--json"]).succeeds(), "undo");
+    assert_eq!(undone["loginRestored"], true, "{undone}");
+    check_alone(1);
+    assert_eq!(served_after(&world, || ()), [ONE]);
+    assert_eq!(world.upstream().of("revoke").count(), 0, "{}", world.story());
+    world.close();
+}
+
+#[test]
 fn command_wrapper_install_and_remove_leave_no_trace() {
     let world = World::of(&Scene::accounts(3));
     let home = || scan::files_below(&world.path("home")).into_iter().filter(|file| !file.starts_with(world.root()));

@@ -98,6 +98,28 @@ fn j_without_a_login_the_offer_is_taken() {
 }
 
 #[test]
+fn j_a_reset_asks_and_a_no_changes_nothing() {
+    let world = World::of(&Scene::accounts(3));
+    let before = world.pool();
+    let ours = program("codex-multi-auth").display().to_string();
+    let asked = |answer: &str, end: &str| {
+        let terminal = Terminal::open(&world, &ours, &["reset"]);
+        let screen = terminal.wait_for("[y/N]", SOON);
+        assert!(screen.contains("Empty the pool of 3 accounts? `codex-multi-auth undo` takes that back."), "{screen}");
+        terminal.type_text(answer);
+        terminal.press("Enter");
+        terminal.wait_for(end, SOON)
+    };
+    assert!(asked("n", "[ended 1]").contains("Nothing was changed."));
+    assert_eq!(world.pool(), before);
+    assert!(asked("y", "[ended 0]").contains("The pool is empty; 3 accounts left it."));
+    assert_eq!(world.pool()["accounts"].as_array().map(Vec::len), Some(0));
+    world.ours(&["undo"]).succeeds();
+    assert_eq!(world.pool()["accounts"].as_array().map(Vec::len), Some(3));
+    world.close();
+}
+
+#[test]
 fn j_without_a_login_and_without_a_terminal_the_command_is_named_and_nothing_written() {
     let world = World::of(&Scene::accounts(3));
     let before = world.codex_files();

@@ -111,6 +111,15 @@ fn a_login_that_is_another_one_by_now_stays() {
 }
 
 #[test]
+fn a_login_that_codex_wrote_itself_comes_back_though_the_pool_had_no_id_token() {
+    let world = signed_in();
+    world.fake().write_login(&world.codex_home(), Who::Account(1), &LoginKnobs::default()).expect("written");
+    world.run("switch 2").ok();
+    assert_eq!(world.run("undo --json").ok().document()["loginRestored"], json!(true));
+    assert_eq!(login_email(&world), Some(json!("person1@example.test")));
+}
+
+#[test]
 fn a_key_of_codexs_configuration_goes_back_byte_for_byte() {
     let world = three();
     let config = world.codex_home().join("config.toml");

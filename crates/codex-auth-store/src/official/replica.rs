@@ -21,6 +21,10 @@ pub(crate) fn newest(engine: &Engine, homes: &Homes, held: &Held, now: Timestamp
 
 /// Takes over the login's pair, if it is a newer one of the same account.
 pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
+    if held.credential.id.is_none() && held.credential.same_grant(&login.credential) {
+        // A pool of the predecessor's has no id token; without it this login could never be written again.
+        held.credential.id.clone_from(&login.credential.id);
+    }
     if !is_newer_copy(held, login, now) {
         return;
     }
