@@ -162,8 +162,8 @@ impl Engine {
             if steps.is_empty() {
                 return Ok(Written { before, after });
             }
-            for dir in [self.layout.document_dir(), self.layout.root(), &self.layout.journal_dir()] {
-                leftovers::sweep(self.fs.as_ref(), dir, self.now());
+            for dir in self.layout.written_dirs() {
+                leftovers::sweep(self.fs.as_ref(), &dir, self.now());
             }
             root.still_held()?;
             let notices = recovery::set_broken_aside(self, &reading)?;

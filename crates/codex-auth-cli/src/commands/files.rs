@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use codex_auth_store::{
     OsFs,
     catalog::{self, FoundFile, Health, Places},
+    opencode_config_root,
 };
 use codex_auth_view::{FileHealth, FileRow, Files};
 
@@ -21,7 +22,9 @@ pub(crate) struct FilesArguments {
 pub(crate) fn files(product: &Product, arguments: FilesArguments) -> ExitCode {
     let root = product.layout.root().to_owned();
     let codex_home = product.layout.codex_home().to_owned();
-    let places = Places { root: Some(root.clone()), codex_home: Some(codex_home), opencode: None };
+    let xdg_config_home = product.environment.text("XDG_CONFIG_HOME");
+    let opencode = opencode_config_root(product.layout.home(), xdg_config_home);
+    let places = Places { root: Some(root.clone()), codex_home: Some(codex_home), opencode: Some(opencode) };
     let rows = catalog::look(&places, &OsFs).into_iter().map(row).collect();
     let files = Files::new(root, rows, product.clock.now());
     product.ui.show(&files, arguments.json.is_wanted());

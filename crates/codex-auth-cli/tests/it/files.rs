@@ -24,3 +24,21 @@ fn files_are_told_with_their_health_and_never_their_secrets() {
     let row = rows["files"].as_array().expect("a list").iter().find(|row| row["health"]["state"] == "broken");
     assert_eq!(row.map(|row| &row["mode"]).and_then(|mode| mode.as_str()).map(str::len), Some(4));
 }
+
+#[test]
+fn the_directory_of_opencode_is_looked_at_too() {
+    let world = World::with_pool(&Setup::default(), &PoolKnobs::default());
+    let directory = world.home().join(".config/opencode");
+    crate::world::write(&directory.join("codex-accounts.json"), r#"{"openai":{"type":"oauth","accounts":[]}}"#);
+    crate::world::write(&directory.join("codex-auth.json"), r#"{"version":7}"#);
+    let said = world.run("files --json");
+    assert_eq!(said.code, Some(1), "{said}");
+    let rows = said.document();
+    let there = rows["files"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|row| row["path"].as_str().is_some_and(|path| path.starts_with(directory.as_str())));
+    let states: Vec<_> = there.map(|row| row["health"]["state"].clone()).collect();
+    assert_eq!(states, [json!("ok"), json!("unknownVersion")]);
+}

@@ -57,10 +57,20 @@ impl Layout {
     }
 
     /// Where the document lies.
-    pub(crate) fn document_dir(&self) -> &Utf8Path {
+    pub(super) fn document_dir(&self) -> &Utf8Path {
         match &self.format {
             PoolFormat::CommandLine => &self.root,
             PoolFormat::OpenCode { config_root, .. } => config_root,
+        }
+    }
+
+    /// The directories in which writing leaves something behind when it is stopped.
+    pub(crate) fn written_dirs(&self) -> Vec<Utf8PathBuf> {
+        match &self.format {
+            PoolFormat::CommandLine => vec![self.root.clone(), self.journal_dir()],
+            PoolFormat::OpenCode { config_root, .. } => {
+                vec![config_root.clone(), self.pool_dir(), self.journal_dir()]
+            }
         }
     }
 

@@ -41,9 +41,9 @@ pub(super) fn complete(sidecar: &Object, pool: &mut SavedPool, now: Timestamp) {
         account.label = labels.and_then(|labels| json::text(labels, record)).map(str::to_owned);
         let ours = rests.and_then(|rests| rests.get(record)).and_then(Value::as_array).into_iter().flatten();
         let ours: Vec<Rest> = ours.filter_map(Value::as_object).filter_map(rest_of).collect();
-        if of_account(&ours) == of_account(&account.rests)
-            || of_account(&ours).filter(|until| now < *until).is_none() && account.rests.is_empty()
-        {
+        let (until, said) = (of_account(&ours), of_account(&account.rests));
+        let is_over = until.is_none_or(|until| until <= now);
+        if until == said || (is_over && said.is_none()) {
             account.rests = ours;
         } else {
             account.rests.extend(ours.into_iter().filter(|rest| rest.scope != RestScope::Account));

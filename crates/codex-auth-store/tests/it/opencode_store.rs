@@ -7,7 +7,13 @@ use codex_auth_core::{
     AccountStore as _, Intent, RecordId, Rest, RestReason, RestScope, SavedPool, Timestamp, testing::ManualClock,
 };
 use codex_auth_store::{
-    FileStore, Notice, Operation, OsFs, Waits, merge,
+    Document, FileStore, Notice, Operation, OsFs, StateFile, Waits,
+    documents::{
+        opencode_affinity::{ModePins, SessionAffinity},
+        opencode_cache::{ClientVersion, ModelCatalog},
+        opencode_snapshots::{OpenCodeSnapshot, QuotaSnapshots},
+    },
+    merge,
     opencode::{Domain, OpenCodeFile},
     testing::conformance::{
         Effort,
@@ -70,9 +76,10 @@ fn files(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     while let Some(dir) = open.pop() {
         for entry in dir.read_dir_utf8().expect("a directory").flatten() {
-            match entry.file_type().expect("seen").is_dir() {
-                true => open.push(entry.into_path()),
-                false => found.push(entry.path().strip_prefix(world.config_root()).expect("below").to_string()),
+            if entry.file_type().expect("seen").is_dir() {
+                open.push(entry.into_path());
+            } else {
+                found.push(entry.path().strip_prefix(world.config_root()).expect("below").to_string());
             }
         }
     }
@@ -297,4 +304,35 @@ async fn a_domain_is_a_store() {
     let report = accounts::run(make, if long { Effort::LONG } else { Effort::QUICK }).await;
     assert_eq!(report.broken(), Vec::<&str>::new(), "\n{report}");
     assert_eq!(report.held(), accounts::rules());
+}
+
+/// While the plugin holds its lock, nothing is changed; then it is, and the lock is free again.
+#[track_caller]
+fn check_lock<D: Document>(name: &str, lock: &str, change: fn(&mut D)) {
+    let world = World::new();
+    let lock = world.config_root().join(lock);
+    std::fs::create_dir_all(&lock).expect("made");
+    let file = StateFile::<D>::of_opencode(&world.config_root(), name, world.clock.clone());
+    let error = file.edit(Timestamp::from_secs(NOW), change).expect_err("the plugin is at it").to_string();
+    assert!(error.starts_with(lock.as_str()) && error.contains("OpenCode"), "{error}");
+    assert!(!file.path().exists());
+    std::fs::remove_dir(&lock).expect("the plugin's");
+    assert!(file.edit(Timestamp::from_secs(NOW), change).expect("free").is_written);
+    assert!(!lock.exists());
+    assert_eq!(file.path(), world.config_root().join(name));
+}
+
+#[test]
+fn caches_are_changed_under_the_plugins_locks() {
+    let pin = |pins: &mut SessionAffinity| {
+        let seen = [("s".to_owned(), Timestamp::from_secs(NOW))].into();
+        pins.modes.insert("native".into(), ModePins { seen, ..ModePins::default() });
+    };
+    check_lock(SessionAffinity::NAME, "cache/codex-session-affinity.json.lock.lock", pin);
+    let keep = |all: &mut QuotaSnapshots| all.keep("a|b|c", OpenCodeSnapshot::default());
+    check_lock(QuotaSnapshots::NAME, "cache/codex-snapshots.json.lock.lock", keep);
+    let version = |known: &mut ClientVersion| known.version = Some("1.2.3".into());
+    check_lock(ClientVersion::NAME, "cache.lock", version);
+    let catalog = |catalog: &mut ModelCatalog| catalog.source = Some("github".into());
+    check_lock("cache/codex-auth-models-shared.json", "cache.lock", catalog);
 }
