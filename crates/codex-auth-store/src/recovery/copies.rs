@@ -78,6 +78,12 @@ pub(crate) fn is_copy(name: &str) -> bool {
 
 /// The rows that are whole in a document that is not.
 fn salvage(engine: &Engine, broken: &[u8]) -> Option<Copy> {
+    let document = salvaged(broken)?;
+    Some(copy_of(engine, "the broken file itself".to_owned(), document, None, true))
+}
+
+/// The same as a document.
+pub(crate) fn salvaged(broken: &[u8]) -> Option<Object> {
     let from = find(broken, b"\"accounts\"")?;
     let open = from + find(&broken[from..], b"[")? + 1;
     let mut rows = Vec::new();
@@ -89,7 +95,7 @@ fn salvage(engine: &Engine, broken: &[u8]) -> Option<Copy> {
         rows.push(row);
     }
     let document = json!({ "version": 3, "accounts": rows, "activeIndex": 0 }).as_object().cloned()?;
-    (!rows_of(&document).is_empty()).then(|| copy_of(engine, "the broken file itself".to_owned(), document, None, true))
+    (!rows_of(&document).is_empty()).then_some(document)
 }
 
 fn rows_of(document: &Object) -> &[Value] {
