@@ -18,7 +18,7 @@ use crate::{
     hash::sha256_hex,
 };
 
-mod wire;
+pub(crate) mod wire;
 
 /// What happens to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]

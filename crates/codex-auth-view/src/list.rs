@@ -101,6 +101,8 @@ pub struct AccountList {
     /// The predecessor's key; which account serves a session is told by `rotation status`.
     runtime_in_use_index: Option<usize>,
     accounts: Vec<AccountRow>,
+    /// Accounts out of the pool until somebody signs in to them again; `None` when nobody knows.
+    parked_count: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -135,6 +137,7 @@ impl AccountList {
             recommendation_reason: recommendation(pool, decision, now),
             runtime_in_use_index: None,
             accounts: AccountRow::all(pool, &decision.standings, now),
+            parked_count: Some(0),
             notes: notes.into_iter().collect(),
         }
     }
@@ -149,6 +152,18 @@ impl AccountList {
     #[must_use]
     pub fn noting(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.notes.extend(notes);
+        self
+    }
+
+    /// The same beside so many parked accounts; `None` when nobody knows.
+    #[must_use]
+    pub fn beside_parked(mut self, count: Option<usize>) -> Self {
+        self.parked_count = count;
+        let said = count.filter(|count| *count > 0).map(|count| {
+            let (accounts, it) = if count == 1 { ("account is", "it") } else { ("accounts are", "one") };
+            format!("{count} {accounts} parked; `codex-multi-auth login` brings {it} back.")
+        });
+        self.notes.extend(said);
         self
     }
 
@@ -327,6 +342,22 @@ mod tests {
             (&document["scope"]["kind"], &document["scope"]["root"]),
             (&"project".into(), &"/home/a/shop".into())
         );
+    }
+
+    #[track_caller]
+    fn check_parked(count: Option<usize>, note: Option<&str>) {
+        let list = list(&testing::pool(1), StorageHealth::Healthy).beside_parked(count);
+        let document: serde_json::Value = serde_json::from_str(&document(&list)).expect("JSON");
+        assert_eq!(document["parkedCount"], serde_json::json!(count));
+        assert_eq!(document["notes"], serde_json::json!(note.into_iter().collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn parked_accounts_are_counted_with_the_way_back() {
+        check_parked(None, None);
+        check_parked(Some(0), None);
+        check_parked(Some(1), Some("1 account is parked; `codex-multi-auth login` brings it back."));
+        check_parked(Some(3), Some("3 accounts are parked; `codex-multi-auth login` brings one back."));
     }
 
     #[test]

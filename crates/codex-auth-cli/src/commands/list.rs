@@ -26,7 +26,12 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     let cache = cache.unwrap_or_default();
     let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now())
         .quotas(&pool, |record| cache.find(&pool, record)?.snapshot());
+    let (parked, flaw) = match product.store.parked() {
+        Ok(parked) => (Some(parked.len()), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let list = list.in_scope(product.scope_view()).noting(product.notes()).noting(notes);
+    let list = list.beside_parked(parked).noting(flaw);
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }

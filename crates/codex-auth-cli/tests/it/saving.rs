@@ -78,6 +78,26 @@ fn parked_accounts_and_lists_of_logins_come_in() {
 }
 
 #[test]
+fn parked_accounts_are_told_until_somebody_brings_them_back() {
+    let world = World::holding(&[row(1)]);
+    let parked = world.root().join("openai-codex-flagged-accounts.json");
+    let dead = row_with(2, &json!({ "flaggedAt": 1_700_000_000_000_i64, "flaggedReason": "token-invalid" }));
+    write(&parked, &json!({ "version": 1, "accounts": [dead] }).to_string());
+    let note = "Note: 1 account is parked; `codex-multi-auth login` brings it back.";
+    for command in ["list", "status"] {
+        assert!(world.run(command).ok().out.contains(note), "{command}");
+    }
+    let source = world.home().join("two.json");
+    write(&source, &json!({ "version": 3, "accounts": [row(2)] }).to_string());
+    world.run_words(&["import", source.as_str()]).ok();
+    assert_eq!(read(&parked)["accounts"], json!([]));
+    let listed = world.run("list --json").ok().document();
+    assert_eq!((&listed["parkedCount"], &listed["accountCount"]), (&json!(0), &json!(2)));
+    world.run("undo").ok();
+    assert_eq!(world.run("list --json").ok().document()["parkedCount"], json!(1));
+}
+
+#[test]
 fn a_large_import_is_said_to_be_too_large_for_the_predecessor() {
     let world = World::holding(&[row(1)]);
     let source = world.home().join("many.json");

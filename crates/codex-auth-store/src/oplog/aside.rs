@@ -40,7 +40,7 @@ pub enum Aside {
 }
 
 impl Aside {
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Login { home, before, after } => json!({
                 "kind": "login", "home": home,
@@ -63,7 +63,7 @@ impl Aside {
         }
     }
 
-    pub(super) fn of_json(aside: &Object) -> Option<Self> {
+    pub(crate) fn of_json(aside: &Object) -> Option<Self> {
         let whole = |key: &str| aside.get(key).and_then(Value::as_str).map(str::to_owned);
         let record = |key: &str| json::text(aside, key).and_then(RecordId::parse);
         match json::text(aside, "kind")? {

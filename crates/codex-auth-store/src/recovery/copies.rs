@@ -77,20 +77,25 @@ pub(crate) fn is_copy(name: &str) -> bool {
     !rest.is_empty() && !passing && !name.contains(".rotate.") && !rest.contains("cache")
 }
 
-/// The rows that are whole in a document that is not.
+/// What is whole of a document that is not.
 fn salvage(engine: &Engine, broken: &[u8]) -> Option<Copy> {
-    let from = find(broken, b"\"accounts\"")?;
-    let open = from + find(&broken[from..], b"[")? + 1;
+    let rows = salvaged(broken);
+    let name = "the broken file itself".to_owned();
+    (!rows.is_empty()).then(|| copy_of(engine, name, engine.codec.of_rows(rows), None, true))
+}
+
+/// The rows that are whole in a document that is not.
+pub(crate) fn salvaged(broken: &[u8]) -> Vec<Value> {
     let mut rows = Vec::new();
-    let mut rest = &broken[open..];
+    let list = find(broken, b"\"accounts\"").and_then(|from| Some(from + find(&broken[from..], b"[")? + 1));
+    let mut rest = list.map_or(&[][..], |open| &broken[open..]);
     while let Some(start) = rest.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b',') {
         let mut values = serde_json::Deserializer::from_slice(&rest[start..]).into_iter::<Value>();
         let Some(Ok(row @ Value::Object(_))) = values.next() else { break };
         rest = &rest[start + values.byte_offset()..];
         rows.push(row);
     }
-    let name = "the broken file itself".to_owned();
-    (!rows.is_empty()).then(|| copy_of(engine, name, engine.codec.of_rows(rows), None, true))
+    rows
 }
 
 fn copy_of(engine: &Engine, name: String, document: Object, sidecar: Option<Sidecar>, is_the_file: bool) -> Copy {

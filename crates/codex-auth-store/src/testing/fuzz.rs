@@ -13,27 +13,69 @@ use codex_auth_core::{AccessToken, IdToken, LoginState, Timestamp};
 use super::mutate::CANARY;
 use crate::{
     claims::{claims_of, is_loadable, issued_at},
-    documents::settings::Settings,
-    journal, json, lease,
+    documents::{
+        account_policies::AccountPolicies,
+        app_bind::{AppBind, ConfigBackup, RouterStatus},
+        budget_guards::BudgetGuards,
+        client_tokens::ClientTokens,
+        first_run::FirstRun,
+        observability::Observability,
+        opencode_affinity::SessionAffinity,
+        opencode_cache::{ClientVersion, ModelCatalog, ModelsMeta},
+        opencode_snapshots::QuotaSnapshots,
+        quota_cache::QuotaCache,
+        settings::Settings,
+        usage_ledger::UsageTotals,
+    },
+    journal,
+    json::{self, Object},
+    lease,
     official::{config::refuse_other_store, login_of},
     state_file::{self, Document},
 };
 
 mod documents;
+mod files;
+mod lines;
 
 /// The name of a parser's corpus, and what must hold for any bytes.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every parser of this crate.
 pub const ENTRIES: &[Entry] = &[
+    ("account-policies", beside::<AccountPolicies>),
     ("accounts", documents::accounts),
+    ("accounts-json", files::accounts_json),
+    ("app-bind", beside::<AppBind>),
+    ("app-bind-backup", beside::<ConfigBackup>),
+    ("app-bind-status", beside::<RouterStatus>),
     ("auth-json", auth_json),
+    ("budget-guards", budget_guards),
+    ("change-journal", lines::change_journal),
+    ("client-tokens", beside::<ClientTokens>),
     ("config-toml", config_toml),
+    ("first-run", beside::<FirstRun>),
+    ("flagged", files::flagged),
+    ("import", files::imported),
+    ("observability", beside::<Observability>),
+    ("opencode-affinity", beside::<SessionAffinity>),
+    ("opencode-catalog", beside::<ModelCatalog>),
+    ("opencode-client", beside::<ClientVersion>),
+    ("opencode-document", files::opencode_document),
+    ("opencode-models", beside::<ModelsMeta>),
+    ("opencode-snapshots", beside::<QuotaSnapshots>),
+    ("oplog", lines::oplog),
+    ("predecessors-journal", lines::predecessors_journal),
+    ("project-pointer", lines::project_pointer),
+    ("quota-cache", beside::<QuotaCache>),
     ("refresh-journal", refresh_journal),
     ("refresh-lease", refresh_lease),
+    ("salvage", lines::salvage),
     ("settings", beside::<Settings>),
     ("sidecar", documents::sidecar),
     ("token", token),
+    ("usage-row", files::usage_row),
+    ("usage-totals", beside::<UsageTotals>),
 ];
 
 /// When the entries take place; corpora tell of times before and after it.
@@ -111,8 +153,21 @@ fn refresh_lease(bytes: &[u8]) {
 /// A document beside the pool: encoded into itself it says the same, and what nobody knows stays.
 fn beside<D: Document + PartialEq>(bytes: &[u8]) {
     let path = Utf8Path::new(D::NAME);
-    let Some(object) = read(bytes, |bytes| state_file::parse::<D>(path, bytes)) else { return };
-    let document = D::decode(&object);
+    if let Some(object) = read(bytes, |bytes| state_file::parse::<D>(path, bytes)) {
+        check_written_anew::<D>(path, &object);
+    }
+}
+
+/// A refusal names the limit that cannot be read: its key is a word a person chose, and no secret.
+fn budget_guards(bytes: &[u8]) {
+    let path = Utf8Path::new(BudgetGuards::NAME);
+    if let Ok(object) = state_file::parse::<BudgetGuards>(path, bytes) {
+        check_written_anew::<BudgetGuards>(path, &object);
+    }
+}
+
+fn check_written_anew<D: Document>(path: &Utf8Path, object: &Object) {
+    let document = D::decode(object);
     let mut written = object.clone();
     document.encode(&mut written);
     let again = state_file::parse::<D>(path, &json::pretty(&written)).expect("what we write, we read");

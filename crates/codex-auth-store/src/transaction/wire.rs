@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The steps as bytes.
-pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
+pub(crate) fn encode(steps: &[Step]) -> Vec<u8> {
     let mut contents = Vec::new();
     let listed: Vec<Value> = steps
         .iter()
@@ -33,7 +33,7 @@ pub(super) fn encode(steps: &[Step]) -> Vec<u8> {
 }
 
 /// The steps in these bytes; `None` when they are not whole.
-pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Step>> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<Step>> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (head, contents) = (bytes.get(..end)?, bytes.get(end + 1..)?);
     let head: Value = serde_json::from_slice(head).ok()?;

@@ -158,7 +158,7 @@ impl AccountMark {
 
 impl UsageRow {
     /// One line of the ledger, ended.
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         let account = self.account.as_ref().map(|mark| {
             let mut named = Object::new();
             json::set(&mut named, "accountHash", mark.account_hash.as_ref().map(|hash| json!(hash)));
@@ -185,7 +185,7 @@ impl UsageRow {
 
     /// A row of a line; `None` for one that is torn or of another version. Sums that counted reasoning twice are
     /// corrected.
-    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let row: Value = serde_json::from_slice(line).ok()?;
         let row = row.as_object().filter(|row| row.get("version").and_then(json::integer) == Some(1))?;
         let text = |key: &str| json::text(row, key).map(str::to_owned);
