@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     fs::read_optional,
     json::{self, Object},
-    transaction::Step,
+    transaction::{self, Step},
 };
 
 mod aside;
@@ -73,7 +73,10 @@ pub(crate) struct Side {
 
 /// All lines that can be read, oldest first.
 pub(crate) fn read(engine: &Engine) -> Result<Vec<Logged>, StoreError> {
-    let bytes = read_optional(engine.fs.as_ref(), &engine.layout.oplog())?.unwrap_or_default();
+    let fs = engine.fs.as_ref();
+    // A change that counts already has its line, though the next writer may still have to append it.
+    let steps = transaction::pending(fs, &engine.layout.change_journal())?;
+    let bytes = transaction::read_over(fs, &engine.layout.oplog(), &steps)?.unwrap_or_default();
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(parse).collect())
 }
 

@@ -126,12 +126,25 @@ pub(crate) fn pending(fs: &dyn Fs, journal: &Utf8Path) -> Result<Vec<Step>, Stor
 /// What a file says when `steps` count: its own bytes, unless a step of it is due.
 pub(crate) fn read_over(fs: &dyn Fs, path: &Utf8Path, steps: &[Step]) -> Result<Option<Vec<u8>>, StoreError> {
     let there = read_optional(fs, path)?;
-    let due = steps.iter().find(|step| step.path == path && there.as_deref().map(sha256_hex) == step.before);
-    Ok(match due.map(|step| &step.act) {
-        Some(Act::Replace(bytes)) => Some(bytes.clone()),
-        Some(Act::Remove) => None,
-        Some(Act::Append { .. }) | None => there,
+    let Some(step) = steps.iter().find(|step| step.path == path) else { return Ok(there) };
+    Ok(match &step.act {
+        Act::Append { at, bytes } => appended(there, usize::try_from(*at).unwrap_or(usize::MAX), bytes),
+        Act::Replace(_) | Act::Remove if there.as_deref().map(sha256_hex) != step.before => there,
+        Act::Replace(bytes) => Some(bytes.clone()),
+        Act::Remove => None,
     })
+}
+
+/// What a file says once `bytes` stand at their place; one that is shorter or longer is another's.
+fn appended(there: Option<Vec<u8>>, at: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+    let length = there.as_ref().map_or(0, Vec::len);
+    if length < at || length > at.saturating_add(bytes.len()) {
+        return there;
+    }
+    let mut whole = there.unwrap_or_default();
+    whole.truncate(at);
+    whole.extend_from_slice(bytes);
+    Some(whole)
 }
 
 fn append(fs: &dyn Fs, path: &Utf8Path, at: u64, bytes: &[u8]) -> Result<(), StoreError> {

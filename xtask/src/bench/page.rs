@@ -164,6 +164,8 @@ fn programs(rows: &Rows) -> String {
         ("open, parse and decide with 50 accounts, ms", STORE, OPEN, "ms"),
         ("a token kept beside 10 accounts, ms", STORE, COMMIT[0], "commit ms"),
         ("a token kept beside 1,000 accounts, ms", STORE, COMMIT[1], "commit ms"),
+        ("until the documents say it, too, 10 accounts, ms", STORE, COMMIT[0], "documents ms"),
+        ("until the documents say it, too, 1,000 accounts, ms", STORE, COMMIT[1], "documents ms"),
         ("start to ready, ms", START, "ours", "ms"),
         ("resident when idle, MB", MEMORY, "ours", "idle MB"),
         ("open streams", MEMORY, "ours", "streams"),

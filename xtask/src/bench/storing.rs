@@ -35,8 +35,10 @@ pub(crate) fn measure(stage: &Stage, plan: Plan, rows: &mut Rows) -> Result<(), 
         rows.add(STORE, OPEN, "ms", value / 1e3);
     }
     for others in COMMIT {
-        for value in values(&seen["commit_us"][others]) {
-            rows.add(STORE, others, "commit ms", value / 1e3);
+        for (key, figure) in [("commit_us", "commit ms"), ("publish_us", "documents ms")] {
+            for value in values(&seen[key][others]) {
+                rows.add(STORE, others, figure, value / 1e3);
+            }
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ pub(crate) struct CheckArguments {
     pub(crate) json: Json,
 }
 
-/// Checks every account.
+/// Checks every account. A store that keeps nothing is a failure of the whole check.
 pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<ExitCode, CliError> {
     let pool = product.store.read_now()?;
     let asking = Arc::new(Asking::new(product)?);
@@ -45,11 +45,18 @@ pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<Exit
     }
     let findings = Product::runtime()?.block_on(all(&asking, &pool));
     remember(product, &pool, &findings);
+    let unusable = findings.iter().find_map(|found| found.store.clone());
+    if let (Some(error), true) = (&unusable, arguments.json.is_wanted()) {
+        return Err(error.clone().into());
+    }
     let now = product.clock.now();
     let rows = pool.accounts.iter().enumerate().zip(findings);
     let rows = rows.map(|((index, held), finding)| row(index, &held.account, finding, now)).collect();
     let checked = Checked::new(rows, now);
     product.ui.show(&checked, arguments.json.is_wanted());
+    if let Some(error) = unusable {
+        return Err(error.into());
+    }
     Ok(if arguments.exit_code { ExitCode::from(checked.exit_code()) } else { ExitCode::SUCCESS })
 }
 
@@ -98,7 +105,7 @@ async fn all(asking: &Arc<Asking>, pool: &SavedPool) -> Vec<Finding> {
 }
 
 fn row(index: usize, account: &Account, finding: Finding, now: Timestamp) -> CheckRow {
-    let Finding { outcome, detail, plan, quota } = finding;
+    let Finding { outcome, detail, plan, quota, store: _ } = finding;
     let account = Named::at(index, account);
     let number = account.number;
     let detail = match outcome {

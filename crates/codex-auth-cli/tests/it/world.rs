@@ -171,7 +171,8 @@ impl World {
         let same = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).replace(self.home().as_str(), "[HOME]");
             let text = text.replace(&PathBuf::from(PROGRAM).display().to_string(), "[PROGRAM]");
-            self.fake.as_ref().map_or(text.clone(), |fake| text.replace(&fake.port().to_string(), "[PORT]"))
+            // Only in an address: the same digits may stand in the middle of a number.
+            self.fake.as_ref().map_or(text.clone(), |fake| text.replace(&format!(":{}", fake.port()), ":[PORT]"))
         };
         Said { code: output.status.code(), out: same(&output.stdout), err: same(&output.stderr) }
     }

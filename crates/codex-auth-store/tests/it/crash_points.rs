@@ -1,6 +1,7 @@
 //! Whatever step fails, tears, stops or loses its power: the store opens, says the old or the new state, and has the
 //! newest token; and the next operation works.
 
+mod decisions;
 mod judge;
 mod operations;
 mod refreshes;

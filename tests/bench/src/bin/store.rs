@@ -1,5 +1,5 @@
-//! What the pool on disk costs: opening it and deciding, keeping one renewed token beside few and many others, and how
-//! long the documents take to follow.
+//! What the pool on disk costs: opening it and deciding, and keeping one renewed token beside few and many others. The
+//! documents that follow a kept token are waited for between the rounds, and timed by themselves.
 //!
 //! Rounds go over all pools in turn, so that what disturbs the disk disturbs everybody. One line of JSON at the end.
 #![allow(
@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 const OPENED: usize = 50;
 /// Other accounts of the pools a token is kept in.
 const OTHERS: [usize; 2] = [10, 1000];
+/// Documents follow a token within this, or something hangs.
+const FOLLOWED: Duration = Duration::from_mins(1);
 /// Tokens of the vendor are of about this size; most of it is what workspaces say about themselves.
 const FILLER: usize = 1200;
 
@@ -56,11 +58,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if round > 0 {
             open.push(micros(took));
         }
-        for (index, store) in kept.iter().enumerate() {
-            let (kept, followed) = runtime.block_on(keep_a_token(store, round))?;
+        for ((store, commit), publish) in kept.iter().zip(&mut commit).zip(&mut publish) {
+            let kept = runtime.block_on(keep_a_token(store, round))?;
             if round > 0 {
-                commit[index].push(micros(kept));
-                publish[index].push(micros(followed));
+                commit.push(micros(kept.commit));
+                publish.push(micros(kept.publish));
             }
         }
     }
@@ -69,8 +71,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Values by the number of other accounts.
-fn said(commit: &[Vec<f64>]) -> Value {
-    OTHERS.iter().zip(commit).map(|(others, seen)| (others.to_string(), json!(seen))).collect()
+fn said(values: &[Vec<f64>]) -> Value {
+    OTHERS.iter().zip(values).map(|(others, seen)| (others.to_string(), json!(seen))).collect()
 }
 
 /// As a program does that starts: where the files are, what they say, who serves.
@@ -84,22 +86,30 @@ fn open_and_decide(at: &FileStore) -> Result<Duration, StoreError> {
     Ok(took)
 }
 
-/// One refresh as far as the disk sees it: claim, intent, answer; from then on no crash can lose the token and every
-/// reader of ours has it. Then how long the documents take to say so.
-async fn keep_a_token(store: &FileStore, round: usize) -> Result<(Duration, Duration), StoreError> {
+/// How long one token took.
+struct Kept {
+    /// From the claim until no crash can lose it.
+    commit: Duration,
+    /// From then until the documents say it, too.
+    publish: Duration,
+}
+
+/// One refresh as far as the disk sees it: claim, a look, intent, answer; on a store that lives as long as an agent.
+async fn keep_a_token(store: &FileStore, round: usize) -> Result<Kept, StoreError> {
     let record = store.read_now()?.accounts[0].account.record.clone();
+    let answer = credential(0, &format!("next-{round}"));
     let began = Instant::now();
     let mut claim = store.claim(&record).await?;
     let held = claim.look_again().await?;
     assert_eq!(claim.intend(&held.credential.refresh).await?, Intent::Clear, "nobody else spends it");
-    let fresh = Credential { generation: held.credential.generation + 1, ..credential(0, &format!("next-{round}")) };
+    let fresh = Credential { generation: held.credential.generation + 1, ..answer };
     claim.commit(&fresh).await?;
+    let (commit, kept) = (began.elapsed(), Instant::now());
     drop(claim);
-    let took = began.elapsed();
-    assert!(store.published(Duration::from_mins(1)), "the documents follow");
-    let followed = began.elapsed() - took;
+    assert!(store.published(FOLLOWED), "the documents never followed");
+    let publish = kept.elapsed();
     assert_eq!(store.read_now()?.accounts[0].credential.refresh, fresh.refresh, "it was kept");
-    Ok((took, followed))
+    Ok(Kept { commit, publish })
 }
 
 /// A pool of so many accounts in a home of its own.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, Kind, NeedsLogin, Outcome, QuotaSnapshot, RefreshPlan, plan,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, Kind, NeedsLogin, Outcome, QuotaSnapshot, RefreshPlan,
+    StoreError, plan,
 };
 use codex_auth_oauth::{HttpClient, ReqwestClient};
 use codex_auth_view::CheckOutcome;
@@ -38,6 +39,8 @@ pub(super) struct Finding {
     pub(super) detail: Option<String>,
     pub(super) plan: Option<String>,
     pub(super) quota: Option<QuotaSnapshot>,
+    /// Why nothing could be kept.
+    pub(super) store: Option<StoreError>,
 }
 
 /// The answer to a question for usage.
@@ -49,12 +52,23 @@ enum Told {
 
 impl Finding {
     fn of(outcome: CheckOutcome, detail: impl Into<String>) -> Self {
-        Self { outcome, detail: Some(detail.into()), plan: None, quota: None }
+        Self { outcome, detail: Some(detail.into()), plan: None, quota: None, store: None }
+    }
+
+    fn not_renewed(error: KeepError) -> Self {
+        let found = Self::of(CheckOutcome::SignedInOnly, format!("refresh failed: {error}"));
+        match error {
+            // Only this account is affected by its removal.
+            KeepError::Store(StoreError::NoSuchAccount(_)) | KeepError::NeedsLogin { .. } | KeepError::Issuer(_) => {
+                found
+            }
+            KeepError::Store(error) => Self { store: Some(error), ..found },
+        }
     }
 
     fn told(usage: Usage) -> Self {
         let outcome = if usage.is_exhausted { CheckOutcome::Exhausted } else { CheckOutcome::Available };
-        Self { outcome, detail: None, plan: usage.plan, quota: usage.quota }
+        Self { outcome, detail: None, plan: usage.plan, quota: usage.quota, store: None }
     }
 }
 
@@ -73,7 +87,7 @@ impl Asking {
     /// Looks at one account.
     pub(super) async fn look(&self, held: Held) -> Finding {
         if !held.account.enabled {
-            return Finding { outcome: CheckOutcome::Disabled, detail: None, plan: None, quota: None };
+            return Finding { outcome: CheckOutcome::Disabled, detail: None, plan: None, quota: None, store: None };
         }
         if let Some(needs) = &held.account.needs_login {
             return Finding::of(CheckOutcome::NeedsLogin, needs.code.clone());
@@ -86,7 +100,7 @@ impl Asking {
                 Ok(fresh) => fresh,
                 Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
                 Err(_) if planned == RefreshPlan::RefreshBehind => held,
-                Err(error) => return Finding::of(CheckOutcome::SignedInOnly, format!("refresh failed: {error}")),
+                Err(error) => return Finding::not_renewed(error),
             },
         };
         match self.usage(&held).await {
@@ -100,7 +114,7 @@ impl Asking {
         let fresh = match self.renewed(held).await {
             Ok(fresh) => fresh,
             Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
-            Err(error) => return Finding::of(CheckOutcome::SignedInOnly, format!("refresh failed: {error}")),
+            Err(error) => return Finding::not_renewed(error),
         };
         let told = self.usage(&fresh).await;
         self.found(&fresh, told).await

@@ -122,7 +122,7 @@ pub(super) fn kill(world: &World, words: &[&str], moment: Moment, patience: Dura
         running.said(world);
         return Killed::TooLate;
     }
-    if running.is_killed() { Killed::InTime } else { Killed::TooLate }
+    if running.kill() { Killed::InTime } else { Killed::TooLate }
 }
 
 /// Waits for the sight; `false` when the command ended without.

@@ -92,7 +92,7 @@ impl Running {
     }
 
     /// Kills it; `false` when it had ended by itself.
-    pub(super) fn is_killed(mut self) -> bool {
+    pub(super) fn kill(mut self) -> bool {
         self.child.kill().expect("a child");
         let status = self.child.wait().expect("a child");
         self.heard.join().expect("no browser panics");

@@ -22,6 +22,7 @@ pub(super) type Run = fn(&FileStore) -> Result<(), String>;
 struct State {
     pool: SavedPool,
     login: Option<Value>,
+    config: Option<String>,
 }
 
 /// One thing that goes wrong.
@@ -100,5 +101,6 @@ fn state(world: &World, when: &str) -> State {
     let pool = world.quick().read_now().unwrap_or_else(|error| panic!("{when}: {error}"));
     let login = std::fs::read(world.layout().auth_json()).ok();
     let login = login.map(|bytes| serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{when}: {error}")));
-    State { pool, login }
+    let config = std::fs::read_to_string(world.layout().config_toml()).ok();
+    State { pool, login, config }
 }

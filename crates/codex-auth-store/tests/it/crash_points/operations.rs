@@ -8,7 +8,14 @@ use codex_auth_store::{
 };
 use serde_json::json;
 
-use super::{SOON, judge::check};
+use super::{
+    SOON,
+    decisions::{
+        a_pool_from_before, break_and_edit, break_and_read, changed_since_the_copy, keep_in_file, kept_in_the_keyring,
+        made_to_keep_it_in_a_file, move_in, removed, reset, restore, select_second, switch, switched, take_back,
+    },
+    judge::check,
+};
 use crate::world::{NOW, World, credential, put, sign_in};
 
 macro_rules! operations {
@@ -47,6 +54,18 @@ operations! {
     an_account_is_added_to_opencodes_document: two_of_opencode, |it| edit(it, add), &[];
     an_account_is_removed_from_opencodes_document: two_of_opencode, |it| edit(it, remove_first), &[];
     a_pin_is_set_beside_opencodes_document: two_of_opencode, |it| edit(it, pin_second), &[];
+    a_switch: two_accounts, switch, &[select_second];
+    a_switch_away_from_a_login: two_accounts_and_a_login, switch, &[select_second];
+    a_switch_away_from_a_newer_login: two_accounts_and_a_newer_login, switch, &[adopt];
+    a_switch_is_taken_back: switched, take_back, &[];
+    a_removal_is_taken_back: removed, take_back, &[];
+    a_copy_is_restored: removed, restore, &[];
+    the_pool_is_emptied: two_accounts_and_a_login, reset, &[];
+    a_broken_document_is_put_together: changed_since_the_copy, break_and_read, &[];
+    a_broken_document_is_put_together_and_changed: changed_since_the_copy, break_and_edit, &[break_and_read];
+    the_client_is_made_to_keep_its_login_in_a_file: kept_in_the_keyring, keep_in_file, &[];
+    a_configuration_is_taken_back: made_to_keep_it_in_a_file, take_back, &[];
+    a_pool_from_before_moves_in: a_pool_from_before, move_in, &[];
 }
 
 fn nothing(_: &World) {}
@@ -55,7 +74,7 @@ fn one_account(world: &World) {
     world.holding(vec![sign_in(1, "R1", 100)]);
 }
 
-fn two_accounts(world: &World) {
+pub(super) fn two_accounts(world: &World) {
     world.holding(vec![sign_in(1, "R1", 100), sign_in(2, "R2", 100)]);
 }
 
@@ -114,8 +133,14 @@ fn an_answer_waits(world: &World) {
     });
 }
 
-fn edit(store: &FileStore, change: fn(&mut SavedPool)) -> Result<(), String> {
-    store.edit_now(change).map(drop).map_err(|error| error.to_string())
+pub(super) fn edit(store: &FileStore, change: fn(&mut SavedPool)) -> Result<(), String> {
+    store.edit_now(change).map(drop).map_err(text)
+}
+
+/// What an error says.
+#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
+pub(super) fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }
 
 fn renew_and_name(pool: &mut SavedPool) {
@@ -151,7 +176,7 @@ fn import(store: &FileStore) -> Result<(), String> {
 }
 
 fn edit_with(store: &FileStore, change: impl FnOnce(&mut SavedPool)) -> Result<(), String> {
-    store.edit_now(change).map(drop).map_err(|error| error.to_string())
+    store.edit_now(change).map(drop).map_err(text)
 }
 
 fn refused() -> NeedsLogin {
@@ -168,7 +193,7 @@ fn refuse(store: &FileStore) -> Result<(), String> {
         claim.intend(&held.credential.refresh).await?;
         claim.refuse(refused()).await
     })
-    .map_err(|error: codex_auth_core::StoreError| error.to_string())
+    .map_err(|error: codex_auth_core::StoreError| text(error))
 }
 
 fn adopt(store: &FileStore) -> Result<(), String> {
@@ -177,16 +202,16 @@ fn adopt(store: &FileStore) -> Result<(), String> {
         store.claim(&record).await?.look_again().await
     })
     .map(drop)
-    .map_err(|error: codex_auth_core::StoreError| error.to_string())
+    .map_err(|error: codex_auth_core::StoreError| text(error))
 }
 
 fn write_second(store: &FileStore) -> Result<(), String> {
-    let record = store.read_now().map_err(|error| error.to_string())?.accounts[1].account.record.clone();
-    store.write_login(store.layout().codex_home(), &record).map(drop).map_err(|error| error.to_string())
+    let record = store.read_now().map_err(text)?.accounts[1].account.record.clone();
+    store.write_login(store.layout().codex_home(), &record).map(drop).map_err(text)
 }
 
 fn remove_login(store: &FileStore) -> Result<(), String> {
-    store.remove_login(store.layout().codex_home()).map(drop).map_err(|error| error.to_string())
+    store.remove_login(store.layout().codex_home()).map(drop).map_err(text)
 }
 
 pub(super) fn asynchronously<T>(work: impl Future<Output = T>) -> T {
