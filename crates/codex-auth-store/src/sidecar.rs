@@ -83,9 +83,9 @@ impl Sidecar {
         kept: &dyn Fn(&RecordId) -> Option<Kept>,
     ) {
         for held in &mut pool.accounts {
-            match self.entries().and_then(|entries| entries.get(held.account.record.as_str())) {
-                Some(Value::Object(entry)) => complete(held, entry, difference, kept),
-                Some(_) | None => {}
+            let entry = self.entries().and_then(|entries| entries.get(held.account.record.as_str()));
+            if let Some(Value::Object(entry)) = entry {
+                complete(held, entry, difference, kept);
             }
             claims::complete(held);
         }

@@ -130,7 +130,7 @@ enum Place<'d> {
     Unusable(&'d Value),
 }
 
-impl<'d> Place<'d> {
+impl Place<'_> {
     fn record(&self) -> Option<RecordId> {
         match self {
             Self::Account(held, _) => Some(held.account.record.clone()),

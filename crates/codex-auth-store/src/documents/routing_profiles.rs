@@ -19,6 +19,8 @@ use crate::{
 const TABLE: &str = "profiles";
 const WEIGHTS: &str = "accountWeightByKey";
 const LONGEST_NAME: usize = 80;
+/// How a project without a name is called in the file.
+const UNNAMED: &str = "project";
 
 /// All profiles. Broken, they decide nothing and are never written over.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,7 +92,9 @@ impl Row for RoutingProfile {
         let weights = json::object(row, WEIGHTS).into_iter().flatten();
         let weights = weights.filter(|(key, _)| key.starts_with("sha256:"));
         Some(Self {
-            name: json::text(row, "projectName").and_then(|name| cut(name, LONGEST_NAME)),
+            name: json::text(row, "projectName")
+                .and_then(|name| cut(name, LONGEST_NAME))
+                .filter(|name| name != UNNAMED),
             identity_root: json::text(row, "identityRoot").map(str::to_owned),
             preferred_tags: set_of(&json::texts(row, "preferredTags"), tag),
             avoid_tags: set_of(&json::texts(row, "avoidTags"), tag),
@@ -104,7 +108,7 @@ impl Row for RoutingProfile {
 
     fn encode(&self, key: &str, row: &mut Object) {
         json::set(row, "projectKey", Some(json!(key)));
-        json::set(row, "projectName", Some(json!(self.name.as_deref().unwrap_or("project"))));
+        json::set(row, "projectName", Some(json!(self.name.as_deref().unwrap_or(UNNAMED))));
         json::set(row, "identityRoot", Some(json!(self.identity_root)));
         json::set(row, "preferredTags", Some(json!(set_of(&self.preferred_tags, tag))));
         json::set(row, "avoidTags", Some(json!(set_of(&self.avoid_tags, tag))));

@@ -138,7 +138,6 @@ pub(super) fn edit(store: &FileStore, change: fn(&mut SavedPool)) -> Result<(), 
 }
 
 /// What an error says.
-#[expect(clippy::needless_pass_by_value, reason = "handed to `map_err`")]
 pub(super) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
