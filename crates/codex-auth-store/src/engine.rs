@@ -105,6 +105,12 @@ impl Engine {
 
     /// The pool as the files say it.
     fn of_files(&self) -> Result<Arc<SavedPool>, StoreError> {
+        // A change that was stopped half-way counts already; other programs see it once somebody has finished it.
+        if os::glance(&self.layout.change_journal()).is_some()
+            && let Some(_root) = RootLock::take_free(self)
+        {
+            let _ = self.finish();
+        }
         let seen = memory::look(&self.layout);
         if let Some(pool) = self.memory.recall(&seen) {
             return Ok(pool);

@@ -66,8 +66,13 @@ fn a_root_lock_held_for_ever_names_its_holder() {
     std::fs::write(world.root().join(".lock"), format!("{}\n", std::process::id())).expect("signed");
     let holder = format!("process {}", std::process::id());
     let remedy = "Wait for that program to end, or stop it, then run the command again.";
-    let commands = ["remove 2 --yes", "import more.json --yes", "switch 2"];
+    let commands = ["remove 2 --yes", "import more.json --yes"];
     check(&world, &commands, &[".lock", &holder, remedy], |typed| world.run(typed));
+    // A switch that renews first keeps the answer in the journal, where it is safe, and changes nothing else.
+    let pool = world.pool();
+    let said = world.run("switch 2");
+    assert!(said.code == Some(1) && said.err.contains(&holder) && said.err.contains(remedy), "{said}");
+    assert_eq!(world.pool(), pool);
     world.run("list").ok();
     drop(lock);
     world.run("remove 2 --yes").ok();

@@ -31,6 +31,18 @@ impl RootLock {
         }
     }
 
+    /// The lock, if nobody holds it now; never waits.
+    pub(super) fn take_free(engine: &Engine) -> Option<Self> {
+        match engine.layout.format() {
+            PoolFormat::CommandLine => {
+                let lock = lock::try_lock(&engine.layout.root_lock(), Signature::Pid).ok()??;
+                Some(Self::Ours { _lock: lock })
+            }
+            // Its lock is a directory that a predecessor may be waiting for; the next writer will do.
+            PoolFormat::OpenCode { .. } => None,
+        }
+    }
+
     /// Fails when somebody took the lock for abandoned: what was read under it may be old by now.
     pub(super) fn still_held(&self) -> Result<(), StoreError> {
         match self {

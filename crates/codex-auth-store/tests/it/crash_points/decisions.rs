@@ -18,11 +18,6 @@ pub(super) fn switch(store: &FileStore) -> Result<(), String> {
     done.login.map(drop).map_err(text)
 }
 
-/// The change counts, and the next writer will carry it to the client's file.
-pub(super) fn select_second(store: &FileStore) -> Result<(), String> {
-    edit(store, |pool| pool.active = Some(pool.accounts[1].account.record.clone()))
-}
-
 pub(super) fn switched(world: &World) {
     two_accounts(world);
     switch(&world.quick()).expect("written");

@@ -12,7 +12,7 @@ use super::{
     SOON,
     decisions::{
         a_pool_from_before, break_and_edit, break_and_read, changed_since_the_copy, keep_in_file, kept_in_the_keyring,
-        made_to_keep_it_in_a_file, move_in, removed, reset, restore, select_second, switch, switched, take_back,
+        made_to_keep_it_in_a_file, move_in, removed, reset, restore, switch, switched, take_back,
     },
     judge::check,
 };
@@ -54,8 +54,8 @@ operations! {
     an_account_is_added_to_opencodes_document: two_of_opencode, |it| edit(it, add), &[];
     an_account_is_removed_from_opencodes_document: two_of_opencode, |it| edit(it, remove_first), &[];
     a_pin_is_set_beside_opencodes_document: two_of_opencode, |it| edit(it, pin_second), &[];
-    a_switch: two_accounts, switch, &[select_second];
-    a_switch_away_from_a_login: two_accounts_and_a_login, switch, &[select_second];
+    a_switch: two_accounts, switch, &[];
+    a_switch_away_from_a_login: two_accounts_and_a_login, switch, &[];
     a_switch_away_from_a_newer_login: two_accounts_and_a_newer_login, switch, &[adopt];
     a_switch_is_taken_back: switched, take_back, &[];
     a_removal_is_taken_back: removed, take_back, &[];
