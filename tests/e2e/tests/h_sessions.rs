@@ -7,7 +7,9 @@ use codex_auth_e2e::namespace::Process;
 use codex_auth_e2e::{Running, Scene, World, wait};
 
 const SESSIONS: usize = 10;
-const MOST_MEMORY: u64 = 20 * 1024 * 1024;
+/// What the agent itself takes. The pages of an unoptimised program file are not its own; `cargo xtask bench` holds the
+/// released program to its whole size.
+const MOST_MEMORY: u64 = 10 * 1024 * 1024;
 
 /// Sessions whose turns are all under way at the same time.
 fn sessions_under_way(world: &World) -> Vec<Running> {
@@ -28,7 +30,7 @@ fn h_ten_sessions_share_one_small_agent_that_goes_after_the_last() {
     let agents: Vec<&Process> = ours.iter().filter(|process| !wrappers.contains(&process.pid)).collect();
     assert_eq!(agents.len(), 1, "{agents:?}");
     assert_eq!(agents[0].pid, agent.pid);
-    let memory = agent.resident_bytes().expect("it is running");
+    let memory = agent.private_bytes().expect("it is running");
     assert!(memory <= MOST_MEMORY, "{} KiB with ten open turns", memory / 1024);
 
     world.fake().release();
