@@ -16,6 +16,11 @@ pub(crate) const END_TO_END: &str = "codex-auth-e2e";
 
 const BUILD_LIMIT: Duration = Duration::from_mins(25);
 const SUITE_LIMIT: Duration = Duration::from_mins(10);
+/// A thousand killed processes and twenty thousand mutations of each parser take their time.
+const LONG_SUITE_LIMIT: Duration = Duration::from_mins(40);
+
+/// Asks tests for their full size.
+pub(crate) const LONG: &str = "CODEX_AUTH_LONG";
 
 /// Tests that passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +102,9 @@ impl Suite {
         let mut command = Command::new(&self.executable);
         command.args(args).current_dir(&self.dir).env("CARGO_MANIFEST_DIR", &self.dir);
         command.envs(env.iter().map(|(key, value)| (key, value)));
-        let ended = child::run(&mut command, SUITE_LIMIT, Echo::Lines).map_err(|e| e.to_string())?;
+        let is_long = env.iter().any(|(key, _)| key == LONG);
+        let limit = if is_long { LONG_SUITE_LIMIT } else { SUITE_LIMIT };
+        let ended = child::run(&mut command, limit, Echo::Lines).map_err(|e| e.to_string())?;
         Ok((ended.status.success(), Tally::read(&ended.stdout)))
     }
 }

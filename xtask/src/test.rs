@@ -178,7 +178,7 @@ pub(crate) fn test_env(workspace: &Workspace, long: bool) -> Result<Vec<(String,
         ("INSTA_WORKSPACE_ROOT".to_owned(), path(&workspace.root)),
     ];
     if long {
-        env.push(("CODEX_AUTH_LONG".to_owned(), "1".to_owned()));
+        env.push((suites::LONG.to_owned(), "1".to_owned()));
     }
     Ok(env)
 }
