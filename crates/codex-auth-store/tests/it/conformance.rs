@@ -38,7 +38,8 @@ fn memory_of(clock: Arc<dyn Clock>) -> MemoryEngine {
 /// A directory with two accounts, and a store for it that is patient with the disk and not with people.
 fn files() -> (World, [RecordId; 2], FileStore) {
     let world = World::new();
-    let waits = Waits { refresh: Duration::from_millis(50), root: Duration::from_mins(1), ..Waits::default() };
+    // Long enough for the documents that follow a commit: until they have, the claim is held.
+    let waits = Waits { refresh: Duration::from_secs(2), root: Duration::from_mins(1), ..Waits::default() };
     let store = FileStore::new(world.layout(), world.clock.clone()).with_waits(waits);
     let accounts = [sign_in(1, "R1", 100), sign_in(2, "R2", 100)];
     let records = accounts.clone().map(|held| held.account.record);
