@@ -32,7 +32,7 @@ pub struct AccountPolicy {
     pub tags: Vec<String>,
     /// 0 to 10; see [`weight`].
     pub weight: f64,
-    /// Takes no requests for now.
+    /// Takes no requests while this is set.
     pub is_paused: bool,
     /// Takes no new requests.
     pub is_drained: bool,
