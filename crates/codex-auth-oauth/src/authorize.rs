@@ -96,6 +96,10 @@ pub(crate) fn authorize_url(
 pub(crate) struct AuthorizationCode(String);
 
 impl AuthorizationCode {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -151,7 +155,7 @@ fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
 
-fn denied(error: &str, description: Option<String>) -> LoginError {
+pub(crate) fn denied(error: &str, description: Option<String>) -> LoginError {
     let code = as_code(error).unwrap_or_else(|| "unknown_error".to_owned());
     if code == "access_denied" && description.as_ref().is_some_and(|text| text.contains("missing_codex_entitlement")) {
         return LoginError::NotEntitled;

@@ -90,6 +90,31 @@ impl Endpoints {
         format!("{}/oauth/token", self.issuer)
     }
 
+    /// Where tokens are given back.
+    pub fn revoke_url(&self) -> String {
+        format!("{}/oauth/revoke", self.issuer)
+    }
+
+    /// Where a sign-in by device code begins (protocol 3).
+    pub fn device_code_url(&self) -> String {
+        format!("{}/api/accounts/deviceauth/usercode", self.issuer)
+    }
+
+    /// Where is asked whether somebody used the code.
+    pub fn device_token_url(&self) -> String {
+        format!("{}/api/accounts/deviceauth/token", self.issuer)
+    }
+
+    /// The page a person types the code on.
+    pub fn device_page_url(&self) -> String {
+        format!("{}/codex/device", self.issuer)
+    }
+
+    /// The redirect address a device sign-in's exchange names; nobody is ever sent there.
+    pub fn device_redirect_uri(&self) -> String {
+        format!("{}/deviceauth/callback", self.issuer)
+    }
+
     /// Whether a token granted by `recorded` may be presented here (guard rail 1): to the issuer that granted it
     /// only. Tokens without a recorded issuer came from a predecessor or by hand; the vendor's issuer and one on
     /// this machine may see them, no other.

@@ -11,10 +11,25 @@
 //! | `token_exchange_failed` | [`LoginError::ExchangeRefused`], [`LoginError::ExchangeUnanswered`], [`LoginError::NoTokens`] |
 //! | `persist_failed` | [`LoginError::NotKept`] |
 //! | `redirect_failed` | none: we show our page at once and redirect nowhere |
+//! | nobody came back in time | [`LoginError::TimedOut`]; by paste [`PasteError::Nothing`] |
+//! | a paste without code or state, or of another attempt (domain 3.3) | [`PasteError::Incomplete`], [`PasteError::OtherAttempt`] |
+//! | device code: 404 at its request | [`DeviceError::Disabled`] |
+//! | device code: any other refusal, or an answer of no use | [`DeviceError::CodeRefused`], [`DeviceError::CodeUnusable`] |
+//! | device code: `access_denied` and kin; `expired_token` and kin | [`DeviceError::Denied`]; [`DeviceError::Expired`] |
+//! | device code: any other answer to a poll | [`DeviceError::Refused`], [`DeviceError::GrantUnusable`] |
+//! | device code: the time is over; the network was gone | [`DeviceError::TimedOut`]; [`DeviceError::Unanswered`] |
+//!
+//! What is kept of an answer is a word that looks like a code, never a sentence of it.
+
+mod device;
+mod paste;
 
 use std::time::Duration;
 
 use codex_auth_core::{Kind, StoreError};
+
+pub use device::DeviceError;
+pub use paste::PasteError;
 
 /// Why nobody was signed in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,10 +75,16 @@ pub enum LoginError {
     /// The browser came back with neither code nor error.
     #[error("the browser came back without an authorization code")]
     MissingCode,
+    /// What a person pasted, or did not paste.
+    #[error(transparent)]
+    Paste(#[from] PasteError),
+    /// A sign-in by device code ended without anybody.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// The issuer answered the code with an error.
     #[error("the issuer refused the authorization code: {code}")]
     ExchangeRefused {
-        /// OAuth error code, or `http_<status>` where the answer had none.
+        /// OAuth error code or a word like one, or `http_<status>` where the answer had none.
         code: String,
     },
     /// No whole answer to the code came.
@@ -99,6 +120,8 @@ impl LoginError {
             | Self::MissingCode
             | Self::ExchangeRefused { .. }
             | Self::OtherWorkspace { .. } => Kind::NeedsLogin,
+            Self::Paste(error) => error.kind(),
+            Self::Device(error) => error.kind(),
             Self::NotKept(error) => error.kind(),
         }
     }
@@ -107,13 +130,23 @@ impl LoginError {
     pub fn next_step(&self) -> String {
         match self {
             Self::PortBusy { port } => {
-                format!("see who listens with `{}`, close it, then run `codex-multi-auth login`", who_listens(*port))
+                format!(
+                    "see who listens with `{}`, close it, then run `codex-multi-auth login`, or sign in without the \
+                     port: `codex-multi-auth login --device-auth`",
+                    who_listens(*port)
+                )
             }
-            Self::Listen { .. } => "allow this program to listen on loopback, then run `codex-multi-auth login`".into(),
+            Self::Listen { .. } => "allow this program to listen on loopback, then run `codex-multi-auth login`, or \
+                 sign in without the port: `codex-multi-auth login --device-auth`"
+                .into(),
             Self::TimedOut { browser_opened: false, .. } => {
-                "run `codex-multi-auth login` and open the link it prints in a browser on this machine".into()
+                "run `codex-multi-auth login` and open the link it prints in a browser on this machine, or \
+                 `codex-multi-auth login --manual` where the browser is on another one"
+                    .into()
             }
             Self::TimedOut { .. } => "run `codex-multi-auth login` and finish the sign-in in the browser".into(),
+            Self::Paste(error) => error.next_step().into(),
+            Self::Device(error) => error.next_step().into(),
             Self::NotEntitled => {
                 "ask the workspace's admin for Codex access, or run `codex-multi-auth login` and choose another \
                  workspace"
@@ -154,7 +187,10 @@ mod tests {
         check(
             &LoginError::PortBusy { port: 1457 },
             "another program listens on port 1457, where the browser comes back to",
-            &format!("see who listens with `{command}`, close it, then run `codex-multi-auth login`"),
+            &format!(
+                "see who listens with `{command}`, close it, then run `codex-multi-auth login`, or sign in without the \
+                 port: `codex-multi-auth login --device-auth`"
+            ),
         );
         assert!(command.contains(":1457"), "{command}");
     }

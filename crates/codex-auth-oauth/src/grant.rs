@@ -6,11 +6,7 @@ use url::form_urlencoded;
 
 use codex_auth_core::{AccessToken, Granted, IdToken, RefreshToken, Timestamp};
 
-use crate::{
-    authorize::{Attempt, AuthorizationCode},
-    endpoints::Endpoints,
-    jwt::unverified_claims,
-};
+use crate::{authorize::AuthorizationCode, endpoints::Endpoints, jwt::unverified_claims};
 
 /// Longest OAuth error code that is kept, in characters.
 const CODE_LIMIT: usize = 64;
@@ -23,23 +19,33 @@ pub(crate) fn refresh_request(endpoints: &Endpoints, token: &RefreshToken, reaso
         "refresh_token": token.expose(),
         "refresh_reason": reason,
     });
-    post(endpoints, "application/json", body.to_string())
+    post_json(endpoints.token_url(), &body)
 }
 
-/// Redeems what the browser brought back.
-pub(crate) fn code_request(endpoints: &Endpoints, attempt: &Attempt, code: &AuthorizationCode) -> Request<Vec<u8>> {
+/// Redeems a code that was granted for `redirect_uri`.
+pub(crate) fn code_request(
+    endpoints: &Endpoints,
+    code: &AuthorizationCode,
+    redirect_uri: &str,
+    verifier: &str,
+) -> Request<Vec<u8>> {
     let body = form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
         .append_pair("client_id", endpoints.client_id())
         .append_pair("code", code.expose())
-        .append_pair("redirect_uri", &attempt.redirect_uri)
-        .append_pair("code_verifier", attempt.verifier.expose())
+        .append_pair("redirect_uri", redirect_uri)
+        .append_pair("code_verifier", verifier)
         .finish();
-    post(endpoints, "application/x-www-form-urlencoded", body)
+    post(endpoints.token_url(), "application/x-www-form-urlencoded", body)
 }
 
-fn post(endpoints: &Endpoints, content_type: &str, body: String) -> Request<Vec<u8>> {
-    Request::post(endpoints.token_url())
+/// Asks an endpoint of the issuer that reads JSON.
+pub(crate) fn post_json(url: String, body: &Value) -> Request<Vec<u8>> {
+    post(url, "application/json", body.to_string())
+}
+
+fn post(url: String, content_type: &str, body: String) -> Request<Vec<u8>> {
+    Request::post(url)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::ACCEPT, "application/json")
         .body(body.into_bytes())
@@ -72,6 +78,24 @@ pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let places = [answer.pointer("/error/code"), answer.get("error"), answer.get("code")];
     places.into_iter().flatten().find_map(|place| as_code(place.as_str()?))
+}
+
+/// The word that tells best why a code bought nothing: of the places protocol 2.7 names, in its order, the first whose
+/// whole text is a code or a word like one. Sentences are dropped: they may quote what was sent.
+pub(crate) fn exchange_detail(body: &[u8]) -> Option<String> {
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+        return std::str::from_utf8(body).ok().and_then(as_word);
+    };
+    let prose = [answer.get("error_description"), answer.pointer("/error/message")];
+    prose.into_iter().flatten().find_map(|place| as_word(place.as_str()?)).or_else(|| error_code(body))
+}
+
+/// The text, if it is one word of small letters and underscores: where prose is expected, only that is surely no
+/// secret.
+fn as_word(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_word = text.contains('_') && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    is_word.then(|| as_code(text)).flatten()
 }
 
 /// The text as a code, if it looks like one.

@@ -82,7 +82,8 @@ fn read(answer: &Response<Vec<u8>>, now: Timestamp) -> Result<Granted, RefreshEr
     Err(RefreshError::Lost { why: format!("HTTP {status}") })
 }
 
-fn asked_wait(headers: &HeaderMap, now: Timestamp) -> Option<std::time::Duration> {
+/// How long an answer asks to be left alone.
+pub(crate) fn asked_wait(headers: &HeaderMap, now: Timestamp) -> Option<std::time::Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let fields = WaitFields {
         retry_after_ms: text("retry-after-ms"),

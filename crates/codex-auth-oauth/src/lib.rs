@@ -1,7 +1,10 @@
 //! Signing in to ChatGPT and renewing what was granted.
 //!
 //! A sign-in by browser ([`sign_in`]): listen on loopback → make verifier and state → a person signs in at the issuer →
-//! the browser comes back with a code → the code buys the tokens → the browser is shown how it went.
+//! the browser comes back with a code, or the person pastes it → the code buys the tokens → the browser is shown how it
+//! went.
+//! A sign-in by device code ([`sign_in_by_device`]): the issuer names a code → a person types it on any device → we ask
+//! until it was used → what it bought buys the tokens.
 //! A renewal ([`OpenAiIssuer`]): a refresh token is shown once to the issuer that granted it → new tokens, or an error
 //! that says whether the old one may be spent.
 //!
@@ -14,25 +17,38 @@
 //! | `issuer` ([`OpenAiIssuer`]) | what does an answer mean for the refresh token that was shown? |
 //! | `pkce`, `authorize` ([`AuthorizeProfile`]) | which page is opened, and what does the browser bring back? |
 //! | `callback` | how is the browser heard, and nobody else? |
-//! | `login` ([`sign_in`]), `error` ([`LoginError`]) | how does a sign-in go, and what helps when it does not? |
+//! | `paste` | what does a person paste in the browser's place? |
+//! | `exchange` ([`SignedIn`]) | what does a code buy, and whom does it let in? |
+//! | `login` ([`sign_in`]), `device` ([`sign_in_by_device`]) | how does a sign-in go? |
+//! | `error` ([`LoginError`]) | what helps when it does not? |
+//! | `revoke` ([`revoke()`]) | how is a grant given back? |
 
 mod authorize;
 mod callback;
+mod device;
 mod endpoints;
 mod error;
+mod exchange;
 mod grant;
 mod http;
 mod issuer;
 mod jwt;
 mod login;
+mod paste;
 mod pkce;
 mod reqwest_client;
+mod revoke;
 
 pub use crate::http::{BODY_LIMIT, HttpClient, HttpError};
 pub use authorize::{AuthorizeProfile, Wishes};
+pub use device::{DeviceLogin, DevicePorts, DeviceRhythm, DeviceUi, sign_in_by_device};
 pub use endpoints::{DEFAULT_CLIENT_ID, DEFAULT_ISSUER, EndpointError, Endpoints};
-pub use error::LoginError;
+pub use error::{DeviceError, LoginError, PasteError};
+pub use exchange::SignedIn;
 pub use issuer::OpenAiIssuer;
 pub use jwt::unverified_claims;
-pub use login::{BrowserLogin, CALLBACK_PORTS, LoginPorts, LoginUi, PATIENCE, SignedIn, sign_in};
+pub use login::{
+    BrowserLogin, CALLBACK_PORTS, ComesBack, LoginPorts, LoginUi, PASTE_PATIENCE, PATIENCE, Pastes, sign_in,
+};
 pub use reqwest_client::{ReqwestClient, USER_AGENT};
+pub use revoke::{RevokeError, revoke};

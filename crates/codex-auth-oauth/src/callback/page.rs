@@ -68,6 +68,8 @@ impl Page {
             | LoginError::Listen { .. }
             | LoginError::TimedOut { .. }
             | LoginError::MissingCode
+            | LoginError::Paste(_)
+            | LoginError::Device(_)
             | LoginError::ExchangeRefused { .. }
             | LoginError::ExchangeUnanswered { .. }
             | LoginError::NoTokens

@@ -168,7 +168,8 @@ async fn nobody_comes_back() {
     assert_eq!(error.to_string(), format!("the browser did not come back to port {port} within 300 s"));
     assert_eq!(
         error.next_step(),
-        "run `codex-multi-auth login` and open the link it prints in a browser on this machine"
+        "run `codex-multi-auth login` and open the link it prints in a browser on this machine, or \
+         `codex-multi-auth login --manual` where the browser is on another one"
     );
     assert_eq!(error.kind(), Kind::NeedsLogin);
     assert!(http.asked().is_empty());
