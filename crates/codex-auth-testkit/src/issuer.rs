@@ -62,6 +62,7 @@ struct Device {
     user_code: String,
     /// Polls still to be answered "not yet"; none = until told.
     pending: Option<u32>,
+    expires_ms: Option<i64>,
 }
 
 /// The issuer's state.
@@ -96,8 +97,8 @@ impl Issuer {
             Route::Authorize => self.authorize(people, ask),
             Route::Token => self.token(people, ask, now_ms, malformed),
             Route::Revoke => self.revoke(ask),
-            Route::DeviceCode => self.device_code(ask),
-            Route::DeviceToken => self.device_token(people, ask),
+            Route::DeviceCode => self.device_code(ask, now_ms),
+            Route::DeviceToken => self.device_token(people, ask, now_ms),
             Route::DevicePage => Reply::whole(StatusCode::OK, "text/html", "<!doctype html><title>Device</title>"),
             Route::Responses
             | Route::WebSocket

@@ -53,6 +53,11 @@ pub struct TokenSetup {
     pub device_interval_secs: u64,
     /// How many polls of a device code are answered "not yet" before somebody signs in; none = until told.
     pub device_pending_polls: Option<u32>,
+    /// `expires_in` of a device code, in seconds; afterwards every poll hears `expired_token`. None = it is not stated
+    /// and the code does not end.
+    pub device_expires_in_secs: Option<u64>,
+    /// Whether the code a person types is called `usercode`, as some servers do.
+    pub device_code_alias: bool,
 }
 
 impl Default for TokenSetup {
@@ -63,6 +68,8 @@ impl Default for TokenSetup {
             seed: None,
             device_interval_secs: 1,
             device_pending_polls: Some(1),
+            device_expires_in_secs: None,
+            device_code_alias: false,
         }
     }
 }

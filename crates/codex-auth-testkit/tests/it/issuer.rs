@@ -1,6 +1,6 @@
 //! The issuer: single use, family revocation, PKCE, codes, device flow, API keys.
 
-use codex_auth_testkit::{CLIENT_ID, FakeOpenAi, Setup, SignIn, TokenSetup, Verdict, Who};
+use codex_auth_testkit::{CLIENT_ID, ClockKind, FakeOpenAi, Setup, SignIn, TokenSetup, Verdict, Who};
 
 use crate::client::{Answer, access, form, get, post, refresh, refresh_of, secret, start, turn};
 
@@ -193,6 +193,20 @@ fn a_device_code_can_wait_for_approval() {
     assert_eq!([poll(), poll(), poll()], [403; 3]);
     fake.approve_devices();
     assert_eq!(poll(), 200);
+}
+
+#[test]
+fn a_device_code_can_end_and_have_the_other_name() {
+    let tokens = TokenSetup { device_expires_in_secs: Some(60), device_code_alias: true, ..TokenSetup::default() };
+    let fake = start(&Setup { tokens, clock: ClockKind::Manual { start_ms: 1_790_000_000_000 }, ..Setup::default() });
+    let body = serde_json::json!({ "client_id": CLIENT_ID }).to_string();
+    let started = post("/api/accounts/deviceauth/usercode", body).send(&fake).json();
+    assert_eq!(started["expires_in"], 60);
+    let ask = serde_json::json!({ "device_auth_id": started["device_auth_id"], "user_code": started["usercode"] });
+    let poll = || post("/api/accounts/deviceauth/token", ask.to_string()).send(&fake);
+    assert_eq!(poll().status, 403);
+    fake.advance(std::time::Duration::from_mins(1));
+    is(&poll(), 400, "expired_token");
 }
 
 #[test]
