@@ -10,6 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 
+mod silence;
+
+pub use silence::{CANARY, check_silent, planted};
+
 use crate::{
     AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
     RecordId, RefreshClaim, RefreshError, RefreshToken, SavedPool, Seen, StoreError, Timestamp, TokenIssuer, UserId,

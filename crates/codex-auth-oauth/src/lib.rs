@@ -38,6 +38,8 @@ mod paste;
 mod pkce;
 mod reqwest_client;
 mod revoke;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use crate::http::{BODY_LIMIT, HttpClient, HttpError};
 pub use authorize::{AuthorizeProfile, Wishes};

@@ -8,7 +8,6 @@ pub mod conformance;
 mod fault;
 pub mod fuzz;
 mod image;
-pub mod mutate;
 
 pub use fault::{Fault, FaultFs, Refusal};
 pub use image::Kept;

@@ -22,6 +22,7 @@
 //! | `world`, `log`, `state`, `control` | the state, what was seen, and the levers over HTTP |
 //! | `pool_files`, `login_files`, `private_file` | the accounts file and the `auth.json` of its people |
 //! | `leaks`, `egress` | the search for leaked secrets; the refusing proxy |
+//! | [`fuzzing`] | seeded mutations of a parser's corpus, and how a crate's entries are driven by them |
 #![allow(clippy::disallowed_methods, reason = "a test tool: it is the seam to clock and files itself")]
 
 mod ask;
@@ -32,6 +33,7 @@ mod deliver;
 mod egress;
 pub mod fake;
 mod fault;
+pub mod fuzzing;
 mod grants;
 mod issuer;
 mod jwt;

@@ -116,3 +116,72 @@ fn date(value: &Value) -> Option<Timestamp> {
     let instant: jiff::Timestamp = value.as_str()?.trim().parse().ok()?;
     Some(Timestamp::from_millis(instant.as_millisecond()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
+
+    /// As `code interval expiry`, the times in milliseconds, the expiry from now on.
+    #[track_caller]
+    fn check(rest: &str, expect: &str) {
+        let body = format!(r#"{{"device_auth_id":"d-1",{rest}}}"#);
+        let said = read_code(body.as_bytes(), NOW).map_or_else(
+            || "nothing".to_owned(),
+            |code| {
+                let ends = code.expires_at.map(|end| end.as_millis() - NOW.as_millis());
+                format!("{} {} {ends:?}", code.user_code, code.interval.as_millis())
+            },
+        );
+        assert_eq!(said, expect, "{rest}");
+    }
+
+    #[test]
+    fn a_code_has_either_name() {
+        check(r#""user_code":"AB-12""#, "AB-12 5000 None");
+        check(r#""usercode":"AB-12","user_code":" ""#, "AB-12 5000 None");
+        check(r#""user_code":7"#, "nothing");
+        check(r#""code":"AB-12""#, "nothing");
+        assert!(read_code(br#"{"user_code":"AB-12"}"#, NOW).is_none(), "nothing to ask after");
+    }
+
+    #[test]
+    fn a_code_that_cannot_be_shown_is_none() {
+        check(r#""user_code":"AB\u001b[2J""#, "nothing");
+        check(&format!(r#""user_code":"{}""#, "A".repeat(65)), "nothing");
+    }
+
+    #[test]
+    fn intervals_are_numbers_or_texts() {
+        check(r#""user_code":"A","interval":"7""#, "A 7000 None");
+        check(r#""user_code":"A","interval":7.5"#, "A 7500 None");
+        check(r#""user_code":"A","interval":"0""#, "A 5000 None");
+        check(r#""user_code":"A","interval":-3"#, "A 5000 None");
+        check(r#""user_code":"A","interval":"soon""#, "A 5000 None");
+        check(r#""user_code":"A","interval":0.1"#, "A 1000 None");
+        check(r#""user_code":"A","interval":1e300"#, "A 900000 None");
+    }
+
+    #[test]
+    fn ends_are_instants_spans_or_dates() {
+        check(r#""user_code":"A","expires_at":1790000060"#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_at":"1790000060000""#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_at":"2026-09-21T14:14:20Z""#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_in":"60""#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_in":60.5"#, "A 5000 Some(60500)");
+        check(r#""user_code":"A","expires_in":"2026-09-21T14:14:20Z""#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_at":1790000060,"expires_in":5"#, "A 5000 Some(60000)");
+        check(r#""user_code":"A","expires_at":"never","expires_in":5"#, "A 5000 Some(5000)");
+        check(r#""user_code":"A","expires_at":1e300,"expires_in":1e300"#, "A 5000 None");
+    }
+
+    #[test]
+    fn a_grant_is_whole_or_none() {
+        let grant = read_grant(br#"{"authorization_code":"AC","code_verifier":"v","code_challenge":"c"}"#);
+        assert_eq!(grant.map(|grant| (grant.code.expose().len(), grant.verifier.expose().len())), Some((2, 1)));
+        assert!(read_grant(br#"{"authorization_code":"AC"}"#).is_none());
+        assert!(read_grant(br#"{"authorization_code":"AC","code_verifier":" "}"#).is_none());
+        assert!(read_grant(b"<html>").is_none());
+    }
+}

@@ -152,3 +152,125 @@ fn said(answer: &Result<Response<Vec<u8>>, HttpError>, now: Timestamp) -> Said {
         (_, status) => Said::Over(DeviceError::Refused { status, code }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
+
+    fn polling(rhythm: DeviceRhythm) -> Polling {
+        let (id, user_code) = ("d-1".to_owned(), "AB-12".to_owned());
+        Polling::new(rhythm, &DeviceCode { id, user_code, interval: Duration::from_secs(5), expires_at: None }, NOW)
+    }
+
+    fn says(status: u16, wait: &str, body: &str) -> Response<Vec<u8>> {
+        let answer = Response::builder().status(status);
+        let answer = if wait.is_empty() { answer } else { answer.header("retry-after", wait) };
+        answer.body(body.as_bytes().to_vec()).expect("a good status")
+    }
+
+    fn shown(step: Step) -> String {
+        match step {
+            Step::Granted(_) => "granted".to_owned(),
+            Step::Wait(pause) => format!("{} ms", pause.as_millis()),
+            Step::Over(error) => error.to_string(),
+        }
+    }
+
+    /// What both products make of an answer; chance is in the middle.
+    #[track_caller]
+    fn check(status: u16, wait: &str, body: &str, [codex, opencode]: [&str; 2]) {
+        for (rhythm, expect) in [(DeviceRhythm::CODEX, codex), (DeviceRhythm::OPENCODE, opencode)] {
+            let said = shown(polling(rhythm).step(&Ok(says(status, wait, body)), NOW, 0.5));
+            assert_eq!(said, expect, "{status} {wait} {body}");
+        }
+    }
+
+    #[test]
+    fn not_yet_is_asked_again_at_the_interval() {
+        let at_the_interval = ["5000 ms", "8000 ms"];
+        check(403, "", "", at_the_interval);
+        check(404, "", r#"{"error":"not_found"}"#, at_the_interval);
+        check(403, "", r#"{"error":{"code":"deviceauth_authorization_pending"}}"#, at_the_interval);
+        check(400, "", r#"{"error":"authorization_pending"}"#, at_the_interval);
+        check(403, "9", "", ["9000 ms"; 2]);
+    }
+
+    #[test]
+    fn faults_pass() {
+        for status in [408, 429, 500, 502, 503, 504] {
+            check(status, "", "", ["5000 ms", "8000 ms"]);
+            check(status, "1", "", ["1000 ms"; 2]);
+        }
+        let pauses = [0.0, 0.5, 0.999].map(|fraction| {
+            let step = polling(DeviceRhythm::CODEX).step(&Ok(says(503, "", "")), NOW, fraction);
+            shown(step)
+        });
+        assert_eq!(pauses, ["4500 ms", "5000 ms", "5499 ms"]);
+        let gone = Err(HttpError::BrokeOff { why: "timed out".to_owned() });
+        assert_eq!(shown(polling(DeviceRhythm::OPENCODE).step(&gone, NOW, 0.9)), "8000 ms");
+    }
+
+    #[test]
+    fn slowing_down_adds_the_interval_up_to_half_a_minute() {
+        let mut polling = polling(DeviceRhythm::OPENCODE);
+        let slow = Ok(says(400, "", r#"{"error":"slow_down"}"#));
+        let pauses: Vec<_> = (0..7).map(|_| shown(polling.step(&slow, NOW, 0.5))).collect();
+        let grown = ["13000 ms", "18000 ms", "23000 ms", "28000 ms", "33000 ms", "33000 ms", "33000 ms"];
+        assert_eq!(pauses, grown);
+        assert_eq!(shown(polling.step(&Ok(says(403, "", "")), NOW, 0.5)), "33000 ms", "it stays slow");
+    }
+
+    #[test]
+    fn a_denial_and_an_end_are_heard_whatever_the_status() {
+        for status in [400, 403, 404] {
+            let denied = "the device sign-in was denied: access_denied";
+            check(status, "", r#"{"error":"access_denied"}"#, [denied; 2]);
+            check(status, "", r#"{"error":{"code":"deviceauth_access_denied"}}"#, [denied; 2]);
+            check(status, "", r#"{"error":"expired_token"}"#, ["the device code expired before it was used"; 2]);
+        }
+    }
+
+    #[test]
+    fn everything_else_ends_it() {
+        check(400, "", r#"{"error":"invalid_request"}"#, ["Device auth failed with status 400: invalid_request"; 2]);
+        check(410, "", "CANARY is no code", ["Device auth failed with status 410"; 2]);
+        check(302, "", "", ["Device auth failed with status 302"; 2]);
+        check(200, "", r#"{"authorization_code":"AC"}"#, ["Device auth response failed schema validation"; 2]);
+        check(200, "", r#"{"authorization_code":"AC","code_verifier":"v"}"#, ["granted"; 2]);
+    }
+
+    #[track_caller]
+    fn at(left_secs: u64, answer: &Result<Response<Vec<u8>>, HttpError>, expect: &str) {
+        let mut polling = polling(DeviceRhythm::CODEX);
+        let waited = DeviceRhythm::CODEX.limit.saturating_sub(Duration::from_secs(left_secs));
+        assert_eq!(shown(polling.step(answer, NOW.after(waited), 0.5)), expect, "{left_secs} s left");
+    }
+
+    #[test]
+    fn the_last_question_is_at_the_end() {
+        let gone = Err(HttpError::Unsent { why: "no route".to_owned() });
+        at(6, &Ok(says(403, "", "")), "5000 ms");
+        at(3, &Ok(says(403, "", "")), "3000 ms");
+        at(3, &Ok(says(429, "86400", "")), "3000 ms");
+        at(0, &Ok(says(403, "", "")), "Device auth timed out after 15 min");
+        at(0, &gone, "the issuer did not answer the device sign-in: no route");
+        at(0, &Ok(says(200, "", r#"{"authorization_code":"AC","code_verifier":"v"}"#)), "granted");
+    }
+
+    #[track_caller]
+    fn lasts(rhythm: DeviceRhythm, expires_in: Option<u64>, expect_secs: u64) {
+        let expires_at = expires_in.map(|secs| NOW.after(Duration::from_secs(secs)));
+        let code = DeviceCode { expires_at, id: String::new(), user_code: String::new(), interval: SHORTEST_PAUSE };
+        assert_eq!(Polling::new(rhythm, &code, NOW).deadline().since(NOW), Duration::from_secs(expect_secs));
+    }
+
+    #[test]
+    fn it_lasts_as_long_as_the_code_and_no_longer_than_the_product_waits() {
+        lasts(DeviceRhythm::CODEX, None, 900);
+        lasts(DeviceRhythm::CODEX, Some(90), 90);
+        lasts(DeviceRhythm::CODEX, Some(3600), 900);
+        lasts(DeviceRhythm::OPENCODE, Some(900), 600);
+    }
+}

@@ -10,7 +10,7 @@ use codex_auth_oauth::{BrowserLogin, Endpoints, HttpError, LoginError, LoginPort
 use serde_json::json;
 use url::Url;
 
-use crate::support::{Answer, Person, Scripted, jwt, says};
+use crate::support::{Answer, Person, Scripted, jwt, query, says};
 
 /// The sign-in page as seed 7 makes it; `PORT` is the one we wait on.
 const GOLDEN_URL: &str = "http://127.0.0.1:9/oauth/authorize?response_type=code\
@@ -31,10 +31,6 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 fn login() -> BrowserLogin {
     let endpoints = Endpoints::parse("http://127.0.0.1:9").expect("a good issuer");
     BrowserLogin { callback_ports: vec![0], ..BrowserLogin::at(endpoints) }
-}
-
-fn query(url: &Url, key: &str) -> String {
-    url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned()).expect("it is in the query")
 }
 
 /// The issuer sends the browser back with this; the state is added.

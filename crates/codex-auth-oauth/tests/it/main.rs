@@ -1,6 +1,10 @@
 //! The crate as its users see it.
 
+mod device_flows;
 mod fake_issuer;
+mod fuzzing;
 mod login_flows;
+mod pastes;
 mod refresh_refusals;
+mod revoking;
 mod support;

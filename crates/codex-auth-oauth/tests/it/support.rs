@@ -1,13 +1,16 @@
 //! An issuer that is a closure, and a browser that is a socket.
 
 use std::{
+    collections::VecDeque,
     fmt,
+    future::pending,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use codex_auth_oauth::{HttpClient, HttpError, LoginUi};
+use codex_auth_oauth::{HttpClient, HttpError, LoginError, LoginUi};
 use http::{Request, Response};
 use serde_json::Value;
 use tokio::{
@@ -57,6 +60,27 @@ impl<F: Fn() -> Answer + Send + Sync> HttpClient for Scripted<F> {
     }
 }
 
+/// These answers one after the other, then the last one again and again.
+pub(crate) fn in_turn(answers: Vec<Answer>) -> impl Fn() -> Answer + Send + Sync {
+    let answers = Mutex::new(VecDeque::from(answers));
+    move || {
+        let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+        next.expect("at least one answer")
+    }
+}
+
+/// Never answers.
+#[derive(Debug)]
+pub(crate) struct Silent;
+
+#[async_trait]
+impl HttpClient for Silent {
+    async fn send(&self, _: Request<Vec<u8>>) -> Answer {
+        pending().await
+    }
+}
+
 /// An answer of this status and body.
 #[expect(clippy::unnecessary_wraps, reason = "an answer may also be an error, and scripts hold both")]
 pub(crate) fn says(status: u16, body: &str) -> Answer {
@@ -72,6 +96,8 @@ pub(crate) fn jwt(claims: &Value) -> String {
 /// A person whose browser goes, for every address it is given, wherever `visit` says.
 pub(crate) struct Person<V> {
     visit: V,
+    /// How long each line takes, and what it is; `STATE` in it stands for the right one, `None` closes the input.
+    lines: Mutex<VecDeque<(Duration, Option<&'static str>)>>,
     seen: Mutex<Seen>,
 }
 
@@ -81,12 +107,23 @@ struct Seen {
     url: String,
     port: u16,
     page: Option<JoinHandle<String>>,
+    goes_on: Vec<String>,
 }
 
 impl<V: Fn(&Url) -> Option<Url>> Person<V> {
     /// `visit` makes the address the browser ends at of the one it is given; `None` = no browser.
     pub(crate) fn new(visit: V) -> Self {
-        Self { visit, seen: Mutex::default() }
+        Self { visit, lines: Mutex::default(), seen: Mutex::default() }
+    }
+
+    /// The same person, who pastes these lines and then nothing more.
+    pub(crate) fn pasting(self, lines: &[(Duration, Option<&'static str>)]) -> Self {
+        Self { lines: Mutex::new(lines.iter().copied().collect()), ..self }
+    }
+
+    /// What failed without ending the sign-in.
+    pub(crate) fn went_on_after(&self) -> Vec<String> {
+        self.lock().goes_on.clone()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -116,6 +153,7 @@ impl<V> fmt::Debug for Person<V> {
     }
 }
 
+#[async_trait]
 impl<V: Fn(&Url) -> Option<Url> + Send + Sync> LoginUi for Person<V> {
     fn show_url(&self, url: &str) {
         url.clone_into(&mut self.lock().url);
@@ -130,17 +168,43 @@ impl<V: Fn(&Url) -> Option<Url> + Send + Sync> LoginUi for Person<V> {
     fn waiting(&self, port: u16) {
         self.lock().port = port;
     }
+
+    async fn pasted(&self) -> Option<String> {
+        let next = self.lines.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some((takes, line)) = next else { return pending().await };
+        tokio::time::sleep(takes).await;
+        let state = query(&Url::parse(&self.url()).expect("a URL was shown"), "state");
+        Some(line?.replace("STATE", &state))
+    }
+
+    fn goes_on(&self, after: &LoginError) {
+        let said = format!("{after} > {}", after.next_step());
+        self.lock().goes_on.push(said);
+    }
+}
+
+/// A parameter of an address.
+pub(crate) fn query(url: &Url, key: &str) -> String {
+    url.query_pairs().find(|(name, _)| name == key).map(|(_, value)| value.into_owned()).expect("it is in the query")
+}
+
+/// Where the issuer sends a browser that opens `url`.
+pub(crate) async fn sent_to(url: &str) -> String {
+    let answer = get(&Url::parse(url).expect("a URL")).await;
+    location(&answer).expect("somewhere").to_owned()
+}
+
+fn location(answer: &str) -> Option<&str> {
+    let head = answer.split("\r\n\r\n").next().unwrap_or_default();
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    lines.find_map(|(name, value)| name.eq_ignore_ascii_case("location").then_some(value))
 }
 
 /// Follows redirects from here, as a browser does, and gives back the last answer.
 async fn browse(mut url: Url) -> String {
     loop {
         let answer = get(&url).await;
-        let head = answer.split("\r\n\r\n").next().unwrap_or_default();
-        let location = head
-            .lines()
-            .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("location")));
-        let Some((_, location)) = location else { return answer };
+        let Some(location) = location(&answer) else { return answer };
         url = url.join(location).expect("a good location");
     }
 }

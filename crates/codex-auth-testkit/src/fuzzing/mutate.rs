@@ -4,7 +4,8 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-/// Stands in corpora and words wherever a secret would; no message may repeat it.
+/// Stands in corpora and words wherever a secret would; no message may repeat it. Core's `testing` has the same word
+/// for those who judge.
 pub const CANARY: &str = "CANARY";
 
 /// Longer input shows nothing that this much does not.
