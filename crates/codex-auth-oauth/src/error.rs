@@ -205,6 +205,49 @@ mod tests {
     }
 
     #[test]
+    fn whatever_was_pasted_there_is_another_way() {
+        for (error, command) in [
+            (PasteError::Incomplete, "login --manual"),
+            (PasteError::OtherAttempt, "login --manual"),
+            (PasteError::Nothing { waited: Duration::from_mins(15) }, "login --device-auth"),
+        ] {
+            check_leads_to(&error.into(), Kind::NeedsLogin, command);
+        }
+    }
+
+    #[test]
+    fn every_end_of_a_device_sign_in_leads_on() {
+        let why = "timed out".to_owned();
+        for (error, kind, command) in [
+            (DeviceError::Disabled, Kind::NeedsLogin, "login --manual"),
+            (DeviceError::CodeRefused { status: 500, code: None }, Kind::NeedsLogin, "login --device-auth"),
+            (DeviceError::CodeUnusable, Kind::Network, "login --manual"),
+            (DeviceError::Denied { code: "access_denied" }, Kind::NeedsLogin, "login --manual"),
+            (DeviceError::Expired, Kind::NeedsLogin, "login --device-auth"),
+            (DeviceError::Refused { status: 410, code: None }, Kind::NeedsLogin, "login --device-auth"),
+            (DeviceError::GrantUnusable, Kind::Network, "login --manual"),
+            (DeviceError::TimedOut { waited: Duration::from_secs(90) }, Kind::NeedsLogin, "login --device-auth"),
+            (DeviceError::Unanswered { why }, Kind::Network, "login --device-auth"),
+        ] {
+            check_leads_to(&error.into(), kind, command);
+        }
+    }
+
+    #[track_caller]
+    fn check_leads_to(error: &LoginError, kind: Kind, command: &str) {
+        assert_eq!(error.kind(), kind, "{error}");
+        let step = error.next_step();
+        assert!(step.contains(&format!("`codex-multi-auth {command}`")), "{error}: {step}");
+    }
+
+    #[test]
+    fn spans_are_told_in_minutes_where_they_are_whole() {
+        let timed_out = |secs| DeviceError::TimedOut { waited: Duration::from_secs(secs) }.to_string();
+        assert_eq!(timed_out(900), "Device auth timed out after 15 min");
+        assert_eq!(timed_out(90), "Device auth timed out after 90 s");
+    }
+
+    #[test]
     fn a_fault_of_the_disk_stays_one() {
         let fault = StoreError::Locked { path: "pool".into(), holder: "somebody".into(), waited_secs: 5 };
         let error = LoginError::NotKept(fault.clone());

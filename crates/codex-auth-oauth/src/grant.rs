@@ -105,3 +105,33 @@ pub(crate) fn as_code(text: &str) -> Option<String> {
     let looks_right = !text.is_empty() && text.len() <= CODE_LIMIT && text.chars().all(is_code);
     looks_right.then(|| text.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expect: Option<&str>) {
+        assert_eq!(exchange_detail(body.as_bytes()).as_deref(), expect, "{body}");
+    }
+
+    #[test]
+    fn the_word_that_tells_best_is_kept() {
+        check(r#"{"error":"invalid_grant","error_description":"code_expired"}"#, Some("code_expired"));
+        check(r#"{"error":{"message":"code_reused","code":"invalid_grant"}}"#, Some("code_reused"));
+        check(r#"{"error":{"message":"The code was used.","code":"invalid_grant"}}"#, Some("invalid_grant"));
+        check(r#"{"error":"Invalid_Grant"}"#, Some("invalid_grant"));
+        check(r#"{"code":"token_expired"}"#, Some("token_expired"));
+        check("temporarily_unavailable", Some("temporarily_unavailable"));
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not() {
+        check(r#"{"error":"invalid_grant","error_description":"ac_1234abcd"}"#, Some("invalid_grant"));
+        check(r#"{"error":"invalid_grant","error_description":"CANARY_code"}"#, Some("invalid_grant"));
+        check(r#"{"error_description":"secret"}"#, None);
+        check("ac_CANARY", None);
+        check("<html>", None);
+        check("", None);
+    }
+}

@@ -9,7 +9,7 @@ use codex_auth_core::{
 use codex_auth_oauth::{
     BrowserLogin, Endpoints, LoginError, LoginPorts, OpenAiIssuer, ReqwestClient, SignedIn, sign_in,
 };
-use codex_auth_testkit::{Act, FakeOpenAi, Fault, Route, Setup, SignIn, Verdict, Who};
+use codex_auth_testkit::{Act, FakeOpenAi, Fault, Malformed, Route, Setup, SignIn, Verdict, Who};
 
 use crate::support::Person;
 
@@ -70,6 +70,17 @@ async fn a_refusal_at_the_sign_in_page_ends_the_wait() {
     let (signed_in, page) = run(&login).await;
     assert_eq!(signed_in, Err(LoginError::NotEntitled));
     assert!(page.contains("This workspace has no Codex"), "{page}");
+}
+
+/// The official client cannot load such a login (`missing field id_token`); whoever writes one for it can see it here.
+#[tokio::test]
+async fn a_sign_in_without_an_id_token_is_one_and_says_so() {
+    let (fake, login) = fake().await;
+    assert!(run(&login).await.0.expect("signed in").has_id_token());
+    fake.fault(Fault::once(Route::Token, Act::MalformedTokens(Malformed::NoIdToken)));
+    let signed_in = run(&login).await.0.expect("signed in");
+    assert!(!signed_in.has_id_token());
+    assert!(signed_in.claims.workspace.is_some(), "the access token says whose it is");
 }
 
 #[tokio::test]
