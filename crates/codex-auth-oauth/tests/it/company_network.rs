@@ -22,7 +22,7 @@ const ISSUER: &str = "https://issuer.test:8443";
 struct Company {
     fake: FakeOpenAi,
     vendor: Authority,
-    company: Authority,
+    opener: Authority,
     front: TlsFront,
     bundles: tempfile::TempDir,
 }
@@ -30,9 +30,9 @@ struct Company {
 impl Company {
     async fn new() -> Self {
         let fake = FakeOpenAi::start(Setup::default()).await.expect("a fake");
-        let (vendor, company) = (Authority::new("vendor"), Authority::new("company"));
+        let (vendor, opener) = (Authority::new("vendor"), Authority::new("company"));
         let front = TlsFront::start(&vendor, "issuer.test", fake.port()).expect("a door");
-        Self { fake, vendor, company, front, bundles: tempfile::tempdir().expect("a directory") }
+        Self { fake, vendor, opener, front, bundles: tempfile::tempdir().expect("a directory") }
     }
 
     fn proxy(&self, setup: CompanySetup) -> CompanyProxy {
@@ -41,7 +41,7 @@ impl Company {
     }
 
     fn opening(&self) -> CompanyProxy {
-        self.proxy(CompanySetup { opens: Some((self.company.clone(), self.vendor.clone())), ..CompanySetup::default() })
+        self.proxy(CompanySetup { opens: Some((self.opener.clone(), self.vendor.clone())), ..CompanySetup::default() })
     }
 
     /// The way out through a proxy, believing one authority more.
@@ -92,7 +92,7 @@ async fn a_sign_in_through_a_proxy_that_opens_connections() {
         "{refused}"
     );
     assert!(refused.next_step().contains("codex-multi-auth login"));
-    let signed_in = company.sign_in(&company.client("", &proxy, Some(&company.company))).await.expect("signed in");
+    let signed_in = company.sign_in(&company.client("", &proxy, Some(&company.opener))).await.expect("signed in");
     assert_eq!(signed_in.issuer, ISSUER);
     assert_eq!(company.presented(), [Verdict::Fresh], "the first code never left");
 }
@@ -103,7 +103,7 @@ async fn a_token_that_no_proxy_let_through_is_unspent_and_serves_afterwards() {
     let opening = company.opening();
     let asking = company.proxy(CompanySetup { sign_in: Some(("me".into(), "pw".into())), ..CompanySetup::default() });
     let forbidding = company.proxy(CompanySetup { refuses: Some(403), ..CompanySetup::default() });
-    let trusting = company.client("", &opening, Some(&company.company));
+    let trusting = company.client("", &opening, Some(&company.opener));
     let token = company.sign_in(&trusting).await.expect("signed in").credential.refresh;
 
     let untrusting = company.client("", &opening, None);
