@@ -1,6 +1,7 @@
 //! The arrows between crates: who may depend on whom, and where HTTP clients may be named.
 //!
-//! core ← store, oauth, proxy, view ← the two products. Neighbours in one rank never know one another.
+//! core ← store, oauth, proxy, view ← the two products. Neighbours in one rank never know one another. Below oauth and
+//! proxy lies net: both talk to the outside, by one client with one set of limits, proxies and authorities.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +14,9 @@ use crate::workspace::Workspace;
 
 const CORE: &str = "codex-auth-core";
 const CLI: &str = "codex-auth-cli";
+/// What oauth and proxy share of the outside; neither may know the other, and core has no I/O.
+const NET: &str = "codex-auth-net";
+const ABOVE_NET: [&str; 2] = ["codex-auth-oauth", "codex-auth-proxy"];
 const TESTKIT: &str = "codex-auth-testkit";
 const RANK: [&str; 4] = ["codex-auth-store", "codex-auth-oauth", "codex-auth-proxy", "codex-auth-view"];
 
@@ -93,17 +97,19 @@ fn member(package: &Value) -> Option<Member> {
 
 /// The workspace crates a member may link; `None` when no rule knows the member.
 fn may_link(name: &str) -> Option<Vec<&'static str>> {
-    let below_products = || [&[CORE], RANK.as_slice()].concat();
+    // The products read its variables for both.
+    let below_products = || [&[CORE, NET], RANK.as_slice()].concat();
     match name {
         // The second meets the products through their programs only.
         CORE | "xtask" => Some(Vec::new()),
-        TESTKIT => Some(vec![CORE]),
+        TESTKIT | NET => Some(vec![CORE]),
         // It measures the store alone, too.
         "codex-auth-bench" => Some(vec![CORE, "codex-auth-store"]),
         "codex-opencode-plugin" => Some(below_products()),
         CLI | "codex-auth-examples" => Some([below_products(), vec![TESTKIT]].concat()),
         // It meets the products as a person does: through their programs.
         "codex-auth-e2e" => Some(vec![TESTKIT]),
+        name if ABOVE_NET.contains(&name) => Some(vec![CORE, NET]),
         name if RANK.contains(&name) => Some(vec![CORE]),
         _ => None,
     }
@@ -134,7 +140,10 @@ fn arrows_of(member: &Member, names: &BTreeSet<&str>) -> Vec<Violation> {
         }
         let for_tests = dependency.dev && (to == TESTKIT || to == member.name);
         if !for_tests && !allowed.contains(&to) {
-            refuse(arrow, "core ← store, oauth, proxy, view ← cli, opencode-plugin; testkit → core");
+            refuse(
+                arrow,
+                "core ← store, oauth, proxy, view ← cli, opencode-plugin; core ← net ← oauth, proxy; testkit → core",
+            );
         } else if member.name == CLI && to == TESTKIT && !dependency.dev && !dependency.optional {
             refuse(arrow, "a product links the testkit only behind its feature `demo`");
         }
@@ -214,7 +223,7 @@ mod tests {
     /// The arrows of one crate among all those it may meet; `expect` is the refused arrow, or nothing.
     #[track_caller]
     fn check(name: &str, dependencies: &[&str], expect: &str) {
-        let others = [CORE, CLI, TESTKIT, "codex-opencode-plugin", "xtask", "codex-auth-e2e"];
+        let others = [CORE, NET, CLI, TESTKIT, "codex-opencode-plugin", "xtask", "codex-auth-e2e"];
         let mut members = vec![crate_of(name, dependencies)];
         members.extend(others.iter().chain(&RANK).filter(|other| **other != name).map(|other| crate_of(other, &[])));
         let found: Vec<String> = arrows(&members).into_iter().map(|violation| violation.found).collect();
@@ -230,6 +239,16 @@ mod tests {
     fn neighbours_do_not_meet() {
         check("codex-auth-store", &[CORE, "codex-auth-oauth"], "→ codex-auth-oauth");
         check("codex-auth-view", &["codex-auth-proxy dev"], "→ codex-auth-proxy");
+    }
+
+    #[test]
+    fn the_way_out_is_shared_by_those_who_go_out() {
+        check("codex-auth-oauth", &[CORE, NET], "");
+        check("codex-auth-proxy", &[CORE, NET], "");
+        check("codex-auth-store", &[NET], "→ codex-auth-net");
+        check("codex-auth-view", &[NET], "→ codex-auth-net");
+        check(NET, &[CORE, "codex-auth-testkit dev"], "");
+        check(NET, &["codex-auth-oauth"], "→ codex-auth-oauth");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use codex_auth_core::{
     Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
     RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
 };
+use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
@@ -51,6 +52,7 @@ pub(crate) struct Product {
     pub(crate) store: Arc<FileStore>,
     pub(crate) agent_dir: Arc<PrivateDir>,
     pub(crate) official: Arc<LeasedHomes>,
+    pub(crate) network: Arc<Network>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     rotation: FileSettings,
@@ -79,6 +81,7 @@ impl Product {
             agent_dir: Arc::new(PrivateDir::new(layout.root().join("agent"))),
             official: Arc::new(LeasedHomes { official: OfficialHomes::of(&layout), homes }),
             store: Arc::new(store),
+            network: Arc::new(Network::from_values(lookup)),
             entropy: Arc::new(OsEntropy),
             environment,
             ui,
@@ -147,9 +150,26 @@ impl Product {
         })
     }
 
+    /// Small requests to issuer and backend; every one of them goes out by the same settings of the network.
+    pub(crate) fn http(&self) -> ReqwestClient {
+        ReqwestClient::over(self.network.clone(), USER_AGENT)
+    }
+
+    /// Refuses settings of the network that cannot be followed, before anybody signs in or is asked for nothing.
+    pub(crate) fn check_network(&self, command: &str) -> Result<(), CliError> {
+        let issuer = self.endpoints()?.issuer().parse().ok();
+        for uri in issuer.into_iter().chain([self.backend()?]) {
+            self.network.check(&uri).map_err(|fault| {
+                let hint = format!("Correct or remove {}, then run `codex-multi-auth {command}`.", fault.variable());
+                CliError::new(fault.kind(), "network_settings", format!("{fault}.")).hint(hint)
+            })?;
+        }
+        Ok(())
+    }
+
     /// The issuer.
     pub(crate) fn issuer(&self) -> Result<OpenAiIssuer, CliError> {
-        Ok(OpenAiIssuer::new(self.endpoints()?, Arc::new(ReqwestClient::new(USER_AGENT)), self.clock.clone()))
+        Ok(OpenAiIssuer::new(self.endpoints()?, Arc::new(self.http()), self.clock.clone()))
     }
 
     /// Renews credentials for commands that need no agent.
@@ -188,7 +208,7 @@ impl Product {
         let ports = Ports {
             store: self.store.clone(),
             issuer: Arc::new(self.issuer()?),
-            upstream: upstream_towards(&backend),
+            upstream: upstream_towards(&backend, &self.network),
             settings: Arc::new(self.rotation.clone()),
             clock: self.clock.clone(),
         };
@@ -212,10 +232,10 @@ fn serving_threads() -> usize {
 }
 
 /// The form of the upstream that this backend needs: TLS, HTTP/2 and proxies are reqwest's.
-fn upstream_towards(backend: &http::Uri) -> Arc<dyn Upstream> {
+fn upstream_towards(backend: &http::Uri, network: &Arc<Network>) -> Arc<dyn Upstream> {
     match InlineUpstream::towards(backend) {
         Some(inline) => Arc::new(inline),
-        None => Arc::new(ReqwestUpstream::default()),
+        None => Arc::new(ReqwestUpstream::over(network.clone())),
     }
 }
 

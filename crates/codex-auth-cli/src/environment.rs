@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fmt,
 };
 
 /// Variables as they were at the start. Blank counts as unset.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
@@ -33,6 +34,13 @@ impl Environment {
             "0" | "false" | "no" | "off" => Some(false),
             _ => None,
         }
+    }
+}
+
+/// Without the values: keys and the password of a proxy are among them.
+impl fmt::Debug for Environment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Environment({} variables)", self.0.len())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Which issuer we talk to, checked once: https, or loopback for tests, the demo and local issuers.
 
-use url::{Host, Url};
+use url::Url;
 
 use codex_auth_core::Kind;
+use codex_auth_net::is_loopback;
 
 /// Issuer of ChatGPT sign-ins (protocol 2.1).
 pub const DEFAULT_ISSUER: &str = "https://auth.openai.com";
@@ -129,19 +130,6 @@ impl Endpoints {
 impl Default for Endpoints {
     fn default() -> Self {
         Self { issuer: DEFAULT_ISSUER.to_owned(), client_id: DEFAULT_CLIENT_ID.to_owned(), is_loopback: false }
-    }
-}
-
-/// Whether `host`, as it stands in a URL, is this machine.
-pub(crate) fn is_loopback_host(host: &str) -> bool {
-    Host::parse(host).is_ok_and(|host| is_loopback(&host))
-}
-
-fn is_loopback(host: &Host<impl AsRef<str>>) -> bool {
-    match host {
-        Host::Domain(name) => name.as_ref() == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

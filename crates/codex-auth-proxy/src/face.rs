@@ -15,6 +15,7 @@ use crate::{
     leases::Caller,
     own::face_of,
     proxy::Proxy,
+    relay::bounded,
     respond::{self, Answer},
     upstream::UpstreamError,
 };
@@ -32,7 +33,7 @@ pub(crate) async fn relay_as_face(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         Ok(answer) if answer.status() == http::StatusCode::UNAUTHORIZED => respond::not_found(),
         Ok(answer) => {
             let (head, body) = answer.into_parts();
-            let mut passed = http::Response::new(body);
+            let mut passed = http::Response::new(bounded(body, proxy.config.silence));
             *passed.status_mut() = head.status;
             *passed.headers_mut() = inbound(&head.headers);
             passed
@@ -49,7 +50,9 @@ pub(crate) async fn usage(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     if !answer.status().is_success() {
         return relay_as_face(proxy, call).await;
     }
-    let Ok(body) = answer.into_body().collect().await else { return respond::unreachable_backend() };
+    let Ok(body) = bounded(answer.into_body(), proxy.config.silence).collect().await else {
+        return respond::unreachable_backend();
+    };
     let Ok(mut usage) = serde_json::from_slice::<Value>(&body.to_bytes()) else { return respond::not_found() };
     let face = face_of(&call.headers, &call.caller, &proxy.leases);
     let login = crate::inbound::bearer_of(&call.headers).and_then(|bearer| proxy.leases.login_of(bearer));

@@ -37,6 +37,11 @@ pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, silence: Duration) -
     Relay { upstream, attempt: Some(attempt), silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
 }
 
+/// Passes on a body that belongs to no attempt; silence longer than `silence` breaks it off.
+pub(crate) fn bounded(upstream: BodyStream, silence: Duration) -> BodyStream {
+    Relay { upstream, attempt: None, silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
+}
+
 impl Relay {
     fn end(&mut self, outcome: &Outcome) {
         if let Some(attempt) = self.attempt.take() {

@@ -21,6 +21,7 @@
 //! | `ask`, `route`, `reply`, `server` | requests in, answers out, sockets |
 //! | `world`, `log`, `state`, `control` | the state, what was seen, and the levers over HTTP |
 //! | `pool_files`, `login_files`, `private_file` | the accounts file and the `auth.json` of its people |
+//! | `company` | a company's network: proxies of every sort (feature `company-network`) |
 //! | `leaks`, `egress` | the search for leaked secrets; the refusing proxy |
 //! | [`fuzzing`] | seeded mutations of a parser's corpus, and how a crate's entries are driven by them |
 #![allow(clippy::disallowed_methods, reason = "a test tool: it is the seam to clock and files itself")]
@@ -28,6 +29,8 @@
 mod ask;
 mod backend;
 mod clock;
+#[cfg(feature = "company-network")]
+mod company;
 mod control;
 mod deliver;
 mod egress;
@@ -54,6 +57,8 @@ mod state;
 mod world;
 
 pub use clock::ClockKind;
+#[cfg(feature = "company-network")]
+pub use company::{Authority, CompanyProxy, CompanySetup, Passage, TlsFront, pem};
 pub use egress::{Attempt, Egress};
 pub use fake::{FakeOpenAi, StartError};
 pub use fault::{Act, Denial, Fault, Malformed};

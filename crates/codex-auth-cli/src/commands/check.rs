@@ -38,6 +38,7 @@ pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<Exit
     let pool = product.store.read_now()?;
     let asking = Arc::new(Asking::new(product)?);
     if !pool.accounts.is_empty() {
+        product.check_network("check")?;
         product.say_overrides();
         if product.ui.talks_to_a_person {
             product.ui.say(&format!("Checking {} account(s)...", pool.accounts.len()));

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use codex_auth_core::{Credential, Held, Kind, Login, Owner, RecordId, SavedPool, WorkspaceId};
-use codex_auth_oauth::{BrowserLogin, Endpoints, LoginPorts, ReqwestClient, SignedIn, Wishes, sign_in};
+use codex_auth_oauth::{BrowserLogin, Endpoints, LoginPorts, SignedIn, Wishes, sign_in};
 use codex_auth_store::{MergeOutcome, import::from_sign_in, merge, merge_as};
 use codex_auth_view::{Added, Addition, AdditionOutcome, Named, label};
 
 use crate::{
     accounts::{Chosen, chosen},
-    assemble::{Product, USER_AGENT},
+    assemble::Product,
     commands::login::person::Person,
     error::CliError,
     json_flag::Json,
@@ -82,7 +82,8 @@ fn by_browser(product: &Product, arguments: &LoginArguments, fresh: bool) -> Res
     let person = Person::here(product, arguments.no_browser)?;
     product.say_overrides();
     let login = wanted(product, arguments, fresh)?;
-    let http = ReqwestClient::new(USER_AGENT);
+    product.check_network("login")?;
+    let http = product.http();
     let ports =
         LoginPorts { http: &http, entropy: product.entropy.as_ref(), clock: product.clock.as_ref(), ui: &person };
     let signed_in = Product::runtime()?.block_on(sign_in(&login, ports))?;

@@ -13,6 +13,7 @@ mod files;
 mod imports;
 mod kills;
 mod login;
+mod networks;
 mod official;
 mod offline;
 mod pages;

@@ -1,5 +1,6 @@
 //! The crate as its users see it.
 
+mod company_network;
 mod device_flows;
 mod fake_issuer;
 mod fuzzing;

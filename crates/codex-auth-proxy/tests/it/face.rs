@@ -1,17 +1,17 @@
 //! Calls that concern the account the client believes to be go out with that account's credential and no other's.
 
+use std::time::Duration;
+
 use codex_auth_core::{Rest, RestReason, testing::pool};
 
 use crate::support::{
     client::{Ask, Got},
-    upstream::{Seen, Upstream, json},
+    upstream::{Act, Seen, Upstream, json},
     world::{NOW, Setup, TOKEN, World},
 };
 
 /// A world with two leased homes: account 2 of the pool, and somebody who is not in it.
-async fn world(
-    script: impl Fn(&Seen) -> Vec<crate::support::upstream::Act> + Send + Sync + 'static,
-) -> (Upstream, World) {
+async fn world(script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> (Upstream, World) {
     let upstream = Upstream::answering(script).await;
     let world = World::before(&upstream, Setup::default()).await;
     world.homes.sign_in("/home", 2, Some(("access-2-of-home", "r2")));
@@ -73,6 +73,20 @@ async fn quotas_are_those_of_who_serves_under_the_faces_names() {
 }
 
 #[tokio::test]
+async fn a_backend_that_falls_silent_keeps_nobody_waiting() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    let upstream = Upstream::answering(move |_| vec![Act::Send(head.clone()), Act::Hang]).await;
+    let setup = Setup { config: |config| config.silence = Duration::from_millis(100), ..Setup::default() };
+    let world = World::before(&upstream, setup).await;
+    world.homes.sign_in("/home", 2, Some(("access-2-of-home", "r2")));
+    world.lease("lease-2", Some("/home"));
+    let asked = Ask::stranger("GET", "/backend-api/wham/usage").bearer("access-2-of-home");
+    assert_eq!(asked.header("chatgpt-account-id", "ws-2").send(world.port).await.status(), 503);
+    let cut = settings(&world, "access-2-of-home", "ws-2").await;
+    assert!(!cut.is_whole, "what is not whole does not look whole");
+}
+
+#[tokio::test]
 async fn the_catalogue_is_the_union_over_those_who_can_serve() {
     let script = |seen: &Seen| match seen.account() {
         1 => json(200, r#"{"models":[{"slug":"a"},{"slug":"b","of":1}]}"#),
@@ -81,11 +95,7 @@ async fn the_catalogue_is_the_union_over_those_who_can_serve() {
     };
     let upstream = Upstream::answering(script).await;
     let mut four = pool(4);
-    four.accounts[3].account.rest(Rest::of_account(
-        RestReason::UsageLimit,
-        NOW.after(std::time::Duration::from_mins(1)),
-        NOW,
-    ));
+    four.accounts[3].account.rest(Rest::of_account(RestReason::UsageLimit, NOW.after(Duration::from_mins(1)), NOW));
     let world = World::before(&upstream, Setup { pool: four, ..Setup::default() }).await;
     let asked = Ask::stranger("GET", "/v1/models?client_version=1").bearer(TOKEN);
     let got = asked.send(world.port).await;

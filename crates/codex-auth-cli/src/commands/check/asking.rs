@@ -12,10 +12,7 @@ use http::{HeaderValue, Request, header};
 use tokio::sync::Mutex;
 
 use super::usage::{self, Usage};
-use crate::{
-    assemble::{Product, USER_AGENT},
-    error::CliError,
-};
+use crate::{assemble::Product, error::CliError};
 
 /// Two tokens invalidated in one check are a wave: no further refresh token is presented.
 const WAVE: usize = 2;
@@ -75,7 +72,7 @@ impl Finding {
 impl Asking {
     pub(super) fn new(product: &Product) -> Result<Self, CliError> {
         Ok(Self {
-            http: ReqwestClient::new(USER_AGENT),
+            http: product.http(),
             backend: product.backend()?.to_string().trim_end_matches('/').to_owned(),
             keeper: product.keeper()?,
             store: product.store.clone(),

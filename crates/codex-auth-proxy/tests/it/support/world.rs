@@ -93,7 +93,7 @@ impl World {
             issuer: setup.issuer,
             upstream: match setup.form {
                 Form::Inline => Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
-                Form::Reqwest => Arc::new(ReqwestUpstream::default()),
+                Form::Reqwest => Arc::new(ReqwestUpstream::over(Arc::default())),
             },
             settings,
             clock: clock.clone(),
