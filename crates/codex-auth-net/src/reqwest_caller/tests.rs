@@ -66,8 +66,8 @@ async fn whole(caller: &Caller, uri: &str) -> Result<Vec<u8>, Failure> {
 }
 
 #[track_caller]
-fn too_late(failed: Result<Vec<u8>, Failure>) {
-    assert!(matches!(&failed, Err(Failure::BrokeOff { why }) if why.contains("timed out")), "{failed:?}");
+fn too_late(failed: &Result<Vec<u8>, Failure>) {
+    assert!(matches!(failed, Err(Failure::BrokeOff { why }) if why.contains("timed out")), "{failed:?}");
 }
 
 #[test]
@@ -86,7 +86,7 @@ async fn a_small_call_ends_when_nobody_answers() {
     let limits = short(Limits::SMALL, |limits, span| limits.total = Some(span));
     for serve in [true, false] {
         let (port, _serving) = if serve { server(silent).await } else { server(falls_silent).await };
-        too_late(whole(&small(limits), &format!("http://127.0.0.1:{port}/")).await);
+        too_late(&whole(&small(limits), &format!("http://127.0.0.1:{port}/")).await);
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_streaming_call_ends_when_the_other_side_falls_silent() {
     let limits = short(Limits::STREAMING, |limits, span| limits.silence = Some(span));
     for serve in [true, false] {
         let (port, _serving) = if serve { server(silent).await } else { server(falls_silent).await };
-        too_late(whole(&streaming(limits), &format!("http://127.0.0.1:{port}/")).await);
+        too_late(&whole(&streaming(limits), &format!("http://127.0.0.1:{port}/")).await);
     }
 }
 
@@ -123,7 +123,7 @@ async fn a_proxy_that_never_answers_is_named_and_nothing_was_sent() {
 /// A fake by https behind a proxy of the company.
 struct Company {
     vendor: Authority,
-    company: Authority,
+    opener: Authority,
     proxy: CompanyProxy,
     fake: FakeOpenAi,
     _front: TlsFront,
@@ -132,20 +132,21 @@ struct Company {
 
 impl Company {
     fn with(setup: CompanySetup, is_opening: bool) -> Self {
-        let (vendor, company) = (Authority::new("vendor"), Authority::new("company"));
+        let (vendor, opener) = (Authority::new("vendor"), Authority::new("company"));
         let fake = FakeOpenAi::start_blocking(&Setup::default()).expect("a fake");
         let front = TlsFront::start(&vendor, HOST, fake.port()).expect("a door");
-        let opens = is_opening.then(|| (company.clone(), vendor.clone()));
+        let opens = is_opening.then(|| (opener.clone(), vendor.clone()));
         let names = vec![(format!("{HOST}:443"), front.port())];
         let proxy = CompanyProxy::start(CompanySetup { names, opens, ..setup }).expect("a proxy");
-        Self { vendor, company, proxy, fake, _front: front, dir: tempfile::tempdir().expect("a directory") }
+        Self { vendor, opener, proxy, fake, _front: front, dir: tempfile::tempdir().expect("a directory") }
     }
 
     /// Asks for the revocation endpoint, which answers everybody.
     async fn ask(&self, user: &str, bundle: Option<&Authority>) -> Result<Vec<u8>, Failure> {
         let file = self.dir.path().join("bundle.pem");
         if let Some(authority) = bundle {
-            let mut written = std::fs::File::options().create(true).write(true).open(&file).expect("made");
+            let mut written =
+                std::fs::File::options().create(true).write(true).truncate(true).open(&file).expect("made");
             std::io::Write::write_all(&mut written, authority.pem().as_bytes()).expect("written");
         }
         let network = Network::from_values(|name| match name {
@@ -180,7 +181,7 @@ async fn a_proxy_that_opens_connections_needs_its_authority() {
     company.refused(company.ask("", None).await, &["shown for issuer.test", "CODEX_CA_CERTIFICATE"]);
     let wrong = company.ask("", Some(&company.vendor)).await;
     company.refused(wrong, &["is not in ", "bundle.pem (CODEX_CA_CERTIFICATE)"]);
-    company.ask("", Some(&company.company)).await.expect("through");
+    company.ask("", Some(&company.opener)).await.expect("through");
     assert_eq!(company.fake.log().len(), 1);
 }
 
