@@ -85,6 +85,32 @@ impl Screen for Added {
     }
 }
 
+/// A sign-in that the person ended themselves. That is no failure, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cancelled {
+    #[serde(skip)]
+    command: &'static str,
+    ok: bool,
+    outcome: &'static str,
+}
+
+impl Cancelled {
+    /// `command` was ended.
+    pub fn of(command: &'static str) -> Self {
+        Self { command, ok: false, outcome: "cancelled" }
+    }
+}
+
+impl Screen for Cancelled {
+    fn command(&self) -> &'static str {
+        self.command
+    }
+
+    fn text(&self, _width: usize) -> String {
+        "Cancelled.\n".to_owned()
+    }
+}
+
 /// Sign-ins of files, before or after they came into the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

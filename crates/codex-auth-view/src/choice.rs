@@ -174,7 +174,9 @@ impl Screen for Removed {
                 lines.line("Its sign-in was not revoked. `codex-multi-auth undo` brings it back.");
             }
             Revocation::Done => {
-                lines.line("Its sign-in is revoked. `codex-multi-auth undo` brings the account back, but not its tokens.");
+                lines.line(
+                    "Its sign-in is revoked. `codex-multi-auth undo` brings the account back, but not its tokens.",
+                );
             }
             Revocation::Failed { why } => {
                 lines.line(&format!("The sign-in of {} may still be valid: {why}", self.account.label));
