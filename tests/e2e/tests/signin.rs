@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use codex_auth_e2e::codex::program;
+use codex_auth_e2e::probe::Request;
 use codex_auth_e2e::terminal::Terminal;
 use codex_auth_e2e::{Running, Scene, Who, World};
 use codex_auth_testkit::{Act, Fault, Route, SignIn};
@@ -109,6 +110,25 @@ fn signin_a_callback_is_pasted_at_a_terminal_and_a_wrong_one_asked_for_again() {
     terminal.wait_for("[ended 0]", SOON);
     assert!(emails(&world).contains(&"outsider@example.test".to_owned()));
     nothing_was_revoked(&world);
+    drop(terminal);
+    world.close();
+}
+
+#[test]
+fn signin_a_callback_at_a_terminal_ends_the_prompt_for_a_paste() {
+    let world = World::of(&Scene::accounts(1));
+    world.fake().next_login(&SignIn::of(Who::Outsider));
+    let terminal = Terminal::open(&world, &ours(), &["login", "--no-browser"]);
+    let screen = terminal.wait_for("\u{25c6}", SOON);
+    let callback = ends_at(&world, &screen);
+    let (port, path) = callback.trim_start_matches("http://127.0.0.1:").split_once('/').expect("a path");
+    let page = Request::new("GET", port.parse().expect("a port"), &format!("/{path}")).send(world.namespace());
+    assert_eq!(page.status, 200, "{}", page.body);
+    let screen = terminal.wait_for("Add another account? (1 added) (y/n):", SOON);
+    assert!(screen.contains("\nAdded account. Total: 2\n"), "a line of its own: {screen}");
+    terminal.type_text("n");
+    terminal.press("Enter");
+    terminal.wait_for("[ended 0]", SOON);
     drop(terminal);
     world.close();
 }

@@ -242,6 +242,23 @@ fn a_renewed_account_keeps_what_the_person_decided_about_it() {
 }
 
 #[test]
+fn a_failed_renewal_names_the_command_for_that_account() {
+    let world = World::with_pool(&Setup::default(), &PoolKnobs::default());
+    let before = world.pool();
+    let said =
+        paste(&world, world.own_command(&["login", "--account", "2", "--manual"]), |ends_at| format!("{ends_at}x"));
+    let said = said.failed();
+    assert!(said.err.contains("`codex-multi-auth login --account 2 --manual`"), "{said}");
+    let gone = Act::Answer { status: 404, headers: [].into(), body: Value::Null };
+    world.fake().fault(Fault::once(Route::DeviceCode, gone));
+    let document = by_device(&world, 2, &["--account", "2", "--json"]).failed().document();
+    assert_eq!(document["errorInfo"]["account"], json!(2), "{document}");
+    let hint = document["errorInfo"]["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("`codex-multi-auth login --account 2`"), "{hint}");
+    assert_eq!(world.pool(), before);
+}
+
+#[test]
 fn another_identity_is_refused_with_both_shown() {
     let world = World::with_pool(&one_person_twice(), &PoolKnobs { only: Some(vec![1]), ..PoolKnobs::default() });
     let before = world.files();

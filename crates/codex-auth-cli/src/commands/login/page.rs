@@ -1,7 +1,10 @@
 //! A sign-in on the issuer's page: what stands on the screen while the browser, or a paste of what it shows at the end,
 //! is waited for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use codex_auth_oauth::{ComesBack, LoginError, LoginUi, Pastes};
@@ -24,11 +27,21 @@ pub(super) struct PageScreen<'a> {
     /// Why only a paste is waited for.
     only_paste: Mutex<Option<LoginError>>,
     no_port: Notify,
+    /// Whether the line of the prompt is still open.
+    is_prompted: AtomicBool,
 }
 
 impl<'a> PageScreen<'a> {
     pub(super) fn new(person: &'a Person, way: Way, ports: &'a [u16], in_wsl: bool) -> Self {
-        Self { person, way, ports, in_wsl, only_paste: Mutex::default(), no_port: Notify::new() }
+        Self {
+            person,
+            way,
+            ports,
+            in_wsl,
+            only_paste: Mutex::default(),
+            no_port: Notify::new(),
+            is_prompted: AtomicBool::new(false),
+        }
     }
 
     /// How the answer may come back in this way of signing in.
@@ -37,6 +50,13 @@ impl<'a> PageScreen<'a> {
         match self.way {
             Way::Browser | Way::Address | Way::Device => ComesBack::ByPortOrPaste(pastes),
             Way::Paste => ComesBack::ByPaste(pastes),
+        }
+    }
+
+    /// Ends the prompt's line, when something else than a typed line was the answer.
+    pub(super) fn end(&self) {
+        if self.is_prompted.swap(false, Ordering::Relaxed) {
+            self.person.ui.prompt("\n");
         }
     }
 
@@ -81,8 +101,10 @@ impl LoginUi for PageScreen<'_> {
     async fn pasted(&self) -> Option<String> {
         if self.person.can_type() {
             self.person.ui.prompt(&format!("{PROMPT}\n{MARK}"));
+            self.is_prompted.store(true, Ordering::Relaxed);
         }
         let line = self.person.line().await;
+        self.is_prompted.store(false, Ordering::Relaxed);
         if line.is_none() && self.way != Way::Paste {
             // An input that is closed says nothing as long as the browser may come back.
             self.no_port.notified().await;
@@ -97,6 +119,7 @@ impl LoginUi for PageScreen<'_> {
                 *self.only_paste.lock().unwrap_or_else(PoisonError::into_inner) = Some(after.clone());
                 self.no_port.notify_one();
                 if self.person.can_type() {
+                    self.end();
                     for line in port_holder::guidance(after, self.ports, self.in_wsl) {
                         ui.say(&line);
                     }

@@ -91,6 +91,7 @@ pub(super) fn sign_in(product: &Product, person: &Person, wanted: &Wanted<'_>) -
                     result = sign_in_on_page(&login, ports) => result,
                 }
             });
+            screen.end();
             result.map_err(|error| {
                 let cause = screen.cause(error);
                 let guidance = port_holder::guidance(&cause, &callback_ports, in_wsl);
