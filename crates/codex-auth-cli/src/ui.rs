@@ -59,6 +59,12 @@ impl Ui {
         }
     }
 
+    /// Lines of the screen a person reads; one that does not say is high enough for anything.
+    pub(crate) fn height(self) -> usize {
+        let told = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_row));
+        if told == 0 { usize::MAX } else { told }
+    }
+
     /// A question whose answer somebody else reads.
     pub(crate) fn prompt(self, question: &str) {
         let mut out = std::io::stderr().lock();

@@ -157,7 +157,8 @@ impl Removed {
             Revocation::NotAsked | Revocation::Done => None,
         };
         let revoked = revocation == Revocation::Done;
-        Self { ok: true, account, revoked, revoke_error, account_count, still_in_auth_json, revocation }
+        let ok = revoke_error.is_none();
+        Self { ok, account, revoked, revoke_error, account_count, still_in_auth_json, revocation }
     }
 }
 

@@ -57,14 +57,30 @@ pub(crate) fn remove(product: &Product, arguments: &RemoveArguments) -> Result<E
         })?;
     }
     let mut gone = None;
-    let after = product.change("remove", &format!("removed account {}", target.named.number), |pool| {
+    let removal = product.change("remove", &format!("removed account {}", target.named.number), |pool| {
         gone = pool.find(record).cloned();
         take_out(pool, record);
-    })?;
+    });
+    if removal.is_err() && arguments.revoke {
+        // It stays, and so does its sign-in. Where this cannot be written either, a new sign-in mends it.
+        let before = target.held.account.needs_login.clone();
+        let _ = product.store.edit_now(|pool| {
+            if let Some(held) = pool.find_mut(record) {
+                held.account.needs_login = before;
+            }
+        });
+    }
+    let after = removal?;
     drop(claim);
     // Only now: whoever still served with these tokens has heard of the removal, and takes their end for no alarm.
     let revocation = match gone.filter(|_| arguments.revoke) {
-        Some(held) => revoked(product, &held),
+        Some(held) => {
+            if held.account.provenance.as_ref().is_some_and(|from| from.shared) {
+                let label = &target.named.label;
+                product.ui.say(&format!("{label} was imported: the program it came from is signed out, too."));
+            }
+            revoked(product, &held)
+        }
         None => Revocation::NotAsked,
     };
     let login = product.official.login(product.layout.codex_home().as_str());

@@ -17,6 +17,9 @@ const HINT: &str = "A workspace may have device code sign-in disabled. If the pa
                     authorization in the security settings of ChatGPT, or ask the workspace's admin to; `codex-multi-auth \
                     login --manual` works without it.";
 
+/// Lines that must stand on one screen with the picture: the code above all.
+const AROUND: usize = 5;
+
 /// The screen of a sign-in by device code.
 #[derive(Debug)]
 pub(super) struct DeviceScreen {
@@ -50,7 +53,7 @@ impl DeviceUi for DeviceScreen {
         self.ui.say(&format!("Code: {code}"));
         self.ui.say(&format!("This code expires in {}. Never share it.", expires_in(lifetime)));
         if self.ui.talks_to_a_person
-            && let Some(picture) = qr::picture(page, self.ui.width)
+            && let Some(picture) = qr::picture(page, self.ui.width, self.ui.height().saturating_sub(AROUND))
         {
             self.ui.say(&picture);
         }

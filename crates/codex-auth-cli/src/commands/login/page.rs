@@ -73,7 +73,9 @@ impl<'a> PageScreen<'a> {
 #[async_trait]
 impl LoginUi for PageScreen<'_> {
     fn show_url(&self, url: &str) {
-        self.person.ui.say(&format!("Open this address in a browser on this machine to sign in:\n\n  {url}\n"));
+        // What is pasted may come from anywhere.
+        let place = if self.way == Way::Paste { "any browser" } else { "a browser on this machine" };
+        self.person.ui.say(&format!("Open this address in {place} to sign in:\n\n  {url}\n"));
         if self.way == Way::Paste {
             self.person.ui.say("Manual mode active. Paste the callback URL manually.");
         }

@@ -2,15 +2,15 @@
 
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
-/// The picture of `address`, if it fits a screen of `width` columns.
+/// The picture of `address`, if it fits into `width` columns and `height` lines.
 ///
 /// What is light on paper is drawn, as terminals are dark; cameras read it either way.
-pub(super) fn picture(address: &str, width: usize) -> Option<String> {
+pub(super) fn picture(address: &str, width: usize, height: usize) -> Option<String> {
     let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
     let picture =
         code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).quiet_zone(true).build();
     let columns = picture.lines().map(|line| line.chars().count()).max()?;
-    (columns <= width).then_some(picture)
+    (columns <= width && picture.lines().count() <= height).then_some(picture)
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn the_picture_is_the_code_of_the_address() {
         let address = "https://auth.openai.com/codex/device";
-        let drawn = modules(&picture(address, 80).expect("it fits"));
+        let drawn = modules(&picture(address, 80, 24).expect("it fits"));
         let code = QrCode::with_error_correction_level(address, EcLevel::L).expect("short");
         let side = code.width();
         let expect: Vec<Vec<bool>> = code
@@ -43,12 +43,14 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_screen_has_none() {
+    fn a_screen_that_is_too_small_has_none() {
         let address = "https://auth.openai.com/codex/device";
-        let columns = picture(address, 200).expect("it fits").lines().next().map_or(0, |line| line.chars().count());
-        assert!(columns <= 40, "{columns}");
-        assert!(picture(address, columns).is_some());
-        assert_eq!(picture(address, columns - 1), None);
-        assert_eq!(picture(&"x".repeat(5000), usize::MAX), None);
+        let drawn = picture(address, 80, 24 - 5).expect("the classic screen holds it beside the code");
+        let (columns, lines) = (drawn.lines().next().map_or(0, |line| line.chars().count()), drawn.lines().count());
+        assert_eq!((columns, lines), (37, 19));
+        assert!(picture(address, columns, lines).is_some());
+        assert_eq!(picture(address, columns - 1, lines), None);
+        assert_eq!(picture(address, columns, lines - 1), None);
+        assert_eq!(picture(&"x".repeat(5000), usize::MAX, usize::MAX), None);
     }
 }
