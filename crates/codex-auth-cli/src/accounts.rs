@@ -86,7 +86,7 @@ impl Chosen {
         if keeps_away(product) {
             return LoginMirror::Off;
         }
-        mirror(product, product.store.write_login(product.layout.codex_home(), &self.held.account.record))
+        mirror(product, &self.named, product.store.write_login(product.layout.codex_home(), &self.held.account.record))
     }
 }
 
@@ -95,9 +95,19 @@ pub(crate) fn keeps_away(product: &Product) -> bool {
     product.environment.switch("CODEX_MULTI_AUTH_SYNC_CODEX_CLI") == Some(false)
 }
 
-/// What became of the login file.
-pub(crate) fn mirror(product: &Product, written: Result<AccountsJson, LoginError>) -> LoginMirror {
+/// What became of the login file of `named`.
+pub(crate) fn mirror(product: &Product, named: &Named, written: Result<AccountsJson, LoginError>) -> LoginMirror {
     match written {
+        // The official client would only say `missing field id_token`.
+        Err(LoginError::Incomplete { what, .. }) => {
+            let Named { number, label, .. } = named;
+            let why = format!(
+                "{label} has no {what}, which codex needs (`missing field {}`). Run `codex-multi-auth login --account \
+                 {number}`, then `codex-multi-auth switch {number}`.",
+                what.replace(' ', "_")
+            );
+            LoginMirror::Failed { why }
+        }
         Ok(listed) => LoginMirror::Written { path: product.layout.auth_json().into_string(), drift: drift(listed) },
         Err(error) => {
             let CliError { message, hint, .. } = error.into();

@@ -56,7 +56,7 @@ enum Commands {
     Switch(switch::SwitchArguments),
     /// Remove the pin, so that routing chooses again
     Unpin(unpin::UnpinArguments),
-    /// Remove an account from the pool; its sign-in is not revoked
+    /// Remove an account from the pool; its sign-in is revoked only with --revoke
     #[command(visible_alias = "rm")]
     Remove(remove::RemoveArguments),
     /// Take back the last change, or one by its number

@@ -15,6 +15,11 @@ pub(crate) fn misuse(error: &clap::Error, command: &str) -> CliError {
         return CliError::usage(format!("Unknown {of}command: {word}"))
             .hint(format!("{nearest}Run `codex-multi-auth {of}--help` to see the commands."));
     }
+    if matches!(command, "login" | "add")
+        && let Some(error) = misused_login(error.kind(), context(ContextKind::InvalidArg))
+    {
+        return error;
+    }
     let rendered = error.to_string();
     let mut parts = rendered.split("\n\n");
     let complaint = parts.next().unwrap_or_default().trim_start_matches("error: ");
@@ -28,6 +33,22 @@ pub(crate) fn misuse(error: &clap::Error, command: &str) -> CliError {
         Some(usage) => error.hint(usage.trim().to_owned()),
         None => error,
     }
+}
+
+/// The predecessor's words about `login`, which scripts may know.
+fn misused_login(kind: ErrorKind, argument: Option<String>) -> Option<CliError> {
+    let argument = argument?;
+    if kind == ErrorKind::UnknownArgument {
+        let error = CliError::usage(format!("Unknown login option: {argument}"));
+        return Some(error.hint("Run `codex-multi-auth login --help` to see the options."));
+    }
+    let lacks_value = matches!(kind, ErrorKind::InvalidValue | ErrorKind::NoEquals);
+    (lacks_value && argument.starts_with("--org")).then(missing_org)
+}
+
+/// `--org` without an id.
+pub(crate) fn missing_org() -> CliError {
+    CliError::usage("Missing value for --org. Usage: codex-multi-auth login --org <org_id>")
 }
 
 fn text_of(value: &ContextValue) -> Option<String> {

@@ -50,6 +50,27 @@ impl Ui {
         let _reader_gone = out.write_all(wrapped(text, width).as_bytes());
     }
 
+    /// Talk that the next talk of its kind takes the place of, such as a countdown. Only a terminal can do that; elsewhere
+    /// nothing is said.
+    pub(crate) fn say_over(self, text: &str) {
+        if self.talks_to_a_person {
+            let mut out = std::io::stderr().lock();
+            let _reader_gone = write!(out, "\r{text}\u{1b}[K").and_then(|()| out.flush());
+        }
+    }
+
+    /// Lines of the screen a person reads; one that does not say is high enough for anything.
+    pub(crate) fn height(self) -> usize {
+        let told = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_row));
+        if told == 0 { usize::MAX } else { told }
+    }
+
+    /// A question whose answer somebody else reads.
+    pub(crate) fn prompt(self, question: &str) {
+        let mut out = std::io::stderr().lock();
+        let _reader_gone = write!(out, "{question}").and_then(|()| out.flush());
+    }
+
     /// Asks a question on the terminal and reads one line.
     pub(crate) fn ask(self, question: &str) -> Option<String> {
         let question = wrapped(question.trim_end(), self.width);

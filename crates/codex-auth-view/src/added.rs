@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{named::Named, row::owner_of, screen::Screen, words::Lines};
+use crate::{named::Named, row::owner_of, screen::Screen, words::Lines, workspace::OtherWorkspace};
 
 /// What a sign-in was to the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,12 +37,19 @@ pub struct Added {
     #[serde(flatten)]
     addition: Addition,
     account_count: usize,
+    other_workspaces: Vec<OtherWorkspace>,
 }
 
 impl Added {
     /// What `command` added, and how many accounts there are now.
     pub fn new(command: &'static str, addition: Addition, account_count: usize) -> Self {
-        Self { command, ok: true, addition, account_count }
+        Self { command, ok: true, addition, account_count, other_workspaces: Vec::new() }
+    }
+
+    /// The same, with workspaces of this person that are no account yet.
+    #[must_use]
+    pub fn beside(self, other_workspaces: Vec<OtherWorkspace>) -> Self {
+        Self { other_workspaces, ..self }
     }
 }
 
@@ -68,7 +75,39 @@ impl Screen for Added {
             lines.whole("  codex-multi-auth check      ask the backend about each of them");
             lines.whole("  codex-multi-auth run        start codex through the pool");
         }
+        if !self.other_workspaces.is_empty() {
+            lines.gap().line("Other workspaces of this sign-in, not in the pool yet:");
+            for workspace in &self.other_workspaces {
+                lines.whole(&workspace.line());
+            }
+        }
         lines.finish()
+    }
+}
+
+/// A sign-in that the person ended themselves. That is no failure, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cancelled {
+    #[serde(skip)]
+    command: &'static str,
+    ok: bool,
+    outcome: &'static str,
+}
+
+impl Cancelled {
+    /// `command` was ended.
+    pub fn of(command: &'static str) -> Self {
+        Self { command, ok: false, outcome: "cancelled" }
+    }
+}
+
+impl Screen for Cancelled {
+    fn command(&self) -> &'static str {
+        self.command
+    }
+
+    fn text(&self, _width: usize) -> String {
+        "Cancelled.\n".to_owned()
     }
 }
 
@@ -240,5 +279,15 @@ mod tests {
     #[test]
     fn a_sign_in_names_the_next_steps() {
         insta::assert_snapshot!(Added::new("login", addition(2, AdditionOutcome::Added), 2).text(80));
+    }
+
+    #[test]
+    fn workspaces_that_are_no_account_yet_are_named_with_their_command() {
+        let others = vec![
+            OtherWorkspace::new("ws-7", Some("Acme\u{1b}[2J"), Some("team")),
+            OtherWorkspace::new("ws-8", Some(" "), None),
+        ];
+        let added = Added::new("login", addition(2, AdditionOutcome::Unchanged), 2).beside(others);
+        insta::assert_snapshot!(format!("{}{}", added.text(80), document(&added)));
     }
 }

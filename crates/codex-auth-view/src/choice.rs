@@ -119,6 +119,20 @@ impl Screen for Unpinned {
     }
 }
 
+/// What became of the sign-in of an account that left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revocation {
+    /// It stays valid: nobody asked for more.
+    NotAsked,
+    /// The issuer ended it.
+    Done,
+    /// The issuer did not say that it is ended.
+    Failed {
+        /// Why, as a sentence.
+        why: String,
+    },
+}
+
 /// An account left the pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,14 +141,24 @@ pub struct Removed {
     #[serde(flatten)]
     account: Named,
     revoked: bool,
+    revoke_error: Option<String>,
     account_count: usize,
     still_in_auth_json: bool,
+    #[serde(skip)]
+    revocation: Revocation,
 }
 
 impl Removed {
-    /// The account as it was called, how many are left, and whether the official client's login file still holds it.
-    pub fn new(account: Named, account_count: usize, still_in_auth_json: bool) -> Self {
-        Self { ok: true, account, revoked: false, account_count, still_in_auth_json }
+    /// The account as it was called, how many are left, what became of its sign-in, and whether the official client's
+    /// login file still holds it.
+    pub fn new(account: Named, account_count: usize, revocation: Revocation, still_in_auth_json: bool) -> Self {
+        let revoke_error = match &revocation {
+            Revocation::Failed { why } => Some(why.clone()),
+            Revocation::NotAsked | Revocation::Done => None,
+        };
+        let revoked = revocation == Revocation::Done;
+        let ok = revoke_error.is_none();
+        Self { ok, account, revoked, revoke_error, account_count, still_in_auth_json, revocation }
     }
 }
 
@@ -146,9 +170,29 @@ impl Screen for Removed {
     fn text(&self, width: usize) -> String {
         let mut lines = Lines::new(width);
         lines.line(&format!("Removed {}. Total: {}", self.account.label, self.account_count));
-        lines.line("Its sign-in was not revoked. `codex-multi-auth undo` brings it back.");
+        match &self.revocation {
+            Revocation::NotAsked => {
+                lines.line("Its sign-in was not revoked. `codex-multi-auth undo` brings it back.");
+            }
+            Revocation::Done => {
+                lines.line(
+                    "Its sign-in is revoked. `codex-multi-auth undo` brings the account back, but not its tokens.",
+                );
+            }
+            Revocation::Failed { why } => {
+                lines.line(&format!("The sign-in of {} may still be valid: {why}", self.account.label));
+                lines.line("The removal stands. Sign it out in the security settings of ChatGPT, or run `codex-multi-auth undo`, then remove it with --revoke again.");
+            }
+        }
         if self.still_in_auth_json {
-            lines.line("Codex's own login file still holds it; `codex logout` removes that, too.");
+            lines.line(match &self.revocation {
+                Revocation::NotAsked | Revocation::Failed { .. } => {
+                    "Codex's own login file still holds it; `codex logout` removes that, too."
+                }
+                Revocation::Done => {
+                    "Codex's own login file still holds it, and it works there no more; `codex logout` removes that, too."
+                }
+            });
         }
         lines.finish()
     }
@@ -193,6 +237,15 @@ mod tests {
 
     #[test]
     fn a_removal_names_what_is_left() {
-        insta::assert_snapshot!(Removed::new(second(), 1, true).text(80));
+        insta::assert_snapshot!(Removed::new(second(), 1, Revocation::NotAsked, true).text(80));
+    }
+
+    #[test]
+    fn a_removal_says_what_became_of_the_sign_in() {
+        let done = Removed::new(second(), 1, Revocation::Done, true);
+        let failed = Revocation::Failed { why: "The issuer could not be reached.".to_owned() };
+        let failed = Removed::new(second(), 1, failed, false);
+        let all = [done.text(80), document(&done), failed.text(80), document(&failed)];
+        insta::assert_snapshot!(all.concat());
     }
 }

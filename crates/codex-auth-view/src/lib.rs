@@ -11,7 +11,7 @@
 //! | `list` ([`AccountList`]) | `list`, `status` |
 //! | `auth_store` ([`AuthStore`]) | where the official client keeps its login |
 //! | `choice` ([`Switched`], [`Unpinned`], [`Removed`]) | what a choice of the user changed |
-//! | `added` ([`Added`], [`Imports`]) | sign-ins that came into the pool, or would |
+//! | `added` ([`Added`], [`Cancelled`], [`Imports`]), `workspace` ([`OtherWorkspace`]) | sign-ins that came into the pool, or would |
 //! | `earlier` ([`CopyList`], [`Restored`], [`WasReset`]) | copies, going back to one, beginning anew |
 //! | `undone` ([`OperationList`], [`TakenBack`]) | what was done, and what was taken back |
 //! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
@@ -39,12 +39,13 @@ mod undone;
 mod wait;
 mod why;
 mod words;
+mod workspace;
 mod wrapper;
 
-pub use added::{Added, Addition, AdditionOutcome, Imports};
+pub use added::{Added, Addition, AdditionOutcome, Cancelled, Imports};
 pub use auth_store::AuthStore;
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
-pub use choice::{LoginMirror, Removed, Switched, Unpinned};
+pub use choice::{LoginMirror, Removed, Revocation, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};
 pub use files::{FileHealth, FileRow, Files};
 pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
@@ -57,4 +58,5 @@ pub use undone::{LoginAgain, OperationList, OperationRow, TakenBack};
 pub use wait::{age, wait};
 pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
 pub use words::wrapped;
+pub use workspace::OtherWorkspace;
 pub use wrapper::{WrapperChange, WrapperState, WrapperStatus};

@@ -1,7 +1,8 @@
 //! A person at a terminal: a tmux of its own inside the world, keys in, screen out.
 
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::wait;
@@ -34,6 +35,16 @@ impl<'w> Terminal<'w> {
     /// Types text as it is.
     pub fn type_text(&self, text: &str) {
         self.tmux(&["send-keys", "-t", SESSION, "-l", text]);
+    }
+
+    /// Pastes a secret: unlike typed text it never stands in a command line.
+    #[track_caller]
+    pub fn paste(&self, secret: &str) {
+        let mut load = self.tmux_command(&["load-buffer", "-"]);
+        let mut load = load.stdin(Stdio::piped()).spawn().expect("tmux is installed by: cargo xtask tools");
+        load.stdin.take().expect("piped").write_all(secret.as_bytes()).expect("tmux reads");
+        assert!(load.wait().expect("it ends").success(), "tmux takes no paste");
+        self.tmux(&["paste-buffer", "-d", "-t", SESSION]);
     }
 
     /// Presses a key by its tmux name: `Enter`, `Escape`, `C-c`, `Up`, …
@@ -72,9 +83,13 @@ impl<'w> Terminal<'w> {
     }
 
     fn tmux(&self, args: &[&str]) -> Output {
+        self.tmux_command(args).output().expect("tmux is installed by: cargo xtask tools")
+    }
+
+    fn tmux_command(&self, args: &[&str]) -> Command {
         let mut command = self.world.command("tmux");
         command.arg("-S").arg(&self.socket).args(args);
-        command.output().expect("tmux is installed by: cargo xtask tools")
+        command
     }
 }
 

@@ -2,31 +2,50 @@
 
 use std::process::ExitCode;
 
-use codex_auth_core::{Credential, Held, Kind, Login, Owner, RecordId, SavedPool, WorkspaceId};
-use codex_auth_oauth::{BrowserLogin, Endpoints, LoginPorts, SignedIn, Wishes, sign_in};
-use codex_auth_store::{MergeOutcome, import::from_sign_in, merge, merge_as};
-use codex_auth_view::{Added, Addition, AdditionOutcome, Named, label};
+use codex_auth_core::{Held, Kind, Login, Owner, RecordId, SavedPool};
+use codex_auth_store::{MergeOutcome, merge, merge_as};
+use codex_auth_view::{Added, Addition, AdditionOutcome, Cancelled, Named};
 
 use crate::{
     accounts::{Chosen, chosen},
     assemble::Product,
-    commands::login::person::Person,
     error::CliError,
     json_flag::Json,
+    misuse::missing_org,
 };
 
+mod choice;
+mod device;
+mod page;
 mod person;
+mod port_holder;
+mod qr;
 mod scratch;
+mod typed;
+mod ways;
+mod workspaces;
+
+use choice::Way;
+pub(crate) use person::Person;
 
 /// Said once, when a second account comes into a pool.
 const TERMS: &str = "Several accounts: use only your own, and see that the terms you agreed to with OpenAI allow it. \
                      This program is independent of OpenAI, and it does not help to evade limits or bans.";
+/// The browser remembers the sign-in before.
+const TIP: &str = "Tip: a private window lets you sign in as somebody else than the browser remembers.";
 
 /// How a sign-in was asked for.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct LoginArguments {
-    /// Print the address and open no browser
-    #[arg(long, visible_alias = "manual")]
+    /// Sign in with a code typed on another device; no browser and no port is needed here
+    #[arg(long)]
+    pub(crate) device_auth: bool,
+    /// Print the address, listen on no port, and read the callback's address from a line you paste
+    #[arg(long)]
+    pub(crate) manual: bool,
+    /// Print the address and open no browser; the callback, or its address pasted, is taken
+    #[arg(long)]
     pub(crate) no_browser: bool,
     /// Sign in again to this account (number, alias or e-mail address); another identity is refused
     #[arg(long, value_name = "index")]
@@ -34,14 +53,30 @@ pub(crate) struct LoginArguments {
     /// Accept only a sign-in to this workspace
     #[arg(long, value_name = "id")]
     pub(crate) org: Option<String>,
-    /// Let codex sign in with a code typed on another device, in a home of its own
-    #[arg(long, conflicts_with_all = ["no_browser", "org"])]
-    pub(crate) device_auth: bool,
     /// Let codex sign in by itself, in a home of its own, and take over what it gets
-    #[arg(long, conflicts_with_all = ["no_browser", "org"])]
+    #[arg(long, conflicts_with_all = ["manual", "no_browser", "org"])]
     pub(crate) official: bool,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+impl LoginArguments {
+    /// The way the flags name, if they name one and no two that exclude each other.
+    fn way(&self) -> Result<Option<Way>, CliError> {
+        if self.org.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            return Err(missing_org());
+        }
+        let others = [(self.manual, "--manual"), (self.no_browser, "--no-browser")];
+        let others: Vec<&str> = others.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag).collect();
+        match (self.device_auth, others.as_slice()) {
+            (true, []) => Ok(Some(Way::Device)),
+            (true, [..]) => Err(CliError::usage(format!("Cannot combine --device-auth with {}", others.join(" and ")))
+                .hint("Run `codex-multi-auth login --help` to see the options.")),
+            (false, _) if self.manual => Ok(Some(Way::Paste)),
+            (false, _) if self.no_browser => Ok(Some(Way::Address)),
+            (false, _) => Ok(None),
+        }
+    }
 }
 
 /// What a sign-in was to the pool.
@@ -55,69 +90,61 @@ pub(crate) struct Joined {
     pub(crate) pool: SavedPool,
 }
 
-/// Signs somebody in and keeps what comes of it.
+/// Signs somebody in and keeps what comes of it, as often as the person wants.
 pub(crate) fn login(product: &Product, arguments: &LoginArguments) -> Result<ExitCode, CliError> {
-    let joined = signed_in(product, arguments, &[])?;
-    show(product, "login", joined, arguments.json);
-    Ok(ExitCode::SUCCESS)
+    let person = Person::at(product.ui);
+    let mut added = 0;
+    loop {
+        let Some(joined) = signed_in(product, arguments, &person, &[])? else {
+            cancelled(product, arguments.json);
+            return Ok(ExitCode::SUCCESS);
+        };
+        added += 1;
+        show(product, "login", joined, arguments.json);
+        let may_go_on = person.can_type() && arguments.account.is_none() && !arguments.json.is_wanted();
+        if !may_go_on || !ways::wants_another(&person, added)? {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
 }
 
-/// The account of a fresh sign-in, once it is in the pool. `config` is for codex's own sign-in.
-pub(crate) fn signed_in(product: &Product, arguments: &LoginArguments, config: &[String]) -> Result<Joined, CliError> {
+/// The account of a fresh sign-in, once it is in the pool; `None` when the person ended it. `config` is for codex's own
+/// sign-in.
+pub(crate) fn signed_in(
+    product: &Product,
+    arguments: &LoginArguments,
+    person: &Person,
+    config: &[String],
+) -> Result<Option<Joined>, CliError> {
+    let way = arguments.way()?;
     // A pool that cannot be read is never written over, and nobody signs in for nothing.
     let pool = product.store.read_now()?;
     let again = arguments.account.as_deref().map(|selector| chosen(&pool, selector)).transpose()?;
-    let held = if arguments.device_auth || arguments.official {
-        scratch::sign_in(product, arguments.device_auth, config)?
+    let held = if arguments.official {
+        Some(scratch::sign_in(product, arguments.device_auth, config)?)
     } else {
-        by_browser(product, arguments, !pool.accounts.is_empty())?
+        let way = way.map_or_else(|| ways::without_a_flag(product), Ok)?;
+        let fresh = !pool.accounts.is_empty();
+        ways::sign_in(product, person, &ways::Wanted { way, org: arguments.org.as_deref(), fresh })
+            .map_err(|error| again.as_ref().map_or(error.clone(), |again| for_account(error, again.named.number)))?
     };
+    let Some(held) = held else { return Ok(None) };
     if let Some(again) = &again {
         refuse_another(again, &held)?;
     }
-    joined(product, "login", held, again.as_ref().map(|again| &again.held.account.record))
+    joined(product, "login", held, again.as_ref().map(|again| &again.held.account.record)).map(Some)
 }
 
-fn by_browser(product: &Product, arguments: &LoginArguments, fresh: bool) -> Result<Held, CliError> {
-    let person = Person::here(product, arguments.no_browser)?;
-    product.say_overrides();
-    let login = wanted(product, arguments, fresh)?;
-    product.check_network("login")?;
-    let http = product.http();
-    let ports =
-        LoginPorts { http: &http, entropy: product.entropy.as_ref(), clock: product.clock.as_ref(), ui: &person };
-    let signed_in = Product::runtime()?.block_on(sign_in(&login, ports))?;
-    Ok(held_of(signed_in, product))
+/// The next step of a failed renewal names the account that was to be renewed.
+fn for_account(error: CliError, number: usize) -> CliError {
+    let login = "`codex-multi-auth login";
+    let named = |hint: String| hint.replace(login, &format!("{login} --account {number}"));
+    CliError { hint: error.hint.map(named), account: Some(number), ..error }
 }
 
-/// Where and how to sign in.
-fn wanted(product: &Product, arguments: &LoginArguments, fresh: bool) -> Result<BrowserLogin, CliError> {
-    let endpoints = product.endpoints()?;
-    let mut workspaces = Vec::new();
-    if let Some(id) = arguments.org.as_deref().or_else(|| product.environment.text("CODEX_AUTH_ACCOUNT_ID")) {
-        let workspace = WorkspaceId::parse(id).filter(|id| !id.is_platform_organisation());
-        let workspace = workspace.ok_or_else(|| {
-            CliError::usage(format!("{id} is no workspace id: ids that begin with org- are platform organisations."))
-                .hint("Take the account id that `codex-multi-auth list --json` shows.")
-        })?;
-        product.ui.say(&format!("Binding this login to workspace org id: {workspace}"));
-        workspaces.push(workspace);
-    }
-    let login = BrowserLogin::at(endpoints);
-    let callback_ports = if is_on_this_machine(&login.endpoints) { vec![0] } else { login.callback_ports };
-    Ok(BrowserLogin { wishes: Wishes { fresh, workspaces }, callback_ports, ..login })
-}
-
-/// An issuer on this machine accepts any port of a callback; the vendor's accepts the registered ones only.
-fn is_on_this_machine(endpoints: &Endpoints) -> bool {
-    endpoints.issuer().starts_with("http://")
-}
-
-fn held_of(signed_in: SignedIn, product: &Product) -> Held {
-    let SignedIn { credential, claims, issuer } = signed_in;
-    let owner = Owner { user: claims.user, workspace: claims.workspace, email: claims.email, plan: claims.plan };
-    let credential = Credential { expires_at: credential.expires_at.or(claims.expires_at), ..credential };
-    from_sign_in(owner, credential, Some(issuer), product.clock.now())
+/// A person's own end of a sign-in is no failure.
+pub(crate) fn cancelled(product: &Product, json: Json) {
+    product.ui.show(&Cancelled::of("login"), json.is_wanted());
 }
 
 /// `login --account` renews one account; somebody else's sign-in is not stored under its name.
@@ -131,14 +158,30 @@ fn refuse_another(again: &Chosen, held: &Held) -> Result<(), CliError> {
     if same {
         return Ok(());
     }
-    let who = label(again.named.number, &held.account).replacen(&format!("Account {}", again.named.number), "", 1);
+    let (number, what) = (again.named.number, "Nothing was stored, and nothing was revoked.");
     Err(CliError::new(
         Kind::NeedsLogin,
         "other_identity",
-        format!("This sign-in is of somebody else{who}, not of {}. It was not stored.", again.named.label),
+        format!(
+            "This sign-in is of {}, not of {}, which is {}. {what}",
+            identity(theirs),
+            again.named.label,
+            identity(mine)
+        ),
     )
-    .hint("Run `codex-multi-auth login` without --account to add it as an account of its own.")
-    .account(again.named.number))
+    .hint(format!(
+        "Run `codex-multi-auth login --account {number}` and sign in as {}, or `codex-multi-auth login` to add the other \
+         one as an account of its own.",
+        mine.email.as_deref().unwrap_or("the same person")
+    ))
+    .account(number))
+}
+
+/// `me@corp.test in workspace 0000…`
+fn identity(owner: &Owner) -> String {
+    let email = owner.email.as_deref().unwrap_or("somebody without an address");
+    let workspace = owner.workspace.as_ref().map_or_else(|| "no workspace".to_owned(), |id| format!("workspace {id}"));
+    format!("{email} in {workspace}")
 }
 
 /// Folds a sign-in into the pool; one made for an account already there belongs to that one.
@@ -176,11 +219,18 @@ pub(crate) fn show(product: &Product, command: &'static str, joined: Joined, jso
     let Joined { addition, pool, .. } = joined;
     let is_second = addition.outcome == AdditionOutcome::Added && pool.accounts.len() == 2;
     let held = &pool.accounts[addition.account.index];
+    let number = addition.account.number;
     if !held.account.enabled {
-        let number = addition.account.number;
         product.ui.say(&format!("Account {number} stays disabled; `codex-multi-auth switch {number}` enables it."));
     }
-    product.ui.show(&Added::new(command, addition, pool.accounts.len()), json.is_wanted());
+    let others = workspaces::others(product, held, &pool);
+    product.ui.show(&Added::new(command, addition, pool.accounts.len()).beside(others), json.is_wanted());
+    if held.credential.id.is_none() {
+        product.ui.say(&format!(
+            "The issuer granted no id token: requests through the pool work, but codex itself would fail with `missing \
+             field id_token`. `codex-multi-auth login --account {number}` signs in again."
+        ));
+    }
     if is_second {
         product.ui.say(TERMS);
     }

@@ -40,7 +40,11 @@ pub(crate) fn login(product: &Product, arguments: &[OsString]) -> Result<ExitCod
     };
     // Found out before anybody signs in: a login that is in no pool would be lost.
     refuse_to_lose(product)?;
-    let joined = login::signed_in(product, &asked.ours, &asked.config)?;
+    let person = login::Person::at(product.ui);
+    let Some(joined) = login::signed_in(product, &asked.ours, &person, &asked.config)? else {
+        login::cancelled(product, asked.ours.json);
+        return Ok(ExitCode::SUCCESS);
+    };
     let Joined { pool, record, .. } = &joined;
     let named = Named::of(pool, record).expect("it was just put there");
     let held = pool.find(record).expect("it was just put there").clone();

@@ -79,7 +79,7 @@ pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result
         let home = product.layout.codex_home();
         let done = product.store.operate_with_login(Operation::new("switch", &what), change, home, Some(record))?;
         product.tell_the_agent();
-        (done.operated.after, mirror(product, done.login))
+        (done.operated.after, mirror(product, &target.named, done.login))
     };
     // Somebody may have removed it since it was chosen.
     after.find(record).ok_or_else(|| StoreError::NoSuchAccount(record.clone()))?;

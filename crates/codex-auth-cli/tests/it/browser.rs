@@ -1,26 +1,46 @@
-//! A person with a browser: opens the printed address, follows the redirect, reads the page.
+//! A person with a browser: opens the printed address, follows the redirect, reads the page, or pastes what it shows.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use crate::world::{Said, World};
 
 /// Runs a sign-in and completes it in a browser; also what the last page said.
-pub(crate) fn sign_in(world: &World, mut command: Command) -> (Said, String) {
+pub(crate) fn sign_in(world: &World, command: Command) -> (Said, String) {
+    attended(world, command, |address, _| open(address).expect("somebody listens"))
+}
+
+/// Runs a sign-in and types a line into it: what `line` makes of the address the browser ends at.
+pub(crate) fn paste(world: &World, mut command: Command, line: impl FnOnce(&str) -> String) -> Said {
+    command.stdin(Stdio::piped());
+    let (said, _) = attended(world, command, |address, child| {
+        let ends_at = ends_at(address);
+        let mut input = child.stdin.take().expect("piped");
+        writeln!(input, "{}", line(&ends_at)).expect("typed");
+        ends_at
+    });
+    said
+}
+
+/// Runs a sign-in to its end. Once it has printed the address, `act` plays the person.
+fn attended(world: &World, mut command: Command, act: impl FnOnce(&str, &mut Child) -> String) -> (Said, String) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let mut talk = BufReader::new(child.stderr.take().expect("piped"));
     let (mut heard, mut page) = (String::new(), String::new());
-    while page.is_empty() {
+    let mut act = Some(act);
+    while act.is_some() {
         let mut line = String::new();
         if talk.read_line(&mut line).expect("text") == 0 {
             break;
         }
         heard.push_str(&line);
-        if line.trim().contains("/oauth/authorize?") {
-            page = open(line.trim()).expect("somebody listens");
+        if line.trim().contains("/oauth/authorize?")
+            && let Some(act) = act.take()
+        {
+            page = act(line.trim(), &mut child);
         }
     }
     talk.read_to_string(&mut heard).expect("text");
@@ -31,11 +51,24 @@ pub(crate) fn sign_in(world: &World, mut command: Command) -> (Said, String) {
 
 /// Fetches an address on this machine, through redirects.
 pub(crate) fn open(address: &str) -> io::Result<String> {
+    let answer = fetch(address)?;
+    location(&answer).map_or_else(|| Ok(answer.clone()), |next| open(&next))
+}
+
+/// Where the sign-in page sends the browser to; nobody goes there.
+pub(crate) fn ends_at(address: &str) -> String {
+    location(&fetch(address).expect("the issuer answers")).expect("a redirect")
+}
+
+fn fetch(address: &str) -> io::Result<String> {
     let (host, path) = address.trim_start_matches("http://").split_once('/').expect("a path");
     let mut stream = TcpStream::connect(host)?;
     write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
-    location.map_or_else(|| Ok(answer.clone()), |next| open(next.trim()))
+    Ok(answer)
+}
+
+fn location(answer: &str) -> Option<String> {
+    answer.lines().find_map(|line| line.strip_prefix("location: ")).map(|next| next.trim().to_owned())
 }

@@ -52,7 +52,7 @@ fn another_identity_is_not_stored_under_an_account() {
     let before = world.files();
     let (said, _) = login(&world, 3, &["--account", "1"]);
     let said = said.failed();
-    let both = said.err.contains("(person3@example.test, id:000003)")
+    let both = said.err.contains("person3@example.test in workspace fa4e0000-0000-4000-8000-000000000003")
         && said.err.contains("(person1@example.test, id:000001)");
     assert!(both, "{said}");
     assert_eq!(world.files(), before);

@@ -17,7 +17,7 @@ case \"$1\" in
 esac
 ";
 
-fn world(knobs: &PoolKnobs) -> World {
+pub(crate) fn world(knobs: &PoolKnobs) -> World {
     let mut world = World::with_pool(&Setup::default(), knobs);
     let official = world.home().join("official/codex");
     write(&official, OFFICIAL);
@@ -62,7 +62,7 @@ fn codexs_own_sign_in_runs_in_a_home_of_its_own() {
     let fresh =
         world.fake().login_document(Who::Account(3), &LoginKnobs { own_sign_in: true, ..LoginKnobs::default() });
     write(&world.home().join("official/login.json"), &fresh.to_string());
-    let said = world.run_as_codex("login --device-auth").ok();
+    let said = world.run_as_codex("login --official --device-auth").ok();
     assert!(said.out.starts_with("Successfully logged in\nAdded account. Total: 2\n"), "{said}");
     assert_eq!(read(&world.auth_json())["tokens"]["refresh_token"], fresh["tokens"]["refresh_token"]);
     let names: Vec<_> =
