@@ -84,6 +84,18 @@ fn what_comes_back_after_a_revocation_asks_for_a_sign_in() {
 }
 
 #[test]
+fn whoever_shares_the_sign_in_is_said_to_be_signed_out_too() {
+    let world = World::beside(&Setup::default());
+    let source = world.fake().write_pool(&world.home().join("elsewhere"), &PoolKnobs::default()).expect("written");
+    world.run_words(&["import", source.as_str()]).ok();
+    let said = world.run("remove 2 --revoke --yes").ok();
+    let told = "Account 2 (person2@example.test, id:000002) was imported: the program it came from is signed out, too.";
+    assert!(said.err.contains(told), "{said}");
+    assert!(is_revoked(&world, 2) && !is_revoked(&world, 1));
+    assert!(!world.run("remove 2 --yes").ok().err.contains("was imported"), "nothing ends without the flag");
+}
+
+#[test]
 fn nobody_ends_a_sign_in_without_a_yes() {
     let world = three();
     let before = world.files();

@@ -162,6 +162,26 @@ fn ctrl_c_cancels_every_wait_and_nothing_is_written() {
 }
 
 #[test]
+fn a_sign_in_that_gives_way_to_another_ends_without_a_failure() {
+    let world = World::with_pool(&Setup::default(), &PoolKnobs::default());
+    let before = world.files();
+    let mut command = world.own_command(&["login", "--no-browser"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut talk = BufReader::new(child.stderr.take().expect("piped"));
+    let mut heard = String::new();
+    let port = loop {
+        assert!(talk.read_line(&mut heard).expect("text") > 0, "it never waited: {heard}");
+        if let Some(rest) = heard.split("Waiting for login callback on localhost:").nth(1) {
+            break rest.split('.').next().expect("a port").to_owned();
+        }
+    };
+    crate::browser::open(&format!("http://127.0.0.1:{port}/cancel")).expect("it listens");
+    talk.read_to_string(&mut heard).expect("text");
+    let said = world.said(&child.wait_with_output().expect("it ends")).ok();
+    assert_eq!((said.out.as_str(), world.files()), ("Cancelled.\n", before));
+}
+
+#[test]
 fn flags_that_exclude_each_other_and_unknown_ones_are_named() {
     let world = World::beside(&Setup::default());
     let says = |typed: &str| world.run(typed).failed().err;

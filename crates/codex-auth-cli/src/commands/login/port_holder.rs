@@ -166,6 +166,31 @@ mod tests {
         drop(listener);
     }
 
+    const BY_CODE: &str = "Or sign in without the callback port: codex-multi-auth login --device-auth";
+
+    #[test]
+    fn nobody_is_accused_where_nobody_holds_the_port() {
+        let waited = std::time::Duration::from_mins(5);
+        let late = LoginError::TimedOut { port: 1455, waited, browser_opened: true };
+        let lines = guidance(&late, &[1455, 1457], true);
+        assert_eq!(lines, ["No OAuth callback arrived on port 1455 before the sign-in window closed.", BY_CODE]);
+        let denied = LoginError::Listen { port: 1455, why: "permission denied".to_owned() };
+        let lines = guidance(&denied, &[1455, 1457], false);
+        assert!(lines[0].contains("(permission denied)") && !lines.concat().contains("process"), "{lines:?}");
+        assert_eq!((lines.len(), lines[1].as_str()), (2, BY_CODE));
+        assert!(guidance(&LoginError::Cancelled, &[1455], false).is_empty());
+    }
+
+    #[test]
+    fn a_busy_port_is_told_with_the_command_of_each_side() {
+        let lines = guidance(&LoginError::PortBusy { port: 9 }, &[9], true);
+        let first = "Could not listen on port 9 for the OAuth callback \u{2014} another process already holds it.";
+        assert_eq!(lines[0], first);
+        let sides = lines.iter().filter(|line| line.starts_with("  To see it: ")).count();
+        assert_eq!(sides, if cfg!(target_os = "linux") { 2 } else { 1 }, "{lines:?}");
+        assert_eq!(lines[lines.len() - 2..], ["Close it, then retry.", BY_CODE]);
+    }
+
     #[test]
     fn the_command_fits_the_system() {
         let all = commands(1455, false);
