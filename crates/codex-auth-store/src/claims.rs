@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use codex_auth_core::{AccessToken, Claims, Held, IdToken, Timestamp, TokenPayload};
 use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, Object};
 
 /// What an access token and an id token say together.
 pub(crate) fn claims_of(access: Option<&AccessToken>, id: Option<&IdToken>) -> Claims {
@@ -33,6 +33,16 @@ pub(crate) fn complete(held: &mut Held) {
 
 /// A decoded payload.
 pub(crate) struct Payload(Value);
+
+impl Payload {
+    /// All claims.
+    pub(crate) fn into_object(self) -> Object {
+        match self.0 {
+            Value::Object(claims) => claims,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Object::new(),
+        }
+    }
+}
 
 impl TokenPayload for Payload {
     fn text(&self, pointer: &str) -> Option<String> {

@@ -10,6 +10,7 @@ mod vectors {
     pub(crate) mod case;
     pub(crate) mod compare;
     pub(crate) mod files;
+    pub(crate) mod identity;
     pub(crate) mod placeholder;
     pub(crate) mod races;
     pub(crate) mod run;

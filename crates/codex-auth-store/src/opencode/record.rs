@@ -40,6 +40,21 @@ pub fn stored_key(record: &Object) -> Option<&str> {
     json::text(record, "identityKey")
 }
 
+/// What a person calls the account at `index` of its list: the address, else the end of the account id, else its
+/// number.
+pub fn account_label(record: &Object, index: usize) -> String {
+    let text = |key: &str| json::text(record, key);
+    match (text("email"), text("plan"), text("accountId")) {
+        (Some(email), Some(plan), _) => format!("{email} ({plan})"),
+        (Some(email), None, _) => email.to_owned(),
+        (None, _, Some(id)) => {
+            let start = id.char_indices().rev().nth(5).map_or(0, |(start, _)| start);
+            format!("id:{}", &id[start..])
+        }
+        (None, _, None) => format!("Account {}", index + 1),
+    }
+}
+
 /// When the access token ends, in milliseconds; 0 when nobody knows.
 pub(crate) fn expires(record: &Object) -> i64 {
     record.get("expires").and_then(json::integer).unwrap_or(0)

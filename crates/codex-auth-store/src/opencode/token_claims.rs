@@ -2,7 +2,7 @@
 
 use codex_auth_core::{TokenPayload, WorkspaceId};
 
-use crate::claims;
+use crate::{claims, json::Object};
 
 const ACCOUNT: [&str; 3] =
     ["/chatgpt_account_id", "/https:~1~1api.openai.com~1auth/chatgpt_account_id", "/organizations/0/id"];
@@ -30,6 +30,11 @@ pub fn claims_of_token(token: &str) -> TokenClaims {
         |id: &String| WorkspaceId::parse(id).is_some_and(|workspace| !workspace.is_platform_organisation());
     let account_id = ACCOUNT.iter().filter_map(|pointer| payload.text(pointer)).find(is_workspace);
     TokenClaims { account_id, email: first(&EMAIL), plan: first(&PLAN) }
+}
+
+/// Everything one token says; nothing when it is opaque.
+pub fn payload_of_token(token: &str) -> Option<Object> {
+    claims::payload(token).map(claims::Payload::into_object)
 }
 
 /// What the answer of the token endpoint says: the account id of the id token, else of the access token; e-mail and

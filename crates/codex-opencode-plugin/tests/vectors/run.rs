@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     case::{Case, Expect, Found, Outcome},
     compare::{Extras, compare},
-    files, placeholder, races, state, tools, upsert,
+    files, identity, placeholder, races, state, tools, upsert,
     world::World,
 };
 
@@ -119,6 +119,7 @@ fn judge(file: &str, value: &Value) -> Result<(), String> {
 fn perform(file: &str, case: &Case, world: &World) -> Found {
     let group = case.group.as_str();
     let known = match file.split('-').next().unwrap_or_default() {
+        "01" => identity::perform(group, case),
         "05" => state::perform(group, case),
         "06" => upsert::perform(group, case),
         "07" => files::perform(group, case, world),
