@@ -243,6 +243,14 @@ impl Layout {
         self.pool_dir().join("oplog/ops.jsonl")
     }
 
+    /// Directory of the logs that were asked for: the plugin's where the document is OpenCode's, else our own.
+    pub fn logs_dir(&self) -> Utf8PathBuf {
+        match &self.format {
+            PoolFormat::CommandLine => self.base.join("logs"),
+            PoolFormat::OpenCode { config_root, .. } => config_root.join("logs/codex-plugin"),
+        }
+    }
+
     /// Directory of files that could not be used.
     pub fn quarantine_dir(&self) -> Utf8PathBuf {
         self.document_dir().join("quarantine")

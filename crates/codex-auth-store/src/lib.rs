@@ -12,7 +12,7 @@
 //! | [`AccountsJson`], [`ClientStore`], [`ConfigChange`] | its list of logins, and where its configuration keeps them |
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`Exported`], [`NamedBackup`], `path_guard` | the pool in a file of its own; which named paths are allowed |
-//! | [`FileSettings`], [`PrivateDir`] | settings, the agent's directory, the log of changes |
+//! | [`FileSettings`], [`PrivateDir`], [`LineLog`] | settings, the agent's directory, the log of changes; a bounded log |
 //! | [`keys`] | the texts under which the predecessor's formats file things about an account |
 //! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
 //! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
@@ -52,6 +52,7 @@ pub mod keys;
 mod layout;
 mod lease;
 mod legacy;
+mod line_log;
 mod memory;
 mod merge;
 mod named_backup;
@@ -84,6 +85,7 @@ pub use file_store::FileStore;
 pub use fs::{Fs, Write, os::OsFs};
 pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of, opencode_config_root};
 pub use legacy::{LegacyPool, legacy_pools};
+pub use line_log::LineLog;
 pub use memory::MemoryEngine;
 pub use merge::{MergeOutcome, merge, merge_as};
 pub use named_backup::{BackupError, BackupName, BadBackupName, NamedBackup, named_backups, read_backup};
