@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use url::form_urlencoded;
 
-use codex_auth_core::WorkspaceId;
+use codex_auth_core::{Entropy, WorkspaceId};
 
 use crate::{
     endpoints::Endpoints,
@@ -16,11 +16,12 @@ use crate::{
 
 /// Longest explanation of the issuer that is shown, in characters.
 const DESCRIPTION_LIMIT: usize = 200;
-const CALLBACK_PATH: &str = "/auth/callback";
+/// Where the browser comes back to, as it is registered.
+pub const CALLBACK_PATH: &str = "/auth/callback";
 /// Another sign-in asks for the port by this.
 pub(crate) const CANCEL_PATH: &str = "/cancel";
 
-/// How one registered client presents itself to the issuer.
+/// How one client presents itself to the issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthorizeProfile {
     /// Host of the redirect address, as it is registered.
@@ -29,6 +30,16 @@ pub struct AuthorizeProfile {
     pub scope: &'static str,
     /// Name the issuer expects from this client.
     pub originator: &'static str,
+    form: Form,
+}
+
+/// In which order the parameters stand, and how a space is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As the official client sends them: `scope` after `state`, a space is `+`.
+    Codex,
+    /// As OpenCode's plugin sends them: `scope` before the challenge, a space is `%20`.
+    OpenCode,
 }
 
 impl AuthorizeProfile {
@@ -37,12 +48,62 @@ impl AuthorizeProfile {
         redirect_host: "127.0.0.1",
         scope: "openid profile email offline_access api.connectors.read api.connectors.invoke",
         originator: "codex_cli_rs",
+        form: Form::Codex,
     };
+    /// OpenCode's, for accounts it uses as its own sign-in (plugin 5.1, 5.2).
+    pub const OPENCODE: Self = Self {
+        redirect_host: "localhost",
+        scope: "openid profile email offline_access",
+        originator: "opencode",
+        form: Form::OpenCode,
+    };
+    /// OpenCode's, for accounts it uses as the Codex CLI.
+    pub const OPENCODE_AS_CODEX: Self = Self { originator: "codex_cli_rs", ..Self::OPENCODE };
 
     /// Where the browser comes back to.
     pub fn redirect_uri(&self, port: u16) -> String {
         format!("http://{}:{port}{CALLBACK_PATH}", self.redirect_host)
     }
+
+    /// The address of the sign-in page for one attempt, its parameters in the order of the client this is.
+    pub fn address(&self, endpoints: &Endpoints, attempt: AttemptText<'_>, wishes: &Wishes) -> String {
+        let AttemptText { redirect_uri, challenge, state } = attempt;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", endpoints.client_id())
+            .append_pair("redirect_uri", redirect_uri);
+        let (scope, challenge, method) =
+            (("scope", self.scope), ("code_challenge", challenge), ("code_challenge_method", "S256"));
+        let (organisations, flow) = (("id_token_add_organizations", "true"), ("codex_cli_simplified_flow", "true"));
+        let order = match self.form {
+            Form::Codex => [challenge, method, ("state", state), scope, organisations, flow],
+            Form::OpenCode => [scope, challenge, method, organisations, flow, ("state", state)],
+        };
+        query.extend_pairs(order).append_pair("originator", self.originator);
+        if wishes.fresh {
+            query.append_pair("prompt", "login");
+        }
+        if !wishes.workspaces.is_empty() {
+            let list: Vec<_> = wishes.workspaces.iter().map(WorkspaceId::as_str).collect();
+            query.append_pair("allowed_workspace_id", &list.join(","));
+        }
+        let query = query.finish();
+        // A plus sign of a value is encoded, so each one left is a space.
+        let query = if self.form == Form::OpenCode { query.replace('+', "%20") } else { query };
+        format!("{}?{query}", endpoints.authorize_url())
+    }
+}
+
+/// What the page's address says of one attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptText<'a> {
+    /// Where the browser comes back to.
+    pub redirect_uri: &'a str,
+    /// The challenge of the attempt's verifier.
+    pub challenge: &'a str,
+    /// The attempt's state.
+    pub state: &'a str,
 }
 
 /// What a person is asked at the issuer.
@@ -63,33 +124,24 @@ pub(crate) struct Attempt {
     pub state: State,
 }
 
-/// The address of the sign-in page, its parameters in the order the official client sends them.
+impl Attempt {
+    /// The secrets of a new attempt.
+    pub(crate) fn new(entropy: &dyn Entropy, redirect_uri: String) -> Self {
+        Self { redirect_uri, verifier: Verifier::new(entropy), state: State::new(entropy) }
+    }
+}
+
+/// The address of the sign-in page.
 pub(crate) fn authorize_url(
     endpoints: &Endpoints,
     profile: &AuthorizeProfile,
     attempt: &Attempt,
     wishes: &Wishes,
 ) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query
-        .append_pair("response_type", "code")
-        .append_pair("client_id", endpoints.client_id())
-        .append_pair("redirect_uri", &attempt.redirect_uri)
-        .append_pair("code_challenge", &attempt.verifier.challenge())
-        .append_pair("code_challenge_method", "S256")
-        .append_pair("state", attempt.state.expose())
-        .append_pair("scope", profile.scope)
-        .append_pair("id_token_add_organizations", "true")
-        .append_pair("codex_cli_simplified_flow", "true")
-        .append_pair("originator", profile.originator);
-    if wishes.fresh {
-        query.append_pair("prompt", "login");
-    }
-    if !wishes.workspaces.is_empty() {
-        let list: Vec<_> = wishes.workspaces.iter().map(WorkspaceId::as_str).collect();
-        query.append_pair("allowed_workspace_id", &list.join(","));
-    }
-    format!("{}?{}", endpoints.authorize_url(), query.finish())
+    let challenge = attempt.verifier.challenge();
+    let text =
+        AttemptText { redirect_uri: &attempt.redirect_uri, challenge: &challenge, state: attempt.state.expose() };
+    profile.address(endpoints, text, wishes)
 }
 
 /// What the issuer gave the browser to carry back; redeemed once.
@@ -135,23 +187,62 @@ pub(crate) fn read_call<B>(request: &Request<B>, expected: &State) -> Call {
         CALLBACK_PATH => {}
         _ => return Call::Elsewhere,
     }
-    let query = request.uri().query().unwrap_or_default().as_bytes();
-    let find = |wanted: &str| {
-        let pair = form_urlencoded::parse(query).find(|(key, _)| key == wanted);
-        pair.map(|(_, value)| value.into_owned()).filter(|value| !value.trim().is_empty())
-    };
-    if !find("state").is_some_and(|state| expected.is(&state)) {
-        return Call::OtherState;
+    let brought = Brought::by(request.uri());
+    if brought.is_of(expected) { Call::End(brought.result()) } else { Call::OtherState }
+}
+
+/// What a browser brings back in its query.
+pub(crate) struct Brought {
+    state: Option<String>,
+    error: Option<String>,
+    description: Option<String>,
+    code: Option<String>,
+}
+
+impl Brought {
+    /// The query of this address; of a parameter that stands twice the first counts.
+    pub(crate) fn by(uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let find = |wanted: &str| {
+            let pair = form_urlencoded::parse(query).find(|(key, _)| key == wanted);
+            pair.map(|(_, value)| value.into_owned()).filter(|value| !value.trim().is_empty())
+        };
+        Self { state: find("state"), error: find("error"), description: find("error_description"), code: find("code") }
     }
-    if let Some(error) = find("error") {
-        return Call::End(Err(denied(&error, find("error_description"))));
+
+    /// Whether it belongs to the attempt with this state.
+    pub(crate) fn is_of(&self, expected: &State) -> bool {
+        self.state.as_ref().is_some_and(|state| expected.is(state))
     }
-    Call::End(find("code").map(AuthorizationCode).ok_or(LoginError::MissingCode))
+
+    /// Whether it says that the sign-in failed.
+    pub(crate) fn is_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// The last characters of the state, for the debug log.
+    pub(crate) fn state_tail(&self) -> Option<String> {
+        self.state.as_deref().map(state_tail)
+    }
+
+    /// The code, or why there is none.
+    pub(crate) fn result(self) -> Result<AuthorizationCode, LoginError> {
+        if let Some(error) = self.error {
+            return Err(denied(&error, self.description));
+        }
+        self.code.map(AuthorizationCode).ok_or(LoginError::MissingCode)
+    }
+}
+
+/// The last six characters of a state: enough to tell two attempts apart in a log, too few to stand in for one.
+pub(crate) fn state_tail(state: &str) -> String {
+    let start = state.char_indices().rev().nth(5).map_or(0, |(start, _)| start);
+    state[start..].to_owned()
 }
 
 /// Whether a web page makes the browser call us. Another sign-in that needs the port is no page, and neither is a
 /// person who types the address.
-fn is_from_a_page(headers: &HeaderMap) -> bool {
+pub(crate) fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "none")
 }
 
@@ -164,7 +255,7 @@ pub(crate) fn denied(error: &str, description: Option<String>) -> LoginError {
 }
 
 /// What may be written to a terminal: no escape sequences, nothing that turns the direction of the text.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let is_plain = |letter: &char| *letter == ' ' || letter.is_alphanumeric() || letter.is_ascii_punctuation();
     text.chars().filter(is_plain).take(DESCRIPTION_LIMIT).collect()
 }
@@ -212,6 +303,18 @@ mod tests {
             &Wishes { fresh: true, workspaces },
             &format!("{expect}&prompt=login&allowed_workspace_id=ws-1%2Cws-2"),
         );
+    }
+
+    #[test]
+    fn opencode_orders_and_spells_its_parameters_in_its_own_way() {
+        let text = AttemptText { redirect_uri: "http://localhost:1455/auth/callback", challenge: "C+H", state: "S T" };
+        let address = |profile: AuthorizeProfile| profile.address(&Endpoints::default(), text, &Wishes::default());
+        let expect = "https://auth.openai.com/oauth/authorize?response_type=code\
+            &client_id=app_EMoamEEZ73f0CkXaXp7hrann&redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fauth%2Fcallback\
+            &scope=openid%20profile%20email%20offline_access&code_challenge=C%2BH&code_challenge_method=S256\
+            &id_token_add_organizations=true&codex_cli_simplified_flow=true&state=S%20T&originator=";
+        assert_eq!(address(AuthorizeProfile::OPENCODE), format!("{expect}opencode"));
+        assert_eq!(address(AuthorizeProfile::OPENCODE_AS_CODEX), format!("{expect}codex_cli_rs"));
     }
 
     /// `STATE` in `target` stands for the right one.

@@ -4,22 +4,19 @@
 //! bounded, and with too many of them the oldest goes, so that the real one is always heard.
 
 mod bind;
+mod callers;
+mod failure;
 mod page;
+mod reply;
 
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::{Bytes, Incoming};
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, oneshot},
-    task::{self, AbortHandle, JoinSet},
+    task::{self, JoinSet},
     time::timeout,
 };
 
@@ -30,14 +27,10 @@ use crate::{
 };
 
 pub(crate) use bind::CallbackListener;
+pub(crate) use callers::Callers;
 pub(crate) use page::Page;
+pub(crate) use reply::Reply;
 
-/// How long a caller may take to say what it wants.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest request head, in bytes.
-const HEADER_LIMIT: usize = 16 * 1024;
-/// Callers at one time; a browser opens a handful.
-const CALLERS: usize = 32;
 /// How long the last page may take to be delivered.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -79,17 +72,16 @@ impl CallbackListener {
     /// Waits for the end of the attempt that `expected` belongs to. Nobody is listened to afterwards.
     pub(crate) async fn wait(self, expected: &State) -> Return {
         let (ends, mut ended) = mpsc::channel(1);
-        let mut callers = JoinSet::new();
-        let mut oldest_first = VecDeque::new();
+        let mut callers = Callers::default();
         loop {
             tokio::select! {
                 biased;
                 Some(End { result, show, caller }) = ended.recv() => {
-                    return Return { result, browser: Waiting { show, caller, callers } };
+                    return Return { result, browser: Waiting { show, caller, callers: callers.into_tasks() } };
                 }
-                stream = self.accept() => {
-                    make_room(&mut callers, &mut oldest_first);
-                    oldest_first.push_back(callers.spawn(serve(stream, expected.clone(), ends.clone())));
+                (stream, _) = self.accept() => {
+                    let (expected, ends) = (expected.clone(), ends.clone());
+                    callers.admit(stream, move |request| answer(request, expected.clone(), ends.clone()));
                 }
             }
         }
@@ -102,40 +94,14 @@ struct End {
     caller: task::Id,
 }
 
-fn make_room(callers: &mut JoinSet<()>, oldest_first: &mut VecDeque<AbortHandle>) {
-    while callers.try_join_next().is_some() {}
-    oldest_first.retain(|caller| !caller.is_finished());
-    if oldest_first.len() >= CALLERS
-        && let Some(oldest) = oldest_first.pop_front()
-    {
-        oldest.abort();
-    }
-}
-
-async fn serve(stream: TcpStream, expected: State, ends: mpsc::Sender<End>) {
-    let service = service_fn(|request| answer(request, &expected, &ends));
-    // A caller that breaks off, dawdles or speaks no HTTP is nobody we wait for.
-    let _ = http1::Builder::new()
-        .keep_alive(false)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEADER_LIMIT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    expected: &State,
-    ends: &mpsc::Sender<End>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let page = match read_call(&request, expected) {
+async fn answer(request: Request<Incoming>, expected: State, ends: mpsc::Sender<End>) -> Response<Full<Bytes>> {
+    let page = match read_call(&request, &expected) {
         Call::NotGet => Page::NOT_GET,
         Call::Elsewhere => Page::NOT_FOUND,
         Call::OtherState => Page::OTHER_SIGN_IN,
-        Call::End(result) => end(result, ends).await,
+        Call::End(result) => end(result, &ends).await,
     };
-    Ok(page.response())
+    Reply::Page(page).response()
 }
 
 /// Reports the end and waits for what to show. Only the first one is heard.

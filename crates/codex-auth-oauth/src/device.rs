@@ -23,7 +23,7 @@ use crate::{
     http::{HttpClient, HttpError},
 };
 
-pub(crate) use answer::{DeviceCode, read_code};
+pub(crate) use answer::{DeviceCode, DeviceGrant, read_code};
 pub use polling::DeviceRhythm;
 pub(crate) use polling::{Polling, Step};
 
@@ -75,6 +75,14 @@ impl DeviceLogin {
 
 /// Signs somebody in by device code. Dropping the future ends the attempt; the code then expires unused.
 pub async fn sign_in_by_device(login: &DeviceLogin, ports: DevicePorts<'_>) -> Result<SignedIn, LoginError> {
+    let grant = used(login, ports).await?;
+    let exchange =
+        Exchange { endpoints: &login.endpoints, wishes: &login.wishes, http: ports.http, clock: ports.clock };
+    exchange.redeem(&grant.code, &login.endpoints.device_redirect_uri(), grant.verifier.expose()).await
+}
+
+/// Shows a code and asks until somebody used it.
+pub(crate) async fn used(login: &DeviceLogin, ports: DevicePorts<'_>) -> Result<DeviceGrant, DeviceError> {
     let DevicePorts { http, clock, ui, .. } = ports;
     ui.may_be_disabled();
     let code = ask_for_code(login, ports).await?;
@@ -84,17 +92,15 @@ pub async fn sign_in_by_device(login: &DeviceLogin, ports: DevicePorts<'_>) -> R
     ui.show_code(&login.endpoints.device_page_url(), &code.user_code, polling.deadline().since(begun));
 
     let question = json!({ "device_auth_id": code.id, "user_code": code.user_code });
-    let grant = loop {
+    loop {
         let answer = http.send(post_json(login.endpoints.device_token_url(), &question)).await;
         let now = begun.after(started.elapsed());
         match polling.step(&answer, now, fraction(ports.entropy)) {
-            Step::Granted(grant) => break grant,
+            Step::Granted(grant) => return Ok(grant),
             Step::Wait(pause) => wait(pause, polling.deadline().since(now), ui).await,
-            Step::Over(error) => return Err(error.into()),
+            Step::Over(error) => return Err(error),
         }
-    };
-    let exchange = Exchange { endpoints: &login.endpoints, wishes: &login.wishes, http, clock };
-    exchange.redeem(&grant.code, &login.endpoints.device_redirect_uri(), grant.verifier.expose()).await
+    }
 }
 
 async fn ask_for_code(login: &DeviceLogin, ports: DevicePorts<'_>) -> Result<DeviceCode, DeviceError> {

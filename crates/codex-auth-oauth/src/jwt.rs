@@ -21,7 +21,14 @@ pub fn unverified_claims(id: Option<&IdToken>, access: Option<&AccessToken>) -> 
 }
 
 /// A decoded payload.
-struct Payload(Value);
+pub(crate) struct Payload(Value);
+
+impl Payload {
+    /// A claim that is yes or no.
+    pub(crate) fn flag(&self, pointer: &str) -> bool {
+        self.0.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    }
+}
 
 impl TokenPayload for Payload {
     fn text(&self, pointer: &str) -> Option<String> {
@@ -34,7 +41,8 @@ impl TokenPayload for Payload {
     }
 }
 
-fn payload(token: &str) -> Option<Payload> {
+/// The payload of a JWT; `None` for an opaque token.
+pub(crate) fn payload(token: &str) -> Option<Payload> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return None;

@@ -20,32 +20,42 @@
 //! | `paste` | what does a person paste in the browser's place? |
 //! | `exchange` ([`SignedIn`]) | what does a code buy, and whom does it let in? |
 //! | `login` ([`sign_in`]), `device` ([`sign_in_by_device`]) | how does a sign-in go? |
+//! | [`opencode`] | the same as OpenCode's plugin offers it to its host |
 //! | `error` ([`LoginError`]) | what helps when it does not? |
 //! | `revoke` ([`revoke()`]) | how is a grant given back? |
+//! | `timing` ([`Timing`]) | how long may each part take, by the environment? |
+//! | `events` ([`LoginEvents`]), `redact`, `debug_log` ([`DebugLog`]) | what happened, and what of it may be written down? |
 
 mod authorize;
 mod callback;
+mod debug_log;
 mod device;
 mod endpoints;
 mod error;
+mod events;
 mod exchange;
 mod grant;
 mod http;
 mod issuer;
 mod jwt;
 mod login;
+pub mod opencode;
 mod paste;
 mod pkce;
+mod redact;
 mod reqwest_client;
 mod revoke;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timing;
 
 pub use crate::http::{BODY_LIMIT, HttpClient, HttpError};
-pub use authorize::{AuthorizeProfile, Wishes};
+pub use authorize::{AttemptText, AuthorizeProfile, CALLBACK_PATH, Wishes};
+pub use debug_log::{DEBUG_LOG, DEBUG_MAX_BYTES_VARIABLE, DEBUG_PREFIX, DEBUG_VARIABLE, DebugLog, is_debugging};
 pub use device::{DeviceLogin, DevicePorts, DeviceRhythm, DeviceUi, sign_in_by_device};
 pub use endpoints::{DEFAULT_CLIENT_ID, DEFAULT_ISSUER, EndpointError, Endpoints};
 pub use error::{DeviceError, LoginError, PasteError};
+pub use events::{LoginEvent, LoginEvents, NoEvents};
 pub use exchange::SignedIn;
 pub use issuer::OpenAiIssuer;
 pub use jwt::unverified_claims;
@@ -54,3 +64,4 @@ pub use login::{
 };
 pub use reqwest_client::{ReqwestClient, USER_AGENT};
 pub use revoke::{RevokeError, revoke};
+pub use timing::{Timing, debug_log_limit};

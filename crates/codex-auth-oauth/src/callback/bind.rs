@@ -33,14 +33,23 @@ pub(crate) struct CallbackListener {
 impl CallbackListener {
     /// Takes the first of `ports` that can be had; 0 takes any free one. Only the first is asked for.
     pub(crate) async fn bind(ports: &[u16]) -> Result<Self, LoginError> {
+        Self::bind_telling(ports, |_, _| {}).await
+    }
+
+    /// The same; `tell` hears of each port that could not be had.
+    pub(crate) async fn bind_telling(ports: &[u16], mut tell: impl FnMut(u16, &io::Error)) -> Result<Self, LoginError> {
         let mut failed = LoginError::Listen { port: 0, why: "no port was given".to_owned() };
         for (index, &port) in ports.iter().enumerate() {
             let bound = if index == 0 { take_over(port).await } else { both(port).await };
-            match bound {
+            let error = match bound {
                 Ok(listener) => return Ok(listener),
-                Err(error) if error.kind() == ErrorKind::AddrInUse => failed = LoginError::PortBusy { port },
-                Err(error) => return Err(LoginError::Listen { port, why: error.to_string() }),
+                Err(error) => error,
+            };
+            tell(port, &error);
+            if error.kind() != ErrorKind::AddrInUse {
+                return Err(LoginError::Listen { port, why: error.to_string() });
             }
+            failed = LoginError::PortBusy { port };
         }
         Err(failed)
     }
@@ -49,8 +58,8 @@ impl CallbackListener {
         self.port
     }
 
-    /// The next caller.
-    pub(super) async fn accept(&self) -> TcpStream {
+    /// The next caller, and where it calls from.
+    pub(crate) async fn accept(&self) -> (TcpStream, IpAddr) {
         loop {
             let accepted = match &self.v6 {
                 Some(v6) => tokio::select! {
@@ -60,7 +69,7 @@ impl CallbackListener {
                 None => self.v4.accept().await,
             };
             match accepted {
-                Ok((stream, _)) => return stream,
+                Ok((stream, peer)) => return (stream, peer.ip()),
                 Err(_) => sleep(AFTER_FAULT).await,
             }
         }

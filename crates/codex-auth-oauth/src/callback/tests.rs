@@ -8,12 +8,15 @@ use std::{
 use codex_auth_core::testing::SeededEntropy;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::Notify,
     task::JoinHandle,
 };
 
-use super::*;
+use super::{
+    callers::{CALLERS, HEADER_LIMIT},
+    *,
+};
 
 fn state() -> State {
     State::new(&SeededEntropy::new(3))
@@ -254,7 +257,7 @@ async fn without_a_free_port_there_is_no_sign_in() {
 
 #[test]
 fn pages_load_nothing_and_say_so() {
-    let answer = Page::SIGNED_IN.response();
+    let answer = Reply::Page(Page::SIGNED_IN).response();
     let policy = answer.headers()["content-security-policy"].to_str().expect("text");
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
     for (name, value) in [
