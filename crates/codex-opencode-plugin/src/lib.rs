@@ -7,10 +7,20 @@
 //! | Room | Owns |
 //! |---|---|
 //! | [`identity_key`](IdentityKeyField) | `identityKey` in `codex-accounts.json`, computed at the edge |
+//! | [`login_methods`](LoginMethods) | the ways in, and what the host is told of each |
+//! | `login_store`, `identified` | where a sign-in is kept; how we name ourselves meanwhile |
+//! | [`browser_opening`](open_browser) | which addresses are opened, and by which program |
 //! | [`shim`](Hello) | the first words between shim and agent |
 
+mod browser_opening;
+mod identified;
 mod identity_key;
+mod login_methods;
+mod login_store;
 mod shim;
 
+pub use browser_opening::{Platform, browser_command, may_open, open_browser};
+pub use identified::USER_AGENT;
 pub use identity_key::IdentityKeyField;
+pub use login_methods::{HostAnswer, HostLogin, LoginMethods, PLACEHOLDER_KEY};
 pub use shim::{DEFAULT_PORT, Hello, PROTOCOL, Welcome};

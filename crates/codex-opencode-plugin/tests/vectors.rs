@@ -7,13 +7,17 @@
 use std::process::ExitCode;
 
 mod vectors {
+    pub(crate) mod callbacks;
     pub(crate) mod case;
     pub(crate) mod compare;
+    pub(crate) mod debug_log;
     pub(crate) mod files;
     pub(crate) mod identity;
+    pub(crate) mod issuer;
     pub(crate) mod placeholder;
     pub(crate) mod races;
     pub(crate) mod run;
+    pub(crate) mod sign_in;
     pub(crate) mod state;
     pub(crate) mod tools;
     pub(crate) mod tree;

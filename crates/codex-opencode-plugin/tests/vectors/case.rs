@@ -51,6 +51,18 @@ impl Case {
         Ok(Self { group: text("group")?, input: field(value, "input")?.clone(), expect })
     }
 
+    /// What has to come out, whichever way.
+    pub(crate) fn expected(&self) -> &Value {
+        match &self.expect {
+            Expect::Output(expected) | Expect::Throws(expected) => expected,
+        }
+    }
+
+    /// A member of what has to come out.
+    pub(crate) fn expect_member(&self, key: &str) -> Option<&Value> {
+        self.expected().get(key)
+    }
+
     /// The members the expected output shows; none when it is no object.
     pub(crate) fn shown(&self) -> Vec<&str> {
         let shown = match &self.expect {

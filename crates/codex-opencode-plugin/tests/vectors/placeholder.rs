@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::world::NOW;
+
 /// What the placeholders of one case mean.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
@@ -26,6 +28,14 @@ enum Token {
     Url,
     /// So many characters, all of one kind.
     Run(usize, fn(char) -> bool),
+    /// A number of milliseconds.
+    Time,
+    /// So many milliseconds after the clock of a case started, within a second.
+    After(i64),
+    /// Printable, and ours: product and version.
+    UserAgent,
+    /// A policy that loads nothing and is framed by nobody.
+    Policy,
 }
 
 impl Scope {
@@ -104,6 +114,12 @@ fn placeholder(text: &str) -> Option<(Token, &str)> {
             "INT" => Token::Int(None),
             "SIZE" => Token::Size,
             "URL" => Token::Url,
+            "time" => Token::Time,
+            "UA" => Token::UserAgent,
+            "CSP" => Token::Policy,
+            _ if name.starts_with("now+") => {
+                Token::After(name.strip_prefix("now+")?.strip_suffix('s')?.parse::<i64>().ok()? * 1000)
+            }
             "TS" => Token::Run(13, |c| c.is_ascii_digit()),
             "random" => Token::Run(43, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
             _ => return None,
@@ -157,13 +173,20 @@ fn stands_for(token: &Token, here: &str, same: &mut BTreeMap<String, String>) ->
         Token::Size => whole().is_some_and(|number| number > 0),
         Token::RelPath(end) => !here.starts_with('/') && here.ends_with(end.as_str()),
         Token::Url => here.starts_with("https://") && here.len() > "https://".len() && !here.contains(' '),
+        Token::Time => whole().is_some_and(|number| number > 0),
+        Token::After(span) => whole().is_some_and(|at| (at - NOW.as_millis() - span).abs() <= 1000),
+        Token::UserAgent => {
+            let is_printable = !here.is_empty() && here.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+            is_printable && here == format!("opencode-codex-auth/{}", env!("CARGO_PKG_VERSION"))
+        }
+        Token::Policy => here.contains("default-src 'none'") && here.contains("frame-ancestors 'none'"),
         Token::Run(length, kind) => here.chars().count() == *length && here.chars().all(kind),
     }
 }
 
 /// The placeholders judged before the vectors are: a runner that lets anything pass proves nothing.
 pub(crate) fn judge_itself() -> Result<(), String> {
-    let cases: [(&str, &str, bool); 20] = [
+    let cases: [(&str, &str, bool); 28] = [
         ("plain", "plain", true),
         ("plain", "other", false),
         ("<html>", "<html>", true),
@@ -184,6 +207,14 @@ pub(crate) fn judge_itself() -> Result<(), String> {
         ("<RELPATH:b.md>", "/a/b.md", false),
         ("<SAME:1>-<SAME:2>-<SAME:1>", "a-b-a", true),
         ("<SAME:1>-<SAME:2>", "a-a", false),
+        ("<time>", "1790000000000", true),
+        ("<time>", "soon", false),
+        ("<now+100s>", "1790000100000", true),
+        ("<now+100s>", "1790000102000", false),
+        ("<UA>", concat!("opencode-codex-auth/", env!("CARGO_PKG_VERSION")), true),
+        ("<UA>", "codex_cli_rs/1.0", false),
+        ("<CSP>", "default-src 'none'; frame-ancestors 'none'", true),
+        ("<CSP>", "default-src 'self'; frame-ancestors 'none'", false),
     ];
     for (expect, found, fits) in cases {
         let mut scope = Scope::with(vec![("<ROOT>", "/tmp/r".to_owned())]);

@@ -9,9 +9,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    callbacks,
     case::{Case, Expect, Found, Outcome},
     compare::{Extras, compare},
-    files, identity, placeholder, races, state, tools, upsert,
+    debug_log, files, identity, placeholder, races, sign_in, state, tools, upsert,
     world::World,
 };
 
@@ -124,6 +125,9 @@ fn perform(file: &str, case: &Case, world: &World) -> Found {
         "06" => upsert::perform(group, case),
         "07" => files::perform(group, case, world),
         "08" => tools::perform(group, case),
+        "25" => sign_in::perform(group, case, world),
+        "26" => callbacks::perform(group, case, world).or_else(|| debug_log::perform(group, case, world)),
+        "32" => debug_log::timing(group, case),
         "33" => races::perform(group, case, world),
         _ => None,
     };

@@ -1,7 +1,7 @@
 //! Owns the throw-away directory of one case, with its clock.
 #![allow(clippy::disallowed_methods, reason = "the runner lays and reads files as another program would")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Timestamp, testing::ManualClock};
@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) root: Utf8PathBuf,
     /// `XDG_DATA_HOME`.
     pub(crate) data: Utf8PathBuf,
+    /// Placeholders that a case itself gives a meaning.
+    meant: RefCell<Vec<(&'static str, String)>>,
 }
 
 impl World {
@@ -34,12 +36,19 @@ impl World {
         let path = |dir: &TempDir| {
             Utf8PathBuf::from_path_buf(dir.path().to_owned()).map_err(|path| format!("{} is no text", path.display()))
         };
-        Ok(Self { root: path(&dirs[0])?, data: path(&dirs[1])?, _dirs: dirs })
+        Ok(Self { root: path(&dirs[0])?, data: path(&dirs[1])?, meant: RefCell::default(), _dirs: dirs })
     }
 
     /// What placeholders mean here.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::with(vec![("<ROOT>", self.root.to_string())])
+        let mut roots = vec![("<ROOT>", self.root.to_string())];
+        roots.extend(self.meant.borrow().iter().cloned());
+        Scope::with(roots)
+    }
+
+    /// Gives a placeholder its meaning in this case.
+    pub(crate) fn mean(&self, placeholder: &'static str, meaning: impl Into<String>) {
+        self.meant.borrow_mut().push((placeholder, meaning.into()));
     }
 
     /// The store, at `now`.
