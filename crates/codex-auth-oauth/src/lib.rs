@@ -24,7 +24,7 @@
 //! | `error` ([`LoginError`]) | what helps when it does not? |
 //! | `revoke` ([`revoke()`]) | how is a grant given back? |
 //! | `timing` ([`Timing`]) | how long may each part take, by the environment? |
-//! | `events` ([`LoginEvents`]), `redact`, `debug_log` ([`DebugLog`]) | what happened, and what of it may be written down? |
+//! | `events` ([`LoginEvents`]), `observed`, `redact`, `debug_log` ([`DebugLog`]) | what happened, and what of it may be written down? |
 
 mod authorize;
 mod callback;
@@ -39,6 +39,7 @@ mod http;
 mod issuer;
 mod jwt;
 mod login;
+mod observed;
 pub mod opencode;
 mod paste;
 mod pkce;
@@ -62,6 +63,7 @@ pub use jwt::unverified_claims;
 pub use login::{
     BrowserLogin, CALLBACK_PORTS, ComesBack, LoginPorts, LoginUi, PASTE_PATIENCE, PATIENCE, Pastes, sign_in,
 };
+pub use observed::{ObservedHttp, ObservedUi, tell_end};
 pub use reqwest_client::{ReqwestClient, USER_AGENT};
 pub use revoke::{RevokeError, revoke};
 pub use timing::{Timing, debug_log_limit};

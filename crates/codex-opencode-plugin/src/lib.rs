@@ -9,9 +9,11 @@
 //! | [`identity_key`](IdentityKeyField) | `identityKey` in `codex-accounts.json`, computed at the edge |
 //! | [`login_methods`](LoginMethods) | the ways in, and what the host is told of each |
 //! | `login_store`, `identified` | where a sign-in is kept; how we name ourselves meanwhile |
+//! | [`acquisition`](Acquisition) | which account serves a request, with a token that is good? |
 //! | [`browser_opening`](open_browser) | which addresses are opened, and by which program |
 //! | [`shim`](Hello) | the first words between shim and agent |
 
+mod acquisition;
 mod browser_opening;
 mod identified;
 mod identity_key;
@@ -19,6 +21,7 @@ mod login_methods;
 mod login_store;
 mod shim;
 
+pub use acquisition::{Acquired, Acquisition, NotAcquired};
 pub use browser_opening::{Platform, browser_command, may_open, open_browser};
 pub use identified::USER_AGENT;
 pub use identity_key::IdentityKeyField;

@@ -182,13 +182,12 @@ impl LoginMethods {
             }
         });
         let mut ended = Ending(Some(task));
-        match shown.recv().await {
-            Some((url, code)) => Ok(HostLogin { url, instructions: format!("Enter code: {code}"), ended }),
-            None => {
-                ended.0 = None;
-                Err(told.await.unwrap_or(HostLoginError::Cancelled))
-            }
+        if let Some((url, code)) = shown.recv().await {
+            return Ok(HostLogin { url, instructions: format!("Enter code: {code}"), ended });
         }
+        // Nobody will show a code any more: the sign-in has ended.
+        ended.0 = None;
+        Err(told.await.unwrap_or(HostLoginError::Cancelled))
     }
 
     fn endpoint(&self) -> TokenEndpoint {

@@ -16,6 +16,7 @@ mod vectors {
     pub(crate) mod issuer;
     pub(crate) mod placeholder;
     pub(crate) mod races;
+    pub(crate) mod renewals;
     pub(crate) mod run;
     pub(crate) mod sign_in;
     pub(crate) mod state;

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod choice;
+mod debugging;
 mod device;
 mod page;
 mod person;

@@ -128,3 +128,35 @@ fn a_check_completes_an_account_without_identity() {
     let after = &world.run("list --json").ok().document()["accounts"][0];
     assert_eq!((&after["accountId"], &after["recordId"], &after["ready"]), (&account, &record, &json!(true)));
 }
+
+#[test]
+fn the_debug_log_says_what_a_sign_in_did_and_no_secret() {
+    let world = World::beside(&Setup::default());
+    world.fake().next_login(SignIn::of(Who::Account(1)));
+    let mut command = world.own_command(&["login", "--no-browser"]);
+    command.env("CODEX_AUTH_DEBUG", "Yes").env("CODEX_OAUTH_CALLBACK_TIMEOUT_MS", "1e5");
+    let (said, _) = sign_in(&world, command);
+    let said = said.ok();
+    let kept = std::fs::read_to_string(world.root().join("logs/oauth-lifecycle.log")).expect("a log");
+    let printed: String = said
+        .err
+        .lines()
+        .filter_map(|line| line.strip_prefix("[codex-auth-debug] "))
+        .fold(String::new(), |printed, line| printed + line + "\n");
+    assert_eq!(printed, kept);
+    let events: Vec<String> = kept
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is JSON")["event"].to_string())
+        .collect();
+    for event in ["server_started", "token_exchange_success", "callback_wait_resolved", "server_stopped"] {
+        assert!(events.contains(&format!("\"{event}\"")), "{event}: {kept}");
+    }
+    for secret in world.pool()["accounts"]
+        .as_array()
+        .expect("accounts")
+        .iter()
+        .flat_map(|one| ["refreshToken", "accessToken"].map(|key| one[key].as_str().expect("a token").to_owned()))
+    {
+        assert!(!kept.contains(&secret), "{kept}");
+    }
+}

@@ -195,7 +195,7 @@ async fn an_exchange_that_is_not_answered_ends() {
 async fn the_port_stays_for_its_grace_and_a_new_sign_in_keeps_it() {
     let server = server();
     let first = server.start().await.expect("started");
-    server.stop_after(Duration::from_secs(3600), "success").await;
+    server.stop_after(Duration::from_hours(1), "success").await;
     assert_eq!(server.start().await.expect("started"), first);
     let Begun { port, waits, .. } = begun(&server, Look::Native, Never).await;
     server.stop_after(Duration::ZERO, "exit").await;

@@ -27,10 +27,13 @@ pub(crate) enum Expect {
     Output(Value),
     /// An error with these members.
     Throws(Value),
+    /// What a sentence says: the group's own judge knows, and fails the case when it does not hold.
+    Note,
 }
 
 /// Members this runner knows the meaning of.
-const KNOWN: [&str; 8] = ["group", "name", "input", "output", "throws", "defect", "mended", "defect_note"];
+const KNOWN: [&str; 9] =
+    ["group", "name", "input", "output", "throws", "defect", "mended", "mended_note", "defect_note"];
 
 impl Case {
     /// Reads a case; `mended` wins over what the predecessor did.
@@ -40,7 +43,9 @@ impl Case {
             return Err(format!("member `{unknown}` has no rule in this runner"));
         }
         let text = |key: &str| Ok::<_, String>(field(value, key)?.as_str().ok_or("no text")?.to_owned());
-        let expect = if case.contains_key("defect") {
+        let expect = if case.contains_key("mended_note") {
+            Expect::Note
+        } else if case.contains_key("defect") {
             Expect::Output(field(value, "mended")?.clone())
         } else if let Some(throws) = case.get("throws") {
             Expect::Throws(throws.clone())
@@ -55,6 +60,7 @@ impl Case {
     pub(crate) fn expected(&self) -> &Value {
         match &self.expect {
             Expect::Output(expected) | Expect::Throws(expected) => expected,
+            Expect::Note => &Value::Null,
         }
     }
 
@@ -67,7 +73,7 @@ impl Case {
     pub(crate) fn shown(&self) -> Vec<&str> {
         let shown = match &self.expect {
             Expect::Output(output) => output.as_object(),
-            Expect::Throws(_) => None,
+            Expect::Throws(_) | Expect::Note => None,
         };
         shown.into_iter().flat_map(Map::keys).map(String::as_str).collect()
     }

@@ -12,7 +12,7 @@ use super::{
     callbacks,
     case::{Case, Expect, Found, Outcome},
     compare::{Extras, compare},
-    debug_log, files, identity, placeholder, races, sign_in, state, tools, upsert,
+    debug_log, files, identity, placeholder, races, renewals, sign_in, state, tools, upsert,
     world::World,
 };
 
@@ -112,6 +112,8 @@ fn judge(file: &str, value: &Value) -> Result<(), String> {
         (Expect::Throws(wanted), Outcome::Throws(message)) => {
             compare(wanted, &serde_json::json!({ "message": message }), extras, &mut scope)
         }
+        (Expect::Note, Outcome::Output(Value::Null)) => Ok(()),
+        (Expect::Note, found) => Err(format!("no judge of its own: {found:?}")),
         (Expect::Output(_), Outcome::Throws(message)) => Err(format!("refused: {message}")),
         (Expect::Throws(wanted), Outcome::Output(output)) => Err(format!("expected {wanted}, found {output}")),
     }
@@ -128,7 +130,7 @@ fn perform(file: &str, case: &Case, world: &World) -> Found {
         "25" => sign_in::perform(group, case, world),
         "26" => callbacks::perform(group, case, world).or_else(|| debug_log::perform(group, case, world)),
         "32" => debug_log::timing(group, case),
-        "33" => races::perform(group, case, world),
+        "33" => races::perform(group, case, world).or_else(|| renewals::perform(group, case, world)),
         _ => None,
     };
     known.unwrap_or_else(|| Err("unknown group".to_owned()))

@@ -2,13 +2,14 @@
 
 use codex_auth_core::{Credential, Held, Kind, Owner, WorkspaceId};
 use codex_auth_oauth::{
-    BrowserLogin, DeviceLogin, DevicePorts, Endpoints, LoginError, LoginPorts, SignedIn, Wishes,
-    sign_in as sign_in_on_page, sign_in_by_device,
+    BrowserLogin, DeviceLogin, DevicePorts, DeviceRhythm, Endpoints, LoginError, LoginPorts, ObservedHttp, ObservedUi,
+    SignedIn, Wishes, sign_in as sign_in_on_page, sign_in_by_device, tell_end,
 };
 use codex_auth_store::import::from_sign_in;
 
 use super::{
     choice::{Choice, Facts, Way, choose},
+    debugging,
     device::DeviceScreen,
     page::PageScreen,
     person::{Person, interrupted},
@@ -56,11 +57,15 @@ pub(super) fn sign_in(product: &Product, person: &Person, wanted: &Wanted<'_>) -
     let endpoints = product.endpoints()?;
     let wishes = Wishes { fresh: wanted.fresh, workspaces: workspaces(product, wanted.org)? };
     product.check_network("login")?;
+    let timing = debugging::timing(product);
+    let events = debugging::events(product);
     let http = product.http();
+    let http = ObservedHttp { http: &http, events: events.as_ref(), within: timing.http };
     let (entropy, clock) = (product.entropy.as_ref(), product.clock.as_ref());
     let result = match wanted.way {
         Way::Device => {
-            let login = DeviceLogin { wishes, ..DeviceLogin::at(endpoints) };
+            let rhythm = DeviceRhythm { limit: timing.device, ..DeviceRhythm::CODEX };
+            let login = DeviceLogin { wishes, rhythm, ..DeviceLogin::at(endpoints) };
             let screen = DeviceScreen::new(product.ui, person.can_type());
             let ports = DevicePorts { http: &http, entropy, clock, ui: &screen };
             let result = Product::runtime()?.block_on(async {
@@ -72,14 +77,16 @@ pub(super) fn sign_in(product: &Product, person: &Person, wanted: &Wanted<'_>) -
                 }
             });
             screen.end();
+            tell_end(events.as_ref(), &result);
             result.map_err(|error| (error, None))
         }
         Way::Browser | Way::Address | Way::Paste => {
-            let login = BrowserLogin { wishes, ..BrowserLogin::at(endpoints) };
+            let login = BrowserLogin { wishes, patience: timing.callback, ..BrowserLogin::at(endpoints) };
             let callback_ports = if is_on_this_machine(&login.endpoints) { vec![0] } else { login.callback_ports };
             let in_wsl = Facts::here(&product.environment, product.ui).wsl;
             let screen = PageScreen::new(person, wanted.way, &callback_ports, in_wsl);
-            let ports = LoginPorts { http: &http, entropy, clock, ui: &screen };
+            let watched = ObservedUi { ui: &screen, events: events.as_ref() };
+            let ports = LoginPorts { http: &http, entropy, clock, ui: &watched };
             let login =
                 BrowserLogin { callback_ports: callback_ports.clone(), comes_back: screen.comes_back(), ..login };
             let result = Product::runtime()?.block_on(async {
@@ -90,6 +97,7 @@ pub(super) fn sign_in(product: &Product, person: &Person, wanted: &Wanted<'_>) -
                 }
             });
             screen.end();
+            tell_end(events.as_ref(), &result);
             result.map_err(|error| {
                 let cause = screen.cause(error);
                 let guidance = port_holder::guidance(&cause, &callback_ports, in_wsl);
