@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use codex_auth_core::{
-    Account, AccountStore, Granted, RefreshError, RefreshToken, Strategy, TokenIssuer,
+    Account, AccountStore, Granted, RefreshError, RefreshReason, RefreshToken, Strategy, TokenIssuer,
     testing::{ScriptedIssuer, pool},
 };
 use tokio::task::JoinSet;
@@ -28,10 +28,15 @@ struct Slow {
 
 #[async_trait]
 impl TokenIssuer for Slow {
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.gate.passed().await;
-        self.inner.refresh(account, token).await
+        self.inner.refresh(account, token, why).await
     }
 }
 
