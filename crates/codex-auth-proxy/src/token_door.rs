@@ -37,15 +37,12 @@ impl Asked {
     /// Reads a request, which is JSON or a form.
     fn read(body: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
-        let (token, why) = match serde_json::from_str::<Value>(text) {
-            Ok(document) => {
-                let field = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-                (field("refresh_token")?, field("refresh_reason"))
-            }
-            Err(_) => {
-                let field = |name: &str| text.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
-                (field("refresh_token=")?, field("refresh_reason="))
-            }
+        let (token, why) = if let Ok(document) = serde_json::from_str::<Value>(text) {
+            let field = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+            (field("refresh_token")?, field("refresh_reason"))
+        } else {
+            let field = |name: &str| text.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
+            (field("refresh_token=")?, field("refresh_reason="))
         };
         let token = RefreshToken::new(token);
         (!token.is_blank()).then(|| Self { token, why: why.as_deref().and_then(RefreshReason::parse) })
