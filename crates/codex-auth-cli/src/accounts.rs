@@ -1,6 +1,6 @@
 //! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
 
-use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, SavedPool, WorkspaceId, plan};
+use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, RefreshReason, SavedPool, WorkspaceId, plan, reason_ahead};
 use codex_auth_store::{AccountsJson, LoginError};
 use codex_auth_view::{LoginMirror, Named};
 
@@ -48,6 +48,11 @@ impl Chosen {
         Ok(())
     }
 
+    /// Why it is renewed: what is about to end, or what the official client's login lacks.
+    fn why(&self) -> RefreshReason {
+        if self.held.credential.id.is_none() { RefreshReason::Forced } else { reason_ahead(&self.held.credential) }
+    }
+
     fn dead(&self, why: &str) -> CliError {
         let Named { number, label, .. } = &self.named;
         CliError::new(Kind::NeedsLogin, "needs_login", format!("{label} {why}. Nothing was changed."))
@@ -66,7 +71,7 @@ impl Chosen {
         }
         product.say_overrides();
         let keeper = product.keeper()?;
-        let renewed = keeper.renew(&self.held.account.record, &self.held.credential);
+        let renewed = keeper.renew(&self.held.account.record, &self.held.credential, self.why());
         match Product::runtime()?.block_on(renewed) {
             Ok(held) => Ok((Self { held, ..self }, None)),
             Err(KeepError::NeedsLogin { code }) => Err(self.dead(&format!("needs a new sign-in ({code})"))),

@@ -216,6 +216,8 @@ impl Product {
             ports,
             config: ProxyConfig { threads: serving_threads(), ..ProxyConfig::against(backend) },
             directory: self.agent_dir.clone(),
+            shared: Arc::new(PrivateDir::new(self.layout.refresh_dir())),
+            codex_home: self.layout.codex_home().to_string(),
             socket: self.socket(),
             logins: self.official.clone(),
             entropy: self.entropy.clone(),

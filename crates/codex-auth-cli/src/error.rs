@@ -95,6 +95,8 @@ impl From<KeepError> for CliError {
         match error {
             KeepError::Store(error) => error.into(),
             KeepError::NeedsLogin { .. } => Self::new(kind, "needs_login", message),
+            KeepError::HeldBack { .. } => Self::new(kind, "token_invalidated_wave", message)
+                .hint("Run `codex-multi-auth list` to see which; sign in to each with `codex-multi-auth login --account <n>`."),
             KeepError::Issuer(_) => Self::new(kind, "refresh_failed", message),
         }
     }

@@ -10,7 +10,45 @@ use crate::{Account, Granted, Kind, RefreshToken};
 #[async_trait]
 pub trait TokenIssuer: Debug + Send + Sync {
     /// Presents the refresh token of `account` once. A token goes to the issuer that granted it and to no other.
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError>;
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError>;
+}
+
+/// Why a credential is renewed; the official client tells its issuer so, and so do we (protocol 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshReason {
+    /// The access token is about to end, or has ended.
+    ProactiveExpiry,
+    /// The access token names no end, and it is old.
+    Scheduled,
+    /// The backend refused the access token.
+    UnauthorizedRecovery,
+    /// Somebody asked for it.
+    Forced,
+}
+
+impl RefreshReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::ProactiveExpiry, Self::Scheduled, Self::UnauthorizedRecovery, Self::Forced];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ProactiveExpiry => "proactive_expiry",
+            Self::Scheduled => "scheduled",
+            Self::UnauthorizedRecovery => "unauthorized_recovery",
+            Self::Forced => "forced",
+        }
+    }
+
+    /// The reason of a word on the wire.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
 }
 
 /// Why there is no new credential. Sorted by whether the token may be spent, because that decides what is allowed next.
@@ -19,6 +57,13 @@ pub enum RefreshError {
     /// The issuer answered and refused; presenting the same token again cannot help and may revoke its family.
     #[error("the issuer refused the refresh token: {code}")]
     Refused {
+        /// OAuth error code, or `http_<status>` where the answer had none.
+        code: String,
+    },
+    /// A complete answer that refuses us and says nothing against the token: a policy, the region, a request it did not
+    /// like. No token was granted with it, and only a grant spends one (RFC 6749, 5.2 and 6).
+    #[error("the issuer did not renew it: {code}")]
+    Declined {
         /// OAuth error code, or `http_<status>` where the answer had none.
         code: String,
     },
@@ -54,7 +99,7 @@ impl RefreshError {
     /// Whether the token is certainly still unspent, so that it may be presented later.
     pub fn is_unspent(&self) -> bool {
         match self {
-            Self::Throttled { .. } | Self::Unsent { .. } | Self::OtherIssuer { .. } => true,
+            Self::Throttled { .. } | Self::Declined { .. } | Self::Unsent { .. } | Self::OtherIssuer { .. } => true,
             Self::Refused { .. } | Self::Lost { .. } => false,
         }
     }
@@ -63,7 +108,7 @@ impl RefreshError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Refused { .. } | Self::OtherIssuer { .. } => Kind::NeedsLogin,
-            Self::Throttled { .. } => Kind::Wait { until: None },
+            Self::Throttled { .. } | Self::Declined { .. } => Kind::Wait { until: None },
             Self::Unsent { .. } | Self::Lost { .. } => Kind::Network,
         }
     }

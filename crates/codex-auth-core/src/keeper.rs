@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     AccountStore, Clock, Credential, Granted, Held, Intent, Kind, NeedsLogin, Owner, RecordId, RefreshClaim,
-    RefreshError, StoreError, Timestamp, TokenIssuer, refresh::USABLE_FOR,
+    RefreshError, RefreshReason, StoreError, Timestamp, TokenIssuer, breaker, refresh::USABLE_FOR,
 };
 
 /// Code of an account whose refresh answer never came while its token may be spent.
@@ -31,6 +31,14 @@ pub enum KeepError {
         /// The issuer's code, or one of ours.
         code: String,
     },
+    /// Accounts are being signed out one after the other: nobody's refresh token is presented until this is over.
+    #[error("several accounts were signed out within ten minutes, so no refresh token is presented for a while")]
+    HeldBack {
+        /// When renewals go on.
+        until: Timestamp,
+        /// The accounts that were signed out.
+        hit: Vec<RecordId>,
+    },
     /// The issuer did not renew it now.
     #[error(transparent)]
     Issuer(#[from] RefreshError),
@@ -44,6 +52,7 @@ impl KeepError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NeedsLogin { .. } => Kind::NeedsLogin,
+            Self::HeldBack { until, .. } => Kind::Wait { until: Some(*until) },
             Self::Issuer(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -58,8 +67,8 @@ impl CredentialKeeper {
 
     /// Renews the credential of `record`, unless somebody already replaced the one the caller had `seen`.
     ///
-    /// Must run to its end once begun: a caller that stops waiting must not stop the renewal.
-    pub async fn renew(&self, record: &RecordId, seen: &Credential) -> Result<Held, KeepError> {
+    /// Must run to its end once begun: a caller that stops waiting must not stop the renewal. Presents at most once.
+    pub async fn renew(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> Result<Held, KeepError> {
         let mut claim = self.store.claim(record).await?;
         let held = claim.look_again().await?;
         if let Some(needs) = &held.account.needs_login {
@@ -68,14 +77,24 @@ impl CredentialKeeper {
         if is_replaced(&held.credential, seen) && held.credential.is_live(self.clock.now(), USABLE_FOR) {
             return Ok(held);
         }
+        self.hold_back().await?;
         match claim.intend(&held.credential.refresh).await? {
-            Intent::Clear => self.present(claim.as_mut(), held).await,
+            Intent::Clear => self.present(claim.as_mut(), held, why).await,
             Intent::MaybeSpent => self.refuse(claim.as_mut(), ANSWER_LOST).await,
         }
     }
 
-    async fn present(&self, claim: &mut dyn RefreshClaim, held: Held) -> Result<Held, KeepError> {
-        match self.issuer.refresh(&held.account, &held.credential.refresh).await {
+    /// The one gate before every presentation, whoever asks for it and in whichever process.
+    async fn hold_back(&self) -> Result<(), KeepError> {
+        let pool = self.store.read().await?;
+        match breaker::wave(pool.accounts.iter().map(|held| &held.account), self.clock.now()) {
+            Some(breaker::Wave { hit, until }) => Err(KeepError::HeldBack { until, hit }),
+            None => Ok(()),
+        }
+    }
+
+    async fn present(&self, claim: &mut dyn RefreshClaim, held: Held, why: RefreshReason) -> Result<Held, KeepError> {
+        match self.issuer.refresh(&held.account, &held.credential.refresh, why).await {
             Ok(granted) => self.keep(claim, held, granted).await,
             Err(error) if error.is_unspent() => {
                 claim.unspent().await?;
@@ -111,9 +130,10 @@ impl CredentialKeeper {
             RefreshError::Refused { code } => self.refuse(claim, &code).await,
             RefreshError::Lost { .. } if again.credential.is_live(self.clock.now(), USABLE_FOR) => Err(error.into()),
             RefreshError::Lost { .. } => self.refuse(claim, ANSWER_LOST).await,
-            RefreshError::Throttled { .. } | RefreshError::Unsent { .. } | RefreshError::OtherIssuer { .. } => {
-                Err(error.into())
-            }
+            RefreshError::Throttled { .. }
+            | RefreshError::Declined { .. }
+            | RefreshError::Unsent { .. }
+            | RefreshError::OtherIssuer { .. } => Err(error.into()),
         }
     }
 

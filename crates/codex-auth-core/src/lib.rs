@@ -8,6 +8,7 @@
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
+//! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
 //! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
@@ -27,6 +28,7 @@
 
 mod account;
 mod affinity;
+mod breaker;
 pub mod capability;
 mod claims;
 mod consequence;
@@ -39,6 +41,7 @@ mod keeper;
 mod kind;
 mod official;
 mod outcome;
+mod pacing;
 mod pool;
 mod quota;
 mod refresh;
@@ -56,19 +59,21 @@ mod time;
 
 pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::Affinity;
+pub use breaker::{WAVE, Wave, is_sign, wave};
 pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
 pub use family::{FAMILIES, quota_key};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
-pub use issuer::{RefreshError, TokenIssuer};
+pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
+pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
-pub use refresh::{REFRESH_AHEAD, RefreshPlan, USABLE_FOR, plan};
+pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};
 pub use refusal::{Cause, Refusal, refusal_of};
 pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
 pub use rotation::{Lease, Lesson, Query, Rotation, Settled};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{RestPolicy, RestReason, Timestamp, quota::epoch};
+use crate::{RestPolicy, RestReason, Timestamp, breaker::is_sign, quota::epoch};
 
 /// The parts of an answer that the classification looks at. Bodies are looked at for refusals only.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,8 +99,10 @@ pub fn classify(facts: AnswerFacts<'_>) -> Outcome {
         429 => Outcome::UsageLimited { until: facts.retry_at },
         402 if says(&["deactivated_workspace"]) => deactivated(facts),
         403 if says(&DEACTIVATED) => deactivated(facts),
-        401 if says(&INVALIDATED) || facts.message.is_some_and(tells_invalidation) => {
-            Outcome::TokenInvalidated { code: facts.code.unwrap_or("token_invalidated").to_owned() }
+        401 if [facts.code, facts.kind].into_iter().flatten().any(is_sign)
+            || facts.message.is_some_and(tells_invalidation) =>
+        {
+            Outcome::TokenInvalidated { code: sign_of(facts).to_owned() }
         }
         401 => Outcome::Unauthorized,
         500..=599 => Outcome::ServerFault { status: facts.status },
@@ -119,7 +121,11 @@ const POLICY: [&str; 6] = [
     "organization_disabled",
 ];
 const DEACTIVATED: [&str; 4] = ["workspace_expired", "workspace_terminated", "account_disabled", "account_expired"];
-const INVALIDATED: [&str; 3] = ["token_invalidated", "token_revoked", "refresh_token_invalidated"];
+
+/// The code by which the account is marked: the answer's own where it is a known one.
+fn sign_of(facts: AnswerFacts<'_>) -> &str {
+    [facts.code, facts.kind].into_iter().flatten().find(|said| is_sign(said)).unwrap_or("token_invalidated")
+}
 
 fn deactivated(facts: AnswerFacts<'_>) -> Outcome {
     Outcome::Deactivated { code: facts.code.unwrap_or("deactivated_workspace").to_owned() }

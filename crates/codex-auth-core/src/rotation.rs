@@ -10,12 +10,14 @@ use std::{
 
 use crate::{
     Affinity, Ask, Decision, Edit, Held, NeedsLogin, Outcome, QuotaSnapshot, Reaction, Reason, RecordId, Refusal, Rest,
-    RestPolicy, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, consequence::Consequence, evaluate,
-    favourite, may_serve, pick, refusal_of,
+    RestPolicy, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, Wave, breaker, consequence::Consequence,
+    evaluate, favourite, may_serve, pick, refusal_of,
 };
 
-/// Two invalidations within this span are a wave: nobody else's token is presented until it has passed.
-const WAVE: Duration = Duration::from_mins(10);
+mod lessons;
+
+pub use lessons::Lesson;
+use lessons::Lessons;
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
 const USE_STEP: Duration = Duration::from_mins(1);
@@ -33,25 +35,9 @@ struct Live {
     strategy: Strategy,
     busy: HashMap<RecordId, Busy>,
     affinity: Affinity,
-    invalidated: Vec<(RecordId, Timestamp)>,
     /// What was learnt and may be missing in a pool read from disk.
-    learnt: Vec<Learnt>,
-    /// Names what is learnt next.
-    next: u64,
+    lessons: Lessons,
 }
-
-/// Something learnt about an account, until every pool read from now on tells it too.
-#[derive(Debug)]
-struct Learnt {
-    name: Lesson,
-    record: RecordId,
-    change: Consequence,
-    is_on_disk: bool,
-}
-
-/// Names what an attempt taught, for [`Rotation::kept`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lesson(u64);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Busy {
@@ -110,28 +96,19 @@ impl std::fmt::Debug for Settled {
 impl Rotation {
     /// A rotation over a pool just read.
     pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
-        let live = Live {
-            pool,
-            strategy,
-            busy: HashMap::new(),
-            affinity: Affinity::default(),
-            invalidated: Vec::new(),
-            learnt: Vec::new(),
-            next: 0,
-        };
+        let live =
+            Live { pool, strategy, busy: HashMap::new(), affinity: Affinity::default(), lessons: Lessons::default() };
         Self { live: Mutex::new(live), policy }
     }
 
     /// A pool is about to be read: what is on disk by now, it will tell.
     pub fn reading(&self) {
-        self.lock().learnt.retain(|learnt| !learnt.is_on_disk);
+        self.lock().lessons.reading();
     }
 
     /// Notes that a change is on disk.
     pub fn kept(&self, lesson: Lesson) {
-        if let Some(learnt) = self.lock().learnt.iter_mut().find(|learnt| learnt.name == lesson) {
-            learnt.is_on_disk = true;
-        }
+        self.lock().lessons.kept(lesson);
     }
 
     /// Takes over a pool that changed on disk, and was read after [`Rotation::reading`]. Rests from faults live in memory only and are carried along;
@@ -147,11 +124,7 @@ impl Rotation {
                 held.account.rest(rest);
             }
         }
-        for Learnt { record, change, .. } in &live.learnt {
-            if let Some(held) = fresh.find_mut(record) {
-                change.apply(held);
-            }
-        }
+        live.lessons.teach(&mut fresh);
         if fresh.affinity_generation > live.pool.affinity_generation {
             live.affinity.clear();
         }
@@ -166,7 +139,7 @@ impl Rotation {
             held.credential = fresh.credential.clone();
         }
         let change = Consequence::Renewed(Box::new(fresh.credential.clone()));
-        live.learn(&fresh.account.record, change, true);
+        live.lessons.learn(&fresh.account.record, change, true);
     }
 
     /// Chooses an account for one attempt, or says why nobody can serve.
@@ -214,11 +187,12 @@ impl Rotation {
         Settled { reaction, edit, is_urgent }
     }
 
-    /// Notes that only a new sign-in helps this account, as the keeper found and already wrote.
+    /// Notes that only a new sign-in helps this account, as the keeper found and already wrote. A mark that is there
+    /// stays as old as it is.
     pub fn needs_login(&self, record: &RecordId, code: &str, now: Timestamp) {
         let mut live = self.lock();
         if let Some(held) = live.pool.find_mut(record) {
-            held.account.needs_login = Some(NeedsLogin { code: code.to_owned(), at: now });
+            held.account.needs_login.get_or_insert_with(|| NeedsLogin { code: code.to_owned(), at: now });
         }
     }
 
@@ -235,12 +209,9 @@ impl Rotation {
         self.lock().busy.entry(record.clone()).or_default().quota = Some(quota);
     }
 
-    /// The accounts hit by a revocation wave, when one is on: two within ten minutes.
-    pub fn wave(&self, now: Timestamp) -> Option<Vec<RecordId>> {
-        let live = self.lock();
-        let recent = live.invalidated.iter().filter(|(_, at)| now.since(*at) < WAVE);
-        let records: Vec<_> = recent.map(|(record, _)| record.clone()).collect();
-        (records.len() >= 2).then_some(records)
+    /// The wave of sign-outs that is on, as far as it is known here; the keeper asks the disk.
+    pub fn wave(&self, now: Timestamp) -> Option<Wave> {
+        breaker::wave(self.lock().pool.accounts.iter().map(|held| &held.account), now)
     }
 
     /// Decides without leasing, for screens.
@@ -326,10 +297,6 @@ impl Live {
         now: Timestamp,
     ) -> Option<(Edit, Lesson)> {
         let record = &worn.account.record;
-        if let Outcome::TokenInvalidated { .. } = outcome {
-            self.invalidated.retain(|(known, at)| known != record && now.since(*at) < WAVE);
-            self.invalidated.push((record.clone(), now));
-        }
         let change = Consequence::of(outcome, worn, policy, now).or_else(|| self.use_to_note(record, outcome, now))?;
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
@@ -337,7 +304,7 @@ impl Live {
         if !change.is_kept() {
             return None;
         }
-        let lesson = self.learn(record, change.clone(), false);
+        let lesson = self.lessons.learn(record, change.clone(), false);
         let record = record.clone();
         let edit: Edit = Box::new(move |pool: &mut SavedPool| {
             if let Some(held) = pool.find_mut(&record) {
@@ -345,13 +312,6 @@ impl Live {
             }
         });
         Some((edit, lesson))
-    }
-
-    fn learn(&mut self, record: &RecordId, change: Consequence, is_on_disk: bool) -> Lesson {
-        let name = Lesson(self.next);
-        self.next += 1;
-        self.learnt.push(Learnt { name, record: record.clone(), change, is_on_disk });
-        name
     }
 }
 

@@ -74,6 +74,16 @@ impl Blocker {
         }
     }
 
+    /// The code of the mark, where only a new sign-in helps.
+    pub fn needs_login(&self) -> Option<&str> {
+        match self {
+            Self::NeedsLogin { code } => Some(code),
+            Self::Disabled | Self::Resting { .. } | Self::NotPinned { .. } | Self::AlreadyTried | Self::NoWorkspace => {
+                None
+            }
+        }
+    }
+
     /// The word stored in skip reasons and shown as a marker; the spelling is the predecessor's.
     pub fn code(&self) -> &'static str {
         match self {

@@ -18,6 +18,10 @@ pub trait AccountStore: Debug + Send + Sync {
     /// A value that changes whenever another program changed the files; cheap enough to ask several times a second.
     fn stamp(&self) -> u64;
 
+    /// The account that a refresh token belonged to which has a successor since, as far as that is remembered. Such a
+    /// token must never be presented again; whoever comes with it is a generation behind.
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError>;
+
     /// Waits (bounded) for the right, across processes and products, to spend this account's refresh token.
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError>;
 }

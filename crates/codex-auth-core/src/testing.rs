@@ -16,8 +16,8 @@ pub use silence::{CANARY, check_silent, planted};
 
 use crate::{
     AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
-    RecordId, RefreshClaim, RefreshError, RefreshToken, SavedPool, Seen, StoreError, Timestamp, TokenIssuer, UserId,
-    WorkspaceId,
+    RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, SavedPool, Seen, StoreError, Timestamp,
+    TokenIssuer, UserId, WorkspaceId,
 };
 
 /// Account `n` of a made-up pool: enabled, with an identity, never used.
@@ -125,6 +125,7 @@ pub struct MemoryStore(Arc<Mutex<Memory>>);
 struct Memory {
     pool: SavedPool,
     journal: HashMap<RecordId, RefreshToken>,
+    spent: Vec<(RefreshToken, RecordId)>,
     claimed: Vec<RecordId>,
     edits: u64,
 }
@@ -156,6 +157,10 @@ impl AccountStore for MemoryStore {
 
     fn stamp(&self) -> u64 {
         self.with(|memory| memory.edits)
+    }
+
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        Ok(self.with(|memory| memory.spent.iter().find(|(spent, _)| spent == token).map(|(_, record)| record.clone())))
     }
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
@@ -201,6 +206,10 @@ impl RefreshClaim for MemoryClaim {
     }
 
     async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
+        let before = self.look_again().await?.credential;
+        if !before.same_grant(fresh) {
+            self.store.with(|memory| memory.spent.push((before.refresh, self.record.clone())));
+        }
         self.resolve(|held| {
             let generation = fresh.generation.max(held.credential.generation + 1);
             held.credential = Credential { generation, ..fresh.clone() };
@@ -242,25 +251,37 @@ pub struct ScriptedIssuer(Arc<Mutex<Script>>);
 struct Script {
     answers: VecDeque<Result<Granted, RefreshError>>,
     presented: Vec<RefreshToken>,
+    reasons: Vec<RefreshReason>,
 }
 
 impl ScriptedIssuer {
     /// Answers in this order; when the script is over, every token is refused.
     pub fn answering(answers: impl IntoIterator<Item = Result<Granted, RefreshError>>) -> Self {
-        Self(Arc::new(Mutex::new(Script { answers: answers.into_iter().collect(), presented: Vec::new() })))
+        Self(Arc::new(Mutex::new(Script { answers: answers.into_iter().collect(), ..Script::default() })))
     }
 
     /// Every token shown so far, in order.
     pub fn presented(&self) -> Vec<RefreshToken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).presented.clone()
     }
+
+    /// Why each of them was shown.
+    pub fn reasons(&self) -> Vec<RefreshReason> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reasons.clone()
+    }
 }
 
 #[async_trait]
 impl TokenIssuer for ScriptedIssuer {
-    async fn refresh(&self, _account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        _account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         let mut script = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         script.presented.push(token.clone());
+        script.reasons.push(why);
         script.answers.pop_front().unwrap_or_else(|| Err(RefreshError::Refused { code: "end_of_script".into() }))
     }
 }

@@ -4,7 +4,7 @@ use http::{Request, header};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use codex_auth_core::{AccessToken, Granted, IdToken, RefreshToken, Timestamp};
+use codex_auth_core::{AccessToken, Granted, IdToken, RefreshReason, RefreshToken, Timestamp};
 
 use crate::{authorize::AuthorizationCode, endpoints::Endpoints, jwt::unverified_claims};
 
@@ -12,12 +12,12 @@ use crate::{authorize::AuthorizationCode, endpoints::Endpoints, jwt::unverified_
 const CODE_LIMIT: usize = 64;
 
 /// Asks for the successor of a refresh token.
-pub(crate) fn refresh_request(endpoints: &Endpoints, token: &RefreshToken, reason: &str) -> Request<Vec<u8>> {
+pub(crate) fn refresh_request(endpoints: &Endpoints, token: &RefreshToken, why: RefreshReason) -> Request<Vec<u8>> {
     let body = json!({
         "client_id": endpoints.client_id(),
         "grant_type": "refresh_token",
         "refresh_token": token.expose(),
-        "refresh_reason": reason,
+        "refresh_reason": why.as_str(),
     });
     post_json(endpoints.token_url(), &body)
 }
@@ -96,6 +96,17 @@ fn as_word(text: &str) -> Option<String> {
     let text = text.trim();
     let is_word = text.contains('_') && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     is_word.then(|| as_code(text)).flatten()
+}
+
+/// Whether a bad answer says in words only that the token is dead (domain 3.5). The words are looked at, never kept.
+pub(crate) fn tells_revocation(body: &[u8]) -> bool {
+    const WORDS: [&str; 2] = ["token has been revoked", "invalid refresh"];
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else { return false };
+    let places = ["/error/message", "/error_description", "/error", "/message"];
+    places.iter().filter_map(|place| answer.pointer(place)?.as_str()).any(|said| {
+        let said = said.to_ascii_lowercase();
+        WORDS.iter().any(|words| said.contains(words))
+    })
 }
 
 /// The text as a code, if it looks like one.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, Response, StatusCode};
 
 use codex_auth_core::{
-    Account, Clock, Granted, RefreshError, RefreshToken, Timestamp, TokenIssuer, WaitFields, wait_of,
+    Account, Clock, Granted, RefreshError, RefreshReason, RefreshToken, Timestamp, TokenIssuer, WaitFields, wait_of,
 };
 
 use crate::{
@@ -17,8 +17,6 @@ use crate::{
     http::{HttpClient, HttpError},
 };
 
-/// Why we say we refresh; the port does not tell, and ahead of the end is when the keeper does.
-const REFRESH_REASON: &str = "proactive_expiry";
 /// Codes that end a refresh token whatever the status of their answer.
 const PERMANENT: [&str; 5] =
     ["refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated", "token_expired", "invalid_grant"];
@@ -50,11 +48,16 @@ impl OpenAiIssuer {
 
 #[async_trait]
 impl TokenIssuer for OpenAiIssuer {
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         if !self.endpoints.may_see_tokens_of(account.issuer.as_deref()) {
             return Err(self.other_issuer(account));
         }
-        let request = grant::refresh_request(&self.endpoints, token, REFRESH_REASON);
+        let request = grant::refresh_request(&self.endpoints, token, why);
         match self.http.send(request).await {
             Ok(answer) => read(&answer, self.clock.now()),
             Err(HttpError::Unsent { why }) => Err(RefreshError::Unsent { why }),
@@ -63,7 +66,15 @@ impl TokenIssuer for OpenAiIssuer {
     }
 }
 
-/// What a whole answer means. Only a 429 is known to leave the token unspent.
+/// What a whole answer means, row by row of domain 3.5.
+///
+/// | Answer | Here | The token |
+/// |---|---|---|
+/// | one of the permanent codes, or words that say it was revoked | refused: needs a sign-in, unless a newer pair lies on disk | spent |
+/// | 401 whatever it says | refused, likewise | spent |
+/// | any other 400 or 403 | declined: rests, no mark | unspent: a refusal grants nothing |
+/// | 429 | throttled, as long as it asks | unspent |
+/// | 2xx without usable tokens, 408, 5xx, anything else | lost: the old tokens stay while they live | may be spent |
 fn read(answer: &Response<Vec<u8>>, now: Timestamp) -> Result<Granted, RefreshError> {
     let status = answer.status();
     if status.is_success() {
@@ -75,11 +86,17 @@ fn read(answer: &Response<Vec<u8>>, now: Timestamp) -> Result<Granted, RefreshEr
     }
     let code = grant::error_code(answer.body());
     let is_permanent = code.as_deref().is_some_and(|code| PERMANENT.contains(&code));
-    let status = status.as_u16();
-    if matches!(status, 400 | 401 | 403) || answer.status().is_client_error() && is_permanent {
-        return Err(RefreshError::Refused { code: code.unwrap_or_else(|| format!("http_{status}")) });
+    let number = status.as_u16();
+    let named = |code: Option<String>| code.unwrap_or_else(|| format!("http_{number}"));
+    match status {
+        StatusCode::UNAUTHORIZED => Err(RefreshError::Refused { code: named(code) }),
+        _ if status.is_client_error() && is_permanent => Err(RefreshError::Refused { code: named(code) }),
+        StatusCode::BAD_REQUEST if grant::tells_revocation(answer.body()) => {
+            Err(RefreshError::Refused { code: code.unwrap_or_else(|| "token_revoked".to_owned()) })
+        }
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Err(RefreshError::Declined { code: named(code) }),
+        _ => Err(RefreshError::Lost { why: format!("HTTP {number}") }),
     }
-    Err(RefreshError::Lost { why: format!("HTTP {status}") })
 }
 
 /// How long an answer asks to be left alone.

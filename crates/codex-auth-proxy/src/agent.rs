@@ -21,7 +21,7 @@ use tokio::{
 pub use client::{AgentClient, Attached, ControlError, attach, hold};
 pub use record::AgentRecord;
 
-use crate::{Leases, Listeners, Ports, Proxy, ProxyConfig, mint, serve, server::stopped};
+use crate::{Leases, Listeners, Ports, Proxy, ProxyConfig, mint, refresher::Refresher, serve, server::stopped};
 
 /// Name of the election lock.
 const LOCK: &str = "agent.lock";
@@ -43,6 +43,10 @@ pub struct AgentSetup {
     pub config: ProxyConfig,
     /// Its directory.
     pub directory: Arc<dyn StateDir>,
+    /// What all agents of this user share on this machine, whatever their product.
+    pub shared: Arc<dyn StateDir>,
+    /// The official client's home; its login is kept alive for clients that know nothing of us.
+    pub codex_home: String,
     /// Where its control socket is.
     pub socket: PathBuf,
     /// Logins of leased homes.
@@ -120,6 +124,9 @@ pub async fn run_agent(
 
     let (end, ended) = watch::channel(false);
     let looking = tokio::spawn(look(proxy.clone()));
+    let logins = (setup.logins.clone(), setup.codex_home.clone());
+    let refresher = Refresher::new(proxy.clone(), setup.shared.clone(), logins, setup.entropy.as_ref());
+    let refreshing = tokio::spawn(refresher.run());
     let serving = tokio::spawn(serve(proxy.clone(), listeners, ended));
     tokio::select! {
         () = stopped(&mut stop) => {}
@@ -127,6 +134,7 @@ pub async fn run_agent(
         () = idle::idle(&proxy), if !setup.stays => {}
     }
     looking.abort();
+    refreshing.abort();
     serving_control.abort();
     // Clients must not find a socket behind which nobody answers.
     setup.directory.remove(SOCKET)?;

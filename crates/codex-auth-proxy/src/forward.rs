@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth_core::{
-    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, Refusal, Timestamp, USABLE_FOR, plan,
+    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Timestamp, USABLE_FOR,
+    plan, reason_ahead,
 };
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -38,6 +39,8 @@ struct Search {
     rewritten: Option<Call>,
     /// How many accounts had been tried when the first one turned out to be signed out by the issuer.
     marked_after: Option<usize>,
+    /// The accounts whose sign-outs keep everybody's token from being renewed, once somebody's needed it.
+    held_back: Option<Vec<RecordId>>,
     /// The backend's own fault answer, passed on when nobody does better.
     fault: Option<Answer>,
 }
@@ -55,9 +58,9 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     loop {
         let now = proxy.ports.clock.now();
         if search.marked_after.is_some()
-            && let Some(hit) = proxy.rotation.wave(now)
+            && let Some(wave) = proxy.rotation.wave(now)
         {
-            return respond::wave(&proxy.rotation.pool(), &hit);
+            return respond::wave(&proxy.rotation.pool(), &wave.hit);
         }
         let query = Query { tried: search.tried_with(proxy), again: search.again.take(), ..query.clone() };
         let lease = match proxy.rotation.acquire(&query, now) {
@@ -75,6 +78,12 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
                 search.tried.push(record);
                 search.fault = fault.or(search.fault);
                 search.marked_after = search.marked_after.or(marked.then_some(search.tried.len()));
+            }
+            Step::Unready { record, why } => {
+                search.tried.push(record);
+                if let KeepError::HeldBack { hit, .. } = why {
+                    search.held_back = Some(hit);
+                }
             }
             Step::Again { record } => {
                 search.refreshed.push(record.clone());
@@ -106,6 +115,8 @@ enum Step {
     Answer(Answer),
     /// This account is no good for this call.
     Next { record: RecordId, fault: Option<Answer>, marked: bool },
+    /// This account has no token to ask with.
+    Unready { record: RecordId, why: KeepError },
     /// The same account, with a renewed token.
     Again { record: RecordId },
     /// The same account, without another's ciphertext; or this answer where that cannot be left out.
@@ -119,7 +130,7 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
         Err(error) => {
             tracing::info!(%record, %error, "skipped: no usable token");
             drop(attempt);
-            return Step::Next { record, fault: None, marked: false };
+            return Step::Unready { record, why: error };
         }
     };
     attempt.wear(&held);
@@ -139,22 +150,17 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
     }
 }
 
-/// A usable credential for this account. During a revocation wave live tokens serve and none is renewed.
+/// A usable credential for this account. A live one serves, whatever becomes of its renewal.
 async fn ready(proxy: &Arc<Proxy>, held: &Held) -> Result<Held, KeepError> {
     let now = proxy.ports.clock.now();
-    let in_wave = proxy.rotation.wave(now).is_some();
     match plan(held, now) {
         RefreshPlan::Use => Ok(held.clone()),
         RefreshPlan::RefreshBehind => {
-            if !in_wave {
-                proxy.renewals.renew_behind(&held.account.record, &held.credential);
-            }
+            let why = reason_ahead(&held.credential);
+            proxy.renewals.renew_behind(&held.account.record, &held.credential, why);
             Ok(held.clone())
         }
-        RefreshPlan::RefreshFirst if in_wave => {
-            Err(KeepError::NeedsLogin { code: "held back during a revocation wave".into() })
-        }
-        RefreshPlan::RefreshFirst => proxy.renew(held).await,
+        RefreshPlan::RefreshFirst => proxy.renew(held, reason_ahead(&held.credential)).await,
         RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "no token".into() }),
     }
 }
@@ -197,11 +203,11 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
     let reaction = attempt.settle(&outcome).await;
     match reaction {
         Reaction::Relay => Step::Answer(original()),
-        Reaction::RefreshAndRetry => match renew_once(proxy, worn).await {
-            Ok(()) => Step::Again { record },
+        Reaction::RefreshAndRetry => match proxy.renew(worn, RefreshReason::UnauthorizedRecovery).await {
+            Ok(_) => Step::Again { record },
             Err(error) => {
                 tracing::info!(%record, %error, "the refused token could not be renewed");
-                Step::Next { record, fault: None, marked: false }
+                Step::Unready { record, why: error }
             }
         },
         Reaction::TryAnother => {
@@ -217,13 +223,6 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
     }
 }
 
-async fn renew_once(proxy: &Arc<Proxy>, held: &Held) -> Result<(), KeepError> {
-    if proxy.rotation.wave(proxy.ports.clock.now()).is_some() {
-        return Err(KeepError::NeedsLogin { code: "held back during a revocation wave".into() });
-    }
-    proxy.renew(held).await.map(drop)
-}
-
 fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
     let now = proxy.ports.clock.now();
     let look_up = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -237,6 +236,9 @@ fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, now: Timestamp) -> A
         return fault;
     }
     let pool = proxy.rotation.pool();
+    if let Some(hit) = search.held_back {
+        return respond::wave(&pool, &hit);
+    }
     let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());
     respond::refused(refusal, &pool, plan.as_deref(), now)
 }

@@ -148,10 +148,7 @@ impl Leases {
         if let Some(caller) = self.known(token) {
             return Some(caller);
         }
-        let homes: Vec<_> = self.lock().homes.keys().cloned().collect();
-        for home in &homes {
-            self.look_at(home);
-        }
+        self.look_again();
         self.known(token)
     }
 
@@ -210,6 +207,13 @@ impl Leases {
         let mut homes = table.homes.iter();
         let home = homes.find(|(_, home)| home.logins.iter().any(|login| holds(&login.credential.access)));
         home.map(|(path, _)| Caller::Home(path.clone()))
+    }
+
+    /// Looks once more at the leased homes.
+    pub(crate) fn look_again(&self) {
+        for home in self.homes() {
+            self.look_at(&home);
+        }
     }
 
     /// Reads a home's login and keeps it with the one before.

@@ -12,7 +12,7 @@
 //! 8. `relay`: bytes to the client; from the first one on, no retry.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
-//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `keeping` (the disk, off the path),
+//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits for), `keeping` (the disk, off the path),
 //! `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
@@ -34,6 +34,7 @@ mod listen;
 mod models;
 mod own;
 mod proxy;
+mod refresher;
 mod relay;
 mod renewals;
 mod reqwest_upstream;

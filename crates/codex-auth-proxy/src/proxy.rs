@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, RestPolicy, Rotation, SettingsSource, StoreError,
-    TokenIssuer,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, RefreshReason, RestPolicy, Rotation, SettingsSource,
+    StoreError, TokenIssuer,
 };
 
 use crate::{config::ProxyConfig, keeping::Keeping, leases::Leases, renewals::Renewals, upstream::Upstream};
@@ -87,8 +87,8 @@ impl Proxy {
     }
 
     /// Renews an account's credential, together with whoever else waits for it.
-    pub(crate) async fn renew(&self, held: &Held) -> Result<Held, KeepError> {
-        self.renewals.renew(&held.account.record, &held.credential).await
+    pub(crate) async fn renew(&self, held: &Held, why: RefreshReason) -> Result<Held, KeepError> {
+        self.renewals.renew(&held.account.record, &held.credential, why).await
     }
 
     /// Writes out what is still to be kept, at the end.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, Credential, CredentialKeeper, Held, KeepError, Kind, RecordId, Rest, RestPolicy, RestReason, Rotation,
-    USABLE_FOR,
+    Clock, Credential, CredentialKeeper, Held, KeepError, Kind, RecordId, RefreshError, RefreshReason, Rest,
+    RestPolicy, RestReason, Rotation, Timestamp, USABLE_FOR,
 };
 use tokio::{runtime::Handle, sync::watch};
 
@@ -18,6 +18,9 @@ type Waiting = watch::Receiver<Option<Renewed>>;
 /// An issuer answers within half a minute or not at all.
 const FINISH_WITHIN: Duration = Duration::from_secs(35);
 
+/// How long a renewal that nobody waits for stays away after one failed.
+const QUIET: Duration = Duration::from_mins(1);
+
 /// The renewals in flight.
 #[derive(Debug, Clone)]
 pub(crate) struct Renewals {
@@ -25,6 +28,8 @@ pub(crate) struct Renewals {
     rotation: Arc<Rotation>,
     clock: Arc<dyn Clock>,
     in_flight: Arc<Mutex<HashMap<RecordId, Waiting>>>,
+    /// Accounts whose last renewal failed, and until when nobody tries one that can wait.
+    quiet: Arc<Mutex<HashMap<RecordId, Timestamp>>>,
     /// Where renewals run: the lane of a request may end before its renewal does.
     runtime: Handle,
 }
@@ -32,23 +37,28 @@ pub(crate) struct Renewals {
 impl Renewals {
     /// Renewals through this keeper, told to this rotation.
     pub(crate) fn new(keeper: CredentialKeeper, rotation: Arc<Rotation>, clock: Arc<dyn Clock>) -> Self {
-        Self { keeper, rotation, clock, in_flight: Arc::default(), runtime: Handle::current() }
+        Self { keeper, rotation, clock, in_flight: Arc::default(), quiet: Arc::default(), runtime: Handle::current() }
     }
 
     /// Renews, or joins the renewal under way. The renewal goes on when the caller leaves.
-    pub(crate) async fn renew(&self, record: &RecordId, seen: &Credential) -> Renewed {
-        let mut waiting = self.join_or_start(record, seen);
+    pub(crate) async fn renew(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> Renewed {
+        let mut waiting = self.join_or_start(record, seen, why);
         match waiting.wait_for(Option::is_some).await {
             Ok(done) => done.clone().expect("waited for a value"),
-            Err(_) => {
-                Err(KeepError::Issuer(codex_auth_core::RefreshError::Lost { why: "the renewal ended early".into() }))
-            }
+            Err(_) => Err(KeepError::Issuer(RefreshError::Lost { why: "the renewal ended early".into() })),
         }
     }
 
-    /// Begins a renewal that nobody waits for.
-    pub(crate) fn renew_behind(&self, record: &RecordId, seen: &Credential) {
-        drop(self.join_or_start(record, seen));
+    /// Begins a renewal that nobody waits for, unless one failed a moment ago.
+    pub(crate) fn renew_behind(&self, record: &RecordId, seen: &Credential, why: RefreshReason) {
+        if self.quiet_until(record).is_none_or(|until| until <= self.clock.now()) {
+            drop(self.join_or_start(record, seen, why));
+        }
+    }
+
+    /// Until when renewals of this account that can wait do wait.
+    pub(crate) fn quiet_until(&self, record: &RecordId) -> Option<Timestamp> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner).get(record).copied()
     }
 
     /// Waits (bounded) until no renewal is under way: one that ended early would have spent a token for nothing.
@@ -66,7 +76,7 @@ impl Renewals {
         }
     }
 
-    fn join_or_start(&self, record: &RecordId, seen: &Credential) -> Waiting {
+    fn join_or_start(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> Waiting {
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = in_flight.get(record) {
             return waiting.clone();
@@ -75,7 +85,7 @@ impl Renewals {
         in_flight.insert(record.clone(), waiting.clone());
         let (renewals, record, seen) = (self.clone(), record.clone(), seen.clone());
         self.runtime.spawn(async move {
-            let result = renewals.keeper.renew(&record, &seen).await;
+            let result = renewals.keeper.renew(&record, &seen, why).await;
             renewals.tell(&record, &seen, &result);
             renewals.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
             done.send_replace(Some(result));
@@ -86,27 +96,49 @@ impl Renewals {
     /// The rotation learns of it before any waiter does.
     fn tell(&self, record: &RecordId, seen: &Credential, result: &Renewed) {
         let now = self.clock.now();
-        match result {
-            Ok(held) => self.rotation.renewed(held),
-            Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
+        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        let error = match result {
+            Ok(held) => {
+                quiet.remove(record);
+                return self.rotation.renewed(held);
+            }
+            Err(error) => error,
+        };
+        let rest = rest_after(error, now);
+        let until = rest.as_ref().map_or_else(|| held_back_until(error), |rest| Some(rest.until));
+        quiet.insert(record.clone(), now.after(QUIET).max(until.unwrap_or_default()));
+        match (error, rest) {
+            (KeepError::NeedsLogin { code }, _) => self.rotation.needs_login(record, code, now),
             // A live token serves to its end, whatever became of its renewal.
-            Err(error) if seen.is_live(now, USABLE_FOR) => {
-                tracing::warn!(%record, %error, "a credential could not be renewed ahead of time");
-            }
-            Err(error) => {
-                let policy = RestPolicy::default();
-                let (reason, span) = match error.kind() {
-                    Kind::Network => (RestReason::Network, policy.network),
-                    Kind::Usage
-                    | Kind::NeedsLogin
-                    | Kind::Wait { .. }
-                    | Kind::Conflict
-                    | Kind::Storage
-                    | Kind::Internal => (RestReason::Auth, policy.auth),
-                };
+            (_, Some(rest)) if !seen.is_live(now, USABLE_FOR) => {
                 tracing::warn!(%record, %error, "a credential could not be renewed");
-                self.rotation.rest(record, Rest::of_account(reason, now.after(span), now));
+                self.rotation.rest(record, rest);
             }
+            (_, _) => tracing::warn!(%record, %error, "a credential could not be renewed ahead of time"),
         }
+    }
+}
+
+/// How long an account rests whose token could not be renewed (domain 3.5). Nobody rests for a wave: it is not about
+/// this account, and whoever asks hears of it.
+fn rest_after(error: &KeepError, now: Timestamp) -> Option<Rest> {
+    let policy = RestPolicy::default();
+    let (reason, span) = match error {
+        KeepError::NeedsLogin { .. } | KeepError::HeldBack { .. } => return None,
+        KeepError::Issuer(RefreshError::Throttled { wait: Some(wait) }) => (RestReason::Auth, *wait),
+        KeepError::Issuer(_) | KeepError::Store(_) => match error.kind() {
+            Kind::Network => (RestReason::Network, policy.network),
+            Kind::Usage | Kind::NeedsLogin | Kind::Wait { .. } | Kind::Conflict | Kind::Storage | Kind::Internal => {
+                (RestReason::Auth, policy.auth)
+            }
+        },
+    };
+    Some(Rest::of_account(reason, now.after(span), now))
+}
+
+fn held_back_until(error: &KeepError) -> Option<Timestamp> {
+    match error {
+        KeepError::HeldBack { until, .. } => Some(*until),
+        KeepError::NeedsLogin { .. } | KeepError::Issuer(_) | KeepError::Store(_) => None,
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{Cause, RecordId, Refusal, SavedPool, Standing, Timestamp};
+use codex_auth_core::{Blocker, Cause, RecordId, Refusal, SavedPool, Standing, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ pub(crate) fn refused(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, n
             let message = format!(
                 "Pinned account {number} cannot serve ({}). Run `codex-multi-auth login --account {number}` to mend it, \
                  or `codex-multi-auth unpin` to use the others.",
-                reason_of(refusal.standings.iter().find(|standing| standing.record == *record)),
+                refusal.standings.iter().find(|standing| standing.record == *record).map_or("missing", told),
             );
             error(StatusCode::BAD_REQUEST, "codex_pinned_account_unavailable", &message)
         }
@@ -148,18 +148,35 @@ fn needs_user(refusal: &Refusal, pool: &SavedPool) -> String {
         .iter()
         .map(|standing| {
             let number = pool.number_of(&standing.record).unwrap_or_default();
-            format!("account {number}: {}", reason_of(Some(standing)))
+            format!("account {number}: {}", told(standing))
         })
         .collect();
-    let number = refusal.standings.first().and_then(|first| pool.number_of(&first.record)).unwrap_or(1);
-    format!(
-        "No account can serve ({}). Run `codex-multi-auth login --account {number}` to sign in again.",
-        parts.join("; ")
-    )
+    let parts = parts.join("; ");
+    let dead = refusal.standings.iter().find_map(|standing| Some((standing, code_of(standing)?)));
+    let meant = dead.map(|(standing, _)| standing).or(refusal.standings.first());
+    let number = meant.and_then(|meant| pool.number_of(&meant.record)).unwrap_or(1);
+    match dead {
+        Some((_, code)) => {
+            format!("{code}: no account can serve ({parts}). Run: codex-multi-auth login --account {number}")
+        }
+        None => {
+            format!("No account can serve ({parts}). Run `codex-multi-auth login --account {number}` to sign in again.")
+        }
+    }
+}
+
+/// What keeps an account away; the issuer's own code where it needs a new sign-in.
+fn told(standing: &Standing) -> &str {
+    code_of(standing).unwrap_or_else(|| reason_of(Some(standing)))
+}
+
+/// The code by which an account is marked.
+fn code_of(standing: &Standing) -> Option<&str> {
+    standing.blockers.iter().find_map(Blocker::needs_login)
 }
 
 fn reason_of(standing: Option<&Standing>) -> &'static str {
-    standing.and_then(|standing| standing.blockers.first()).map_or("missing", codex_auth_core::Blocker::code)
+    standing.and_then(|standing| standing.blockers.first()).map_or("missing", Blocker::code)
 }
 
 fn numbers(pool: &SavedPool, records: &[RecordId]) -> String {

@@ -3,51 +3,90 @@
 
 use std::sync::Arc;
 
-use codex_auth_core::{Held, KeepError, Kind, RefreshToken, SavedPool, plan};
+use codex_auth_core::{Credential, KeepError, Kind, RecordId, RefreshReason, RefreshToken, SavedPool, reason_ahead};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
     proxy::Proxy,
-    respond::{Answer, document, error, unauthorized},
+    respond::{self, Answer, document, error, unauthorized},
 };
 
 /// Answers a refresh request of the official client; its body is the credential.
+///
+/// A client that comes with a token that has a successor is a generation behind: it lost a race over its file (protocol
+/// 1.6) or was asleep. It gets the current pair, and nothing is presented for it while that pair lives.
 pub(crate) async fn renew_login(proxy: &Arc<Proxy>, body: &[u8]) -> Answer {
-    let Some(token) = presented(body) else { return unauthorized() };
-    let pool = proxy.rotation.pool();
-    let known = || owner_of(proxy, &pool, &token).map(Some).or_else(|| proxy.leases.login_with(&token).map(|_| None));
-    let Some(Some(held)) = proxy.leases.once_back(known).await else { return stranger(proxy, &token) };
-    let now = proxy.ports.clock.now();
-    let is_current = held.credential.refresh == token;
-    let must_renew = is_current || plan(&held, now) == codex_auth_core::RefreshPlan::RefreshFirst;
-    let renewed = if must_renew { proxy.renew(&held).await } else { Ok(held) };
-    match renewed {
-        Ok(held) => granted(&held),
-        Err(why) => refused(proxy, &pool, &token, &why),
+    let Some(asked) = Asked::read(body) else { return unauthorized() };
+    let Some(owned) = owner_of(proxy, &asked.token).await else { return stranger(proxy, &asked.token) };
+    let why = asked.why.unwrap_or_else(|| reason_ahead(&owned.seen));
+    match proxy.renewals.renew(&owned.record, &owned.seen, why).await {
+        Ok(held) => granted(&held.credential),
+        Err(error) => refused(&proxy.rotation.pool(), &owned.record, &error),
     }
 }
 
-/// The refresh token of a request, which is JSON or a form.
-fn presented(body: &[u8]) -> Option<RefreshToken> {
-    let text = std::str::from_utf8(body).ok()?;
-    let token = match serde_json::from_str::<Value>(text) {
-        Ok(document) => document.get("refresh_token")?.as_str()?.to_owned(),
-        Err(_) => text.split('&').find_map(|pair| pair.strip_prefix("refresh_token="))?.to_owned(),
-    };
-    let token = RefreshToken::new(token);
-    (!token.is_blank()).then_some(token)
+/// What the client asks for.
+struct Asked {
+    token: RefreshToken,
+    /// Why, by its own word.
+    why: Option<RefreshReason>,
 }
 
-/// The pool's account behind a token: by the token itself, or through the login it came from, which may be one
-/// generation behind.
-fn owner_of(proxy: &Proxy, pool: &SavedPool, token: &RefreshToken) -> Option<Held> {
-    let current = pool.accounts.iter().find(|held| held.credential.refresh == *token);
-    let through_login = || {
-        let login = proxy.leases.login_with(token)?;
-        pool.accounts.iter().find(|held| held.account.owner.agrees_with(&login.owner))
-    };
-    current.or_else(through_login).cloned()
+impl Asked {
+    /// Reads a request, which is JSON or a form.
+    fn read(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let (token, why) = if let Ok(document) = serde_json::from_str::<Value>(text) {
+            let field = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+            (field("refresh_token")?, field("refresh_reason"))
+        } else {
+            let field = |name: &str| text.split('&').find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
+            (field("refresh_token=")?, field("refresh_reason="))
+        };
+        let token = RefreshToken::new(token);
+        (!token.is_blank()).then(|| Self { token, why: why.as_deref().and_then(RefreshReason::parse) })
+    }
+}
+
+/// An account of the pool, and the credential its client came with.
+struct Owned {
+    record: RecordId,
+    seen: Credential,
+}
+
+/// Whose token it is. One that nobody knows yet may be a pair that was written a moment ago, by us or by a client.
+async fn owner_of(proxy: &Proxy, token: &RefreshToken) -> Option<Owned> {
+    if let Some(owned) = known(proxy, token) {
+        return Some(owned);
+    }
+    match proxy.ports.store.once_held(token).await {
+        Ok(Some(record)) => return Some(Owned { record, seen: outlived(token) }),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "spent tokens could not be looked up"),
+    }
+    if let Err(error) = proxy.reload_if_changed().await {
+        tracing::warn!(%error, "the pool could not be read");
+    }
+    proxy.leases.look_again();
+    let found = || known(proxy, token).map(Some).or_else(|| proxy.leases.login_with(token).map(|_| None));
+    proxy.leases.once_back(found).await.flatten()
+}
+
+/// The pool's account behind a token: by the token itself, or through the login of a leased home that holds it.
+fn known(proxy: &Proxy, token: &RefreshToken) -> Option<Owned> {
+    let pool = proxy.rotation.pool();
+    if let Some(held) = pool.accounts.iter().find(|held| held.credential.refresh == *token) {
+        return Some(Owned { record: held.account.record.clone(), seen: held.credential.clone() });
+    }
+    let login = proxy.leases.login_with(token)?;
+    let held = pool.accounts.iter().find(|held| held.account.owner.agrees_with(&login.owner))?;
+    Some(Owned { record: held.account.record.clone(), seen: login.credential })
+}
+
+/// A credential of which nothing but its refresh token is known, and that it is spent.
+fn outlived(token: &RefreshToken) -> Credential {
+    Credential { access: None, refresh: token.clone(), id: None, expires_at: None, obtained_at: None, generation: 0 }
 }
 
 /// A login of a leased home that is not in the pool: it is told how to come in, and nothing is presented for it.
@@ -62,27 +101,36 @@ fn stranger(proxy: &Proxy, token: &RefreshToken) -> Answer {
     )
 }
 
-fn granted(held: &Held) -> Answer {
+fn granted(credential: &Credential) -> Answer {
     let mut body = serde_json::Map::new();
-    if let Some(id) = &held.credential.id {
+    if let Some(id) = &credential.id {
         body.insert("id_token".into(), id.expose().into());
     }
-    if let Some(access) = &held.credential.access {
+    if let Some(access) = &credential.access {
         body.insert("access_token".into(), access.expose().into());
     }
-    body.insert("refresh_token".into(), held.credential.refresh.expose().into());
+    body.insert("refresh_token".into(), credential.refresh.expose().into());
     document(StatusCode::OK, &Value::Object(body))
 }
 
-fn refused(proxy: &Proxy, pool: &SavedPool, token: &RefreshToken, why: &KeepError) -> Answer {
-    let number = owner_of(proxy, pool, token).and_then(|held| pool.number_of(&held.account.record)).unwrap_or(1);
-    let message =
-        format!("Account {number} could not be renewed: {why}. Run `codex-multi-auth login --account {number}`.");
+fn refused(pool: &SavedPool, record: &RecordId, why: &KeepError) -> Answer {
+    if let KeepError::HeldBack { hit, .. } = why {
+        return respond::wave(pool, hit);
+    }
+    let number = pool.number_of(record).unwrap_or(1);
     let (status, code) = match why.kind() {
         Kind::NeedsLogin => (StatusCode::BAD_REQUEST, "needs_login"),
         Kind::Usage | Kind::Wait { .. } | Kind::Conflict | Kind::Storage | Kind::Network | Kind::Internal => {
             (StatusCode::SERVICE_UNAVAILABLE, "refresh_unavailable")
         }
+    };
+    let message = match why {
+        KeepError::NeedsLogin { code } => {
+            format!("{code}: account {number} needs a new sign-in. Run: codex-multi-auth login --account {number}")
+        }
+        KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_) => format!(
+            "Account {number} could not be renewed: {why}. Run `codex-multi-auth check` to see where it stands."
+        ),
     };
     document(status, &json!({ "error": { "message": message, "code": code } }))
 }

@@ -15,7 +15,7 @@ use crate::{
     fs::lock::{self, FileLock, Signature},
     hash::token_hash,
     journal::{self, Entry},
-    lease,
+    kin, lease,
     official::{Homes, replica},
     publishing::Publishing,
 };
@@ -45,7 +45,29 @@ pub(crate) async fn claim(store: &FileStore, record: &RecordId) -> Result<FileCl
         record: record.clone(),
         _lock: Arc::new(lock),
     };
-    Ok(FileClaim { work, entry: None, publishing: store.publishing.clone() })
+    Ok(FileClaim { work, entry: None, turn: None, publishing: store.publishing.clone() })
+}
+
+/// How long somebody who waits for an answer gives way to another presentation; then both go on beside each other.
+const GIVES_WAY: Duration = Duration::from_secs(3);
+
+/// One presentation at a time on this machine, as far as waiting for that is reasonable.
+async fn turn(engine: &Engine) -> Option<FileLock> {
+    let path = engine.layout.presenting_lock();
+    let wait = GIVES_WAY.min(engine.waits.refresh);
+    let mut waited = Duration::ZERO;
+    loop {
+        let path = path.clone();
+        // A lock that cannot be had at all is no reason to let a sign-in end.
+        if let Some(lock) = apart(move || lock::try_lock(&path, Signature::Pid)).await.ok()? {
+            return Some(lock);
+        }
+        if waited >= wait {
+            return None;
+        }
+        tokio::time::sleep(lock::POLL).await;
+        waited += lock::POLL;
+    }
 }
 
 /// The port's form.
@@ -53,6 +75,8 @@ pub(crate) async fn claim(store: &FileStore, record: &RecordId) -> Result<FileCl
 pub(crate) struct FileClaim {
     work: Work,
     entry: Option<Arc<Entry>>,
+    /// From the intent until the answer is known.
+    turn: Option<FileLock>,
     publishing: Publishing,
 }
 
@@ -65,11 +89,13 @@ impl RefreshClaim for FileClaim {
 
     async fn intend(&mut self, token: &RefreshToken) -> Result<Intent, StoreError> {
         let (work, token) = (self.work.clone(), token.clone());
+        self.turn = turn(&work.engine).await;
         self.entry = apart(move || work.intend(&token)).await?.map(Arc::new);
         Ok(if self.entry.is_some() { Intent::Clear } else { Intent::MaybeSpent })
     }
 
     async fn commit(&mut self, fresh: &Credential) -> Result<(), StoreError> {
+        self.turn = None;
         let (work, entry, fresh) = (self.work.clone(), self.entry.clone(), fresh.clone());
         let Some(entry) = entry else { return apart(move || work.publish(None, &fresh)).await };
         let (noting, noted) = (Arc::clone(&entry), fresh.clone());
@@ -91,12 +117,14 @@ impl RefreshClaim for FileClaim {
     }
 
     async fn unspent(&mut self) -> Result<(), StoreError> {
+        self.turn = None;
         let work = self.work.clone();
         self.entry = None;
         apart(move || journal::forget(&work.engine, &work.record)).await
     }
 
     async fn refuse(&mut self, why: NeedsLogin) -> Result<(), StoreError> {
+        self.turn = None;
         let (work, entry) = (self.work.clone(), self.entry.take());
         apart(move || work.refuse(entry.as_deref(), &why)).await
     }
@@ -132,6 +160,9 @@ impl Work {
         // An answer the pool does not have is never overwritten: then this refresh has to wait for the disk.
         self.settle_journal()?;
         if journal::read(&self.engine, &self.record)?.is_some_and(|entry| entry.token_hash == hash) {
+            return Ok(None);
+        }
+        if kin::may_have_spent(&self.engine, &hash)? {
             return Ok(None);
         }
         journal::intend(&self.engine, &self.record, hash, self.engine.now()).map(Some)

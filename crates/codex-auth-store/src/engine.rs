@@ -103,6 +103,16 @@ impl Engine {
         Ok(held)
     }
 
+    /// The account a refresh token with this hash was spent for, as far as that is remembered: in the sidecar, and in
+    /// journals whose answer the sidecar does not know yet.
+    pub(crate) fn spender_of(&self, hash: &str) -> Result<Option<RecordId>, StoreError> {
+        let mut waiting = journal::entries(self)?.into_iter();
+        if let Some(entry) = waiting.find(|entry| entry.answer.is_some() && entry.token_hash == hash) {
+            return Ok(Some(entry.record));
+        }
+        Ok(reading::read(self)?.sidecar.spender_of(hash))
+    }
+
     /// The pool as the files say it.
     fn of_files(&self) -> Result<Arc<SavedPool>, StoreError> {
         // A change that was stopped half-way counts already; other programs see it once somebody has finished it.

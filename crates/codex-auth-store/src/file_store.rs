@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, SavedPool, StoreError};
+use codex_auth_core::{AccountStore, Clock, Edit, RecordId, RefreshClaim, RefreshToken, SavedPool, StoreError};
 
 use crate::{
     claim,
     engine::{Engine, Waits},
     fs::{Fs, os::OsFs},
+    hash::token_hash,
     layout::Layout,
     notice::Notice,
     official::Homes,
@@ -103,6 +104,11 @@ impl AccountStore for FileStore {
 
     fn stamp(&self) -> u64 {
         self.engine.stamp()
+    }
+
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        let (engine, hash) = (self.engine.clone(), token_hash(token));
+        apart(move || engine.spender_of(&hash)).await
     }
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {

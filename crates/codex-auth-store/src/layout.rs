@@ -28,6 +28,8 @@ pub struct LayoutInputs {
     pub multi_auth_dir: Option<String>,
     /// `XDG_STATE_HOME`.
     pub xdg_state_home: Option<String>,
+    /// `XDG_CONFIG_HOME`.
+    pub xdg_config_home: Option<String>,
     /// `CODEX_CLI_AUTH_PATH`: the login file of the default client, where it is not in its home.
     pub client_auth: Option<String>,
     /// `CODEX_CLI_ACCOUNTS_PATH`: likewise its list of logins.
@@ -44,6 +46,7 @@ pub struct Layout {
     home: Utf8PathBuf,
     client: ClientFiles,
     refresh_locks: Utf8PathBuf,
+    opencode: Utf8PathBuf,
     format: PoolFormat,
 }
 
@@ -78,6 +81,7 @@ impl LayoutInputs {
             codex_home: value("CODEX_HOME"),
             multi_auth_dir: value("CODEX_MULTI_AUTH_DIR"),
             xdg_state_home: value("XDG_STATE_HOME"),
+            xdg_config_home: value("XDG_CONFIG_HOME"),
             client_auth: value("CODEX_CLI_AUTH_PATH"),
             client_accounts: value("CODEX_CLI_ACCOUNTS_PATH"),
             client_config: value("CODEX_CLI_CONFIG_PATH"),
@@ -122,6 +126,7 @@ impl Layout {
             home: inputs.home.trim().into(),
             client: inputs.client(),
             refresh_locks: state.join("codex-auth/refresh"),
+            opencode: opencode_config_root(Utf8Path::new(inputs.home.trim()), inputs.xdg_config_home.as_deref()),
             format: PoolFormat::CommandLine,
         }
     }
@@ -269,6 +274,16 @@ impl Layout {
     /// The predecessor's refresh lease of a token, by the token's hash; waited for, never created.
     pub fn refresh_lease(&self, token_hash: &str) -> Utf8PathBuf {
         self.base.join("refresh-leases").join(format!("{token_hash}.lock"))
+    }
+
+    /// Lock of whoever presents a refresh token at this moment, shared by all products of this user.
+    pub fn presenting_lock(&self) -> Utf8PathBuf {
+        self.refresh_locks.join("presenting.lock")
+    }
+
+    /// Directory of what all products of this user share about refreshing.
+    pub fn refresh_dir(&self) -> &Utf8Path {
+        &self.refresh_locks
     }
 
     /// Lock of one identity's refresh token, shared by all products of this user; by record while the identity is

@@ -49,6 +49,7 @@ pub mod import;
 mod journal;
 mod json;
 pub mod keys;
+mod kin;
 mod layout;
 mod lease;
 mod legacy;
@@ -96,6 +97,7 @@ pub use official::{
     config::{ClientStore, ConfigChange, ConfigUndo},
     config_edit::Before,
     login_of,
+    running::plain_clients,
     switch::WithLogin,
     write::{LoginError, remove_login, write_login},
 };

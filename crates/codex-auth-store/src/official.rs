@@ -22,6 +22,7 @@ pub(crate) mod accounts_json;
 pub(crate) mod config;
 pub(crate) mod config_edit;
 pub(crate) mod replica;
+pub(crate) mod running;
 pub(crate) mod switch;
 pub(crate) mod write;
 

@@ -118,6 +118,14 @@ impl Sidecar {
         self.entries().into_iter().flatten().filter_map(|(record, _)| RecordId::parse(record)).collect()
     }
 
+    /// The account a token with this hash was spent for.
+    pub(crate) fn spender_of(&self, hash: &str) -> Option<RecordId> {
+        let mut all = self.entries()?.iter();
+        let found =
+            all.find(|(_, entry)| entry.as_object().is_some_and(|entry| spent(entry).any(|known| known == hash)));
+        found.and_then(|(record, _)| RecordId::parse(record))
+    }
+
     fn entries(&self) -> Option<&Object> {
         self.0.get("accounts")?.as_object()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use codex_auth_e2e::codex::{ANSWER, SAY_HI};
+use codex_auth_e2e::wait::until;
 use codex_auth_e2e::{Scene, Upstream, Who, World};
 use codex_auth_testkit::{Act, Fault, LoginKind, LoginKnobs, PoolKnobs, Route, fingerprint};
 
@@ -161,5 +162,38 @@ fn d_a_401_never_reaches_the_client() {
     assert_eq!(turns.statuses(), [Some(401), Some(200)], "{}", world.story());
     assert_eq!(turns.accounts()[1], ONE, "the refreshed account serves\n{}", world.story());
     assert_eq!(verdicts(&world.upstream()), ["fresh"]);
+    world.close();
+}
+
+#[test]
+fn d_a_plain_client_finds_its_login_renewed_ahead_of_time() {
+    let world = expired(&Scene::accounts(1).login(Who::Account(1)));
+    world.log_in(Who::Account(1), &LoginKnobs { kind: LoginKind::ExpiredAccess, ..LoginKnobs::default() });
+    let before = world.login()["tokens"]["refresh_token"].clone();
+    // The agent without any session of ours.
+    let serving = world.start_ours(&["serve", "--json"]);
+    let is_renewed = || (world.login()["tokens"]["refresh_token"] != before).then_some(());
+    assert!(until(Duration::from_secs(40), is_renewed).is_some(), "{}", world.story());
+    assert_eq!(world.codex_direct(&SAY_HI).succeeds().stdout, ANSWER);
+    assert_eq!(verdicts(&world.upstream()), ["fresh"], "the client presents nothing\n{}", world.story());
+    drop(serving);
+    world.close();
+}
+
+#[test]
+fn d_a_wave_outlives_the_agent_that_saw_it() {
+    let world = World::of(&Scene::accounts(3).login(Who::Outsider));
+    world.write_pool(&PoolKnobs { expired_access: vec![3], ..PoolKnobs::default() });
+    let body = serde_json::json!({ "error": { "code": "token_invalidated", "message": "signed out" } });
+    for who in [Who::Account(1), Who::Account(2)] {
+        let out = Act::Answer { status: 401, headers: BTreeMap::new(), body: body.clone() };
+        world.fake().fault(&Fault::once(Route::Responses, out).of(who));
+    }
+    let first = world.run(&SAY_HI).fails();
+    assert!(first.stderr.contains("accounts 1 and 2"), "{}", first.stderr);
+    world.await_quiet();
+    let again = world.run(&SAY_HI).fails();
+    assert!(again.stderr.contains("codex-multi-auth login --account 1"), "{}", again.stderr);
+    assert_eq!(verdicts(&world.upstream()), Vec::<String>::new(), "nobody's token is presented\n{}", world.story());
     world.close();
 }

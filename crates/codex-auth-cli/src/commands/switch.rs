@@ -13,6 +13,10 @@ use crate::{
     json_flag::Json,
 };
 
+mod neighbours;
+
+use neighbours::Neighbours;
+
 /// How a switch was asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct SwitchArguments {
@@ -33,8 +37,15 @@ pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<E
     target.refuse_dead(product)?;
     let (target, warning) = target.freshened(product)?;
     let was_disabled = !target.held.account.enabled;
+    let neighbours = Neighbours::of(product, &product.store.read_now()?, &target);
+    let not_renewed = match &neighbours {
+        Some(neighbours) => neighbours.renew_ahead(product, product.clock.now())?,
+        None => None,
+    };
     let login = select(product, &target, true)?;
-    let warnings: Vec<_> = warning.into_iter().chain(rests(product, &target)).collect();
+    let told = neighbours.filter(|_| matches!(login, LoginMirror::Written { .. })).map(|neighbours| neighbours.told());
+    let warnings = warning.into_iter().chain(rests(product, &target)).chain(not_renewed);
+    let warnings: Vec<_> = warnings.chain(told.into_iter().flatten()).collect();
     let switched = Switched::new(target.named.clone(), was_disabled, &login, warnings);
     product.ui.show(&switched, arguments.json.is_wanted());
     if !arguments.json.is_wanted() {

@@ -1,7 +1,7 @@
 //! Living beside the official client: both of its login files follow a switch, and its configuration changes only when
 //! asked.
 
-use codex_auth_testkit::{PoolKnobs, Setup};
+use codex_auth_testkit::{LoginKind, LoginKnobs, PoolKnobs, Setup, Who};
 use serde_json::json;
 
 use crate::world::{World, read, write};
@@ -71,4 +71,43 @@ fn the_clients_files_may_lie_elsewhere() {
     assert_eq!(world.run("import-current --json").ok().document()["outcome"], json!("unchanged"));
     world.run("auth-store file").ok();
     assert!(config.exists());
+}
+
+/// A program of the official client's name that does nothing on this world's home.
+fn plain_client(world: &World) -> std::process::Child {
+    let path = world.home().join("codex");
+    std::fs::copy("/bin/sleep", &path).expect("copied");
+    world.command(path.as_str(), &["60"]).stdin(std::process::Stdio::null()).spawn().expect("started")
+}
+
+#[test]
+fn a_switch_names_the_plain_client_that_has_to_be_restarted() {
+    let world = world();
+    world.run("switch 1").ok();
+    let mut client = plain_client(&world);
+    let told = format!("codex (pid {}) still uses ", client.id());
+    let said = world.run("switch 1").ok();
+    assert!(!said.err.contains(&told), "it uses this very account: {said}");
+    let said = world.run("switch 2").ok();
+    assert!(said.err.contains(&told) && said.err.contains("person1@example.test"), "{said}");
+    let notes = world.run("switch 3 --json").ok().document()["notes"].to_string();
+    assert!(notes.contains(&told), "{notes}");
+    client.kill().expect("ours");
+    client.wait().expect("ended");
+    assert!(!world.run("switch 1").ok().err.contains("(pid"), "nobody runs any more");
+}
+
+#[test]
+fn a_login_in_its_clients_window_is_renewed_before_another_takes_its_place() {
+    let world = World::with_pool(&Setup::default(), &PoolKnobs { expired_access: vec![1], ..PoolKnobs::default() });
+    let expired = LoginKnobs { kind: LoginKind::ExpiredAccess, ..LoginKnobs::default() };
+    world.fake().write_login(&world.codex_home(), Who::Account(1), &expired).expect("written");
+    let before = world.pool()["accounts"][0]["refreshToken"].clone();
+    let mut client = plain_client(&world);
+    world.run("switch 2").ok();
+    client.kill().expect("ours");
+    client.wait().expect("ended");
+    assert_ne!(world.pool()["accounts"][0]["refreshToken"], before, "the old login was renewed by us");
+    let now = world.pool()["accounts"][1]["refreshToken"].clone();
+    assert_eq!(read(&world.auth_json())["tokens"]["refresh_token"], now);
 }

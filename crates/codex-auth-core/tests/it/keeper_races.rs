@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use codex_auth_core::{
-    AccessToken, Account, AccountStore, CredentialKeeper, Granted, Held, KeepError, RefreshError, RefreshToken,
-    TokenIssuer,
+    AccessToken, Account, AccountStore, CredentialKeeper, Granted, Held, KeepError, RefreshError, RefreshReason,
+    RefreshToken, TokenIssuer,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, held, pool},
 };
 
@@ -20,9 +20,14 @@ struct Slow(ScriptedIssuer);
 
 #[async_trait]
 impl TokenIssuer for Slow {
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         pause().await;
-        let answer = self.0.refresh(account, token).await;
+        let answer = self.0.refresh(account, token, why).await;
         pause().await;
         answer
     }
@@ -92,7 +97,7 @@ fn run(orders: &mut Orders, answers: &[Result<Granted, RefreshError>], beside: B
     let renewal = |jobs: &mut Jobs| {
         let (keeper, ended, seen) = (keeper.clone(), ended.clone(), held(1));
         jobs.give(Box::pin(async move {
-            let result = keeper.renew(&seen.account.record, &seen.credential).await;
+            let result = keeper.renew(&seen.account.record, &seen.credential, RefreshReason::Forced).await;
             ended.lock().unwrap().push(result);
         }))
     };

@@ -10,7 +10,7 @@ mod world;
 
 use std::sync::Arc;
 
-use codex_auth_core::{AccountStore, CredentialKeeper, KeepError, SavedPool, SessionKey, Strategy};
+use codex_auth_core::{AccountStore, CredentialKeeper, KeepError, SavedPool, SessionKey, Strategy, reason_ahead};
 
 use crate::{
     executor::Jobs,
@@ -184,11 +184,11 @@ impl Simulation {
                 self.world.must(is_justified(&mark.code), text);
                 continue;
             }
-            let renewed = self.in_time(keeper.renew(name, &held.credential));
+            let renewed = self.in_time(keeper.renew(name, &held.credential, reason_ahead(&held.credential)));
             let is_fine = match &renewed {
                 Ok(renewed) => self.vendor.is_good(&renewed.credential.refresh),
                 Err(KeepError::NeedsLogin { code }) => is_justified(code),
-                Err(KeepError::Issuer(_) | KeepError::Store(_)) => false,
+                Err(KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_)) => false,
             };
             self.world.must(is_fine, || format!("in calm weather the renewal of {name} came to {renewed:?}"));
         }

@@ -78,6 +78,11 @@ impl AccountStore for Stepped {
         self.inner.stamp()
     }
 
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        pause().await;
+        self.inner.once_held(token).await
+    }
+
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
         loop {
             pause().await;

@@ -4,7 +4,7 @@
 use std::{io::Write as _, sync::Arc};
 
 use codex_auth_core::{
-    Account, RefreshError, RefreshToken, TokenIssuer as _,
+    Account, RefreshError, RefreshReason, RefreshToken, TokenIssuer as _,
     testing::{self, ManualClock, SeededEntropy},
 };
 use codex_auth_net::Network;
@@ -74,7 +74,7 @@ impl Company {
         let endpoints = Endpoints::parse(ISSUER).expect("an issuer");
         let issuer = OpenAiIssuer::new(endpoints, Arc::new(http), Arc::new(ManualClock::default()));
         let account = Account { issuer: Some(ISSUER.to_owned()), ..testing::account(2) };
-        issuer.refresh(&account, token).await.map(|granted| granted.refresh.expect("a new one"))
+        issuer.refresh(&account, token, RefreshReason::Forced).await.map(|granted| granted.refresh.expect("a new one"))
     }
 
     fn presented(&self) -> Vec<Verdict> {

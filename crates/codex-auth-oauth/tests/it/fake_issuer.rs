@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    Account, RefreshError, TokenIssuer as _,
+    Account, RefreshError, RefreshReason, TokenIssuer as _,
     testing::{self, ManualClock, SeededEntropy},
 };
 use codex_auth_oauth::{
@@ -50,9 +50,9 @@ async fn a_person_signs_in_and_is_renewed_once_per_token() {
     );
     let account = Account { issuer: Some(signed_in.issuer), ..testing::account(2) };
     let old = signed_in.credential.refresh;
-    let granted = issuer.refresh(&account, &old).await.expect("renewed");
+    let granted = issuer.refresh(&account, &old, RefreshReason::Forced).await.expect("renewed");
     assert!(granted.refresh.is_some_and(|fresh| fresh != old));
-    let again = issuer.refresh(&account, &old).await;
+    let again = issuer.refresh(&account, &old, RefreshReason::Forced).await;
     assert!(matches!(again, Err(RefreshError::Refused { .. })), "{again:?}");
 
     let shown: Vec<_> = fake.log().into_iter().filter_map(|record| record.body.presented).collect();
@@ -97,10 +97,10 @@ async fn what_an_answer_that_breaks_off_leaves() {
         Act::Answer { status: 429, headers: [("retry-after".to_owned(), "7".to_owned())].into(), body: "".into() };
     for (act, is_unspent) in [(throttle, true), (Act::Reset, false), (Act::LoseAnswer, false)] {
         fake.fault(Fault::once(Route::Token, act.clone()));
-        let error = issuer.refresh(&testing::account(1), &token).await.expect_err("no answer");
+        let error = issuer.refresh(&testing::account(1), &token, RefreshReason::Forced).await.expect_err("no answer");
         assert_eq!(error.is_unspent(), is_unspent, "{act:?} {error}");
     }
     fake.stop();
-    let error = issuer.refresh(&testing::account(1), &token).await.expect_err("nobody there");
+    let error = issuer.refresh(&testing::account(1), &token, RefreshReason::Forced).await.expect_err("nobody there");
     assert!(matches!(error, RefreshError::Unsent { .. }), "{error}");
 }

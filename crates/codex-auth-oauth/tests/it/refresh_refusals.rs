@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use codex_auth_core::{
-    Account, RefreshError, RefreshToken, Timestamp, TokenIssuer as _,
+    Account, RefreshError, RefreshReason, RefreshToken, Timestamp, TokenIssuer as _,
     testing::{self, ManualClock},
 };
 use codex_auth_oauth::{DEFAULT_ISSUER, Endpoints, HttpError, OpenAiIssuer};
@@ -21,7 +21,7 @@ async fn refresh(
 ) -> Result<codex_auth_core::Granted, RefreshError> {
     let endpoints = Endpoints::parse(issuer).expect("a good issuer");
     let issuer = OpenAiIssuer::new(endpoints, http, Arc::new(ManualClock::at(NOW)));
-    issuer.refresh(account, &RefreshToken::new("CANARY-old")).await
+    issuer.refresh(account, &RefreshToken::new("CANARY-old"), RefreshReason::ProactiveExpiry).await
 }
 
 /// Says what the answer means, as `class detail`.
@@ -37,6 +37,7 @@ async fn meaning(answer: impl Fn() -> Answer + Send + Sync + 'static) -> String 
             format!("granted {access} {refresh} {secs:?}")
         }
         Err(RefreshError::Refused { code }) => format!("refused {code}"),
+        Err(RefreshError::Declined { code }) => format!("declined {code}"),
         Err(RefreshError::Throttled { wait }) => format!("throttled {wait:?}"),
         Err(RefreshError::Unsent { why }) => format!("unsent {why}"),
         Err(RefreshError::Lost { why }) => format!("lost {why}"),
@@ -54,6 +55,23 @@ async fn the_request_is_the_official_one() {
     refresh("http://127.0.0.1:9/realm/", &testing::account(1), Arc::clone(&http)).await.expect("granted");
     let body = r#"{"client_id":"app_EMoamEEZ73f0CkXaXp7hrann","grant_type":"refresh_token","refresh_token":"CANARY-old","refresh_reason":"proactive_expiry"}"#;
     assert_eq!(http.asked(), [format!("POST http://127.0.0.1:9/realm/oauth/token application/json {body}")]);
+}
+
+#[tokio::test]
+async fn the_issuer_hears_why() {
+    for (why, word) in [
+        (RefreshReason::ProactiveExpiry, "proactive_expiry"),
+        (RefreshReason::Scheduled, "scheduled"),
+        (RefreshReason::UnauthorizedRecovery, "unauthorized_recovery"),
+        (RefreshReason::Forced, "forced"),
+    ] {
+        let http = Scripted::new(|| says(200, r#"{"access_token":"a"}"#));
+        let endpoints = Endpoints::parse(DEFAULT_ISSUER).expect("a good issuer");
+        let issuer = OpenAiIssuer::new(endpoints, http.clone(), Arc::new(ManualClock::at(NOW)));
+        issuer.refresh(&testing::account(1), &RefreshToken::new("t"), why).await.expect("granted");
+        assert!(http.asked()[0].ends_with(&format!(r#""refresh_reason":"{word}"}}"#)), "{word}");
+        assert_eq!(RefreshReason::parse(word), Some(why));
+    }
 }
 
 #[tokio::test]
@@ -114,11 +132,28 @@ async fn refusals_keep_the_code_and_nothing_else() {
     check(401, r#"{"error":{"code":"Refresh_Token_Expired"}}"#, "refused refresh_token_expired").await;
     check(400, r#"{"error":"invalid_grant","error_description":"CANARY"}"#, "refused invalid_grant").await;
     check(401, r#"{"code":"refresh_token_invalidated"}"#, "refused refresh_token_invalidated").await;
-    check(403, r#"{"error":{"code":null},"code":"region_blocked"}"#, "refused region_blocked").await;
+    check(401, r#"{"error":{"code":"something_new"}}"#, "refused something_new").await;
     check(401, "", "refused http_401").await;
-    check(403, "<html>CANARY</html>", "refused http_403").await;
-    check(400, r#"{"error":"CANARY, a whole sentence"}"#, "refused http_400").await;
+    check(403, r#"{"error":{"code":"refresh_token_invalidated"}}"#, "refused refresh_token_invalidated").await;
+    check(403, r#"{"error":"token_expired"}"#, "refused token_expired").await;
     check(422, r#"{"error":{"code":"refresh_token_reused"}}"#, "refused refresh_token_reused").await;
+}
+
+#[tokio::test]
+async fn words_that_say_the_token_was_revoked_are_as_good_as_a_code() {
+    check(400, r#"{"error":{"message":"CANARY: Token has been revoked."}}"#, "refused token_revoked").await;
+    check(400, r#"{"error":"access_denied","error_description":"token has been revoked"}"#, "refused access_denied")
+        .await;
+    check(400, r#"{"message":"Invalid refresh token CANARY"}"#, "refused token_revoked").await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_says_nothing_against_the_token_leaves_it_unspent() {
+    check(403, r#"{"error":{"code":null},"code":"region_blocked"}"#, "declined region_blocked").await;
+    check(403, "<html>CANARY</html>", "declined http_403").await;
+    check(400, r#"{"error":"CANARY, a whole sentence"}"#, "declined http_400").await;
+    check(400, r#"{"error":"invalid_client"}"#, "declined invalid_client").await;
+    check(400, "", "declined http_400").await;
 }
 
 #[tokio::test]

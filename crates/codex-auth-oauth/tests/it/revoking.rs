@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use codex_auth_core::{
-    AccessToken, Account, Credential, Kind, RefreshError, RefreshToken, TokenIssuer as _,
+    AccessToken, Account, Credential, Kind, RefreshError, RefreshReason, RefreshToken, TokenIssuer as _,
     testing::{self, ManualClock},
 };
 use codex_auth_oauth::{DEFAULT_ISSUER, Endpoints, HttpError, OpenAiIssuer, ReqwestClient, RevokeError, revoke};
@@ -86,7 +86,9 @@ async fn a_revoked_account_is_never_renewed() {
     revoke(&endpoints(&issuer), &http, Some(&issuer), &credential).await.expect("revoked");
     let (http, clock) = (Arc::new(http), Arc::new(ManualClock::default()));
     let account = Account { issuer: Some(issuer.clone()), ..testing::account(1) };
-    let renewed = OpenAiIssuer::new(endpoints(&issuer), http, clock).refresh(&account, &credential.refresh).await;
+    let renewed = OpenAiIssuer::new(endpoints(&issuer), http, clock)
+        .refresh(&account, &credential.refresh, RefreshReason::Forced)
+        .await;
     let code = "refresh_token_invalidated".to_owned();
     assert_eq!(renewed, Err(RefreshError::Refused { code }));
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth_core::{ClientToken, Entropy, Held, Kind, Query, RecordId, SavedPool};
+use codex_auth_core::{ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason, SavedPool};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::{
@@ -242,7 +242,7 @@ async fn refresh(control: &Control, asked: &Value) -> Answer {
     let Some(held) = record.and_then(|record| pool.find(&record).cloned()) else {
         return failed(StatusCode::NOT_FOUND, "no_such_account", "the request names no account of the pool");
     };
-    match control.proxy.renew(&held).await {
+    match control.proxy.renew(&held, RefreshReason::Forced).await {
         Ok(Held { credential, .. }) => document(StatusCode::OK, &json!({ "generation": credential.generation })),
         Err(error) => {
             let code = if error.kind() == Kind::NeedsLogin { "needs_login" } else { "refresh_failed" };

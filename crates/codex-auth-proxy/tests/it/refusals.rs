@@ -70,7 +70,17 @@ async fn one_resting_and_one_signed_out_still_names_the_reset() {
 #[tokio::test]
 async fn all_signed_out_names_each_account_and_the_command() {
     let got = refused(|pool| (0..2).for_each(|index| sign_out(pool, index))).await;
-    check(&got, 400, "needs_login", &["account 1", "account 2", "`codex-multi-auth login --account 1`"]);
+    check(
+        &got,
+        400,
+        "needs_login",
+        &[
+            "refresh_token_reused: no account can serve",
+            "account 1: refresh_token_reused",
+            "account 2: refresh_token_reused",
+            "Run: codex-multi-auth login --account 1",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use codex_auth_core::{
-    Account, AccountStore, Granted, RefreshError, RefreshToken, Strategy, TokenIssuer,
+    Account, AccountStore, Granted, RefreshError, RefreshReason, RefreshToken, Strategy, TokenIssuer,
     testing::{ScriptedIssuer, pool},
 };
 use tokio::task::JoinSet;
@@ -28,10 +28,15 @@ struct Slow {
 
 #[async_trait]
 impl TokenIssuer for Slow {
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.gate.passed().await;
-        self.inner.refresh(account, token).await
+        self.inner.refresh(account, token, why).await
     }
 }
 
@@ -100,6 +105,37 @@ async fn an_old_token_gets_the_current_pair_without_a_presentation() {
 }
 
 #[tokio::test]
+async fn a_token_several_generations_old_gets_the_current_pair_without_any_lease() {
+    let issuer = ScriptedIssuer::answering([Ok(renewed(1)), Ok(renewed(2))]);
+    let upstream = Upstream::answering(|_| served()).await;
+    let world = World::before(&upstream, Setup { issuer: Arc::new(issuer.clone()), ..Setup::default() }).await;
+    check_pair(&ask("refresh-1").send(world.port).await, "access-1-renewed", "refresh-1-renewed");
+    check_pair(&ask("refresh-1-renewed").send(world.port).await, "access-2-renewed", "refresh-2-renewed");
+    for old in ["refresh-1", "refresh-1-renewed"] {
+        check_pair(&ask(old).send(world.port).await, "access-2-renewed", "refresh-2-renewed");
+    }
+    assert_eq!(issuer.presented().len(), 2, "a spent token is never presented");
+}
+
+#[tokio::test]
+async fn a_pair_the_client_wrote_itself_is_known_at_once() {
+    let (world, issuer) = world(vec![Ok(renewed(1))]).await;
+    world.homes.sign_in("/home", 1, Some(("access-own", "refresh-own")));
+    let got = ask("refresh-own").send(world.port).await;
+    assert_eq!(got.status(), 200, "{}", got.text());
+    assert!(issuer.presented().len() <= 1);
+}
+
+#[tokio::test]
+async fn the_issuer_hears_why_the_client_asks() {
+    let (world, issuer) = world(vec![Ok(renewed(1))]).await;
+    let body = r#"{"refresh_token":"refresh-1","refresh_reason":"unauthorized_recovery"}"#;
+    let ask = Ask::stranger("POST", "/oauth/token").body(body.as_bytes());
+    assert_eq!(ask.send(world.port).await.status(), 200);
+    assert_eq!(issuer.reasons(), [RefreshReason::UnauthorizedRecovery]);
+}
+
+#[tokio::test]
 async fn a_form_is_as_good_as_a_document() {
     let (world, _) = world(vec![Ok(renewed(1))]).await;
     let form = Ask::stranger("POST", "/oauth/token").body(b"grant_type=refresh_token&refresh_token=refresh-1&x=1");
@@ -138,7 +174,8 @@ async fn a_refused_renewal_names_the_account_and_the_command() {
     for _ in 0..2 {
         let got = ask("refresh-1").send(world.port).await;
         assert_eq!((got.status(), got.code().as_str()), (400, "needs_login"));
-        assert!(got.text().contains("codex-multi-auth login --account 1"), "{}", got.text());
+        let told = "refresh_token_reused: account 1 needs a new sign-in. Run: codex-multi-auth login --account 1";
+        assert!(got.text().contains(told), "{}", got.text());
     }
     assert_eq!(issuer.presented().len(), 1, "a refused token is never presented again");
 }

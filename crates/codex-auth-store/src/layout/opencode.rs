@@ -7,7 +7,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{ACCOUNTS, Layout};
-use crate::opencode::{Domain, OPENCODE_ACCOUNTS};
+use crate::{
+    fs::os,
+    opencode::{Domain, OPENCODE_ACCOUNTS},
+};
 
 /// `OpenCode`'s configuration directory by its own rule: only an absolute `XDG_CONFIG_HOME` counts.
 pub fn opencode_config_root(home: &Utf8Path, xdg_config_home: Option<&str>) -> Utf8PathBuf {
@@ -45,6 +48,21 @@ impl Layout {
     pub fn with_opencode_pool_in(self, config_root: impl Into<Utf8PathBuf>, domain: Domain) -> Self {
         let config_root = config_root.into();
         Self { root: config_root.join("codex-auth"), format: PoolFormat::OpenCode { config_root, domain }, ..self }
+    }
+
+    /// The pools of this user beside this one, whether or not there are any: both domains of `OpenCode`'s document, the
+    /// user's own pool, and those of projects.
+    pub(crate) fn beside(&self) -> Vec<Self> {
+        let config_root = match &self.format {
+            PoolFormat::CommandLine => &self.opencode,
+            PoolFormat::OpenCode { config_root, .. } => config_root,
+        };
+        let ours = Self { root: self.base.clone(), format: PoolFormat::CommandLine, ..self.clone() };
+        let keys = os::names_in(&self.base.join("projects")).unwrap_or_default();
+        let projects = keys.iter().map(|key| ours.clone().with_pool_in(self.project_root(key)));
+        let opencode = Domain::ALL.into_iter().map(|domain| self.clone().with_opencode_pool_in(config_root, domain));
+        let all: Vec<Self> = [ours.clone()].into_iter().chain(projects).chain(opencode).collect();
+        all.into_iter().filter(|other| other.pool_dir() != self.pool_dir()).collect()
     }
 
     pub(crate) fn format(&self) -> &PoolFormat {

@@ -9,14 +9,13 @@ use camino::Utf8Path;
 use codex_auth_core::{Credential, Held, Login, LoginState, OfficialLogins as _, Timestamp};
 
 use super::{Homes, OfficialHomes, accounts_json, write};
-use crate::{engine::Engine, freshness};
+use crate::{engine::Engine, freshness, kin};
 
-/// The newest login of these homes that is newer than `held`. A home that cannot be read has nothing to say.
+/// The newest login of these homes and of the stores beside ours that is newer than `held`, and not known as spent. What
+/// cannot be read has nothing to say.
 pub(crate) fn newest(engine: &Engine, homes: &Homes, held: &Held, now: Timestamp) -> Option<Login> {
-    let logins = homes.all().into_iter().flat_map(|home| logins_in(engine, &home));
-    logins
-        .filter(|login| is_newer_copy(held, login, now))
-        .reduce(|best, next| if freshness::is_newer(&next.credential, &best.credential, now) { next } else { best })
+    let logins = homes.all().into_iter().flat_map(|home| logins_in(engine, &home)).chain(kin::logins(engine));
+    kin::newest(logins.filter(|login| is_newer_copy(held, login, now) && !kin::is_spent(engine, login)), now)
 }
 
 /// Takes over the login's pair, if it is a newer one of the same account.
@@ -38,7 +37,7 @@ pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
     held.account.issuer = held.account.issuer.take().or_else(|| login.issuer.clone());
 }
 
-/// Hands the fresh pair on to every home that still holds the token it was bought with. Busy locks and other trouble
+/// Hands the fresh pair on to every home and store that still holds the token it was bought with. Busy locks and other trouble
 /// are passed over: the pool has the pair, and whoever reads both sees that it is newer.
 pub(crate) fn follow(engine: &Engine, homes: &Homes, spent_hash: &str, fresh: &Credential) {
     for home in homes.all() {
@@ -47,6 +46,7 @@ pub(crate) fn follow(engine: &Engine, homes: &Homes, spent_hash: &str, fresh: &C
             let _ = write::renew(engine, &engine.layout.client_files(&home), spent_hash, fresh);
         }
     }
+    kin::follow(engine, spent_hash, fresh);
 }
 
 /// The logins of a home: its own, and those it lists.

@@ -1,9 +1,13 @@
 //! Owns the small changes of a running program: a cool-down, renewed tokens, and one grant that stands twice.
 
+use codex_auth_core::RefreshToken;
 use serde_json::{Number, Value, json};
 
 use super::{Domain, normalise, record};
-use crate::json::{self, Object};
+use crate::{
+    hash::token_hash,
+    json::{self, Object},
+};
 
 /// What a renewal brought.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,9 +49,20 @@ pub fn set_tokens(openai: &mut Object, domain: Domain, identity_key: &str, token
 
 /// A sign-in copied into both domains holds one grant: once it is renewed, the other copy's token is spent.
 pub(crate) fn carry_grant(openai: &mut Object, into: Domain, spent: &str, tokens: &RenewedTokens) {
+    carry(openai, into, &|refresh| refresh == spent, tokens);
+}
+
+/// The same for whoever knows no more than the hash of what was spent, in both domains.
+pub(crate) fn carry_spent(openai: &mut Object, spent_hash: &str, tokens: &RenewedTokens) {
+    for domain in Domain::ALL {
+        carry(openai, domain, &|refresh| token_hash(&RefreshToken::new(refresh)) == spent_hash, tokens);
+    }
+}
+
+fn carry(openai: &mut Object, into: Domain, is_spent: &dyn Fn(&str) -> bool, tokens: &RenewedTokens) {
     let Some(content) = openai.get_mut(into.name()).and_then(Value::as_object_mut) else { return };
     let mut records = normalise::records(content);
-    for record in records.iter_mut().filter(|record| json::text(record, "refresh") == Some(spent)) {
+    for record in records.iter_mut().filter(|record| json::text(record, "refresh").is_some_and(is_spent)) {
         write_tokens(record, tokens);
     }
     normalise::put_records(content, records);

@@ -25,6 +25,7 @@ pub struct OpenCodeFile {
     path: Utf8PathBuf,
     fs: Arc<dyn Fs>,
     clock: Arc<dyn Clock>,
+    queue: Duration,
 }
 
 /// What was read.
@@ -52,7 +53,13 @@ pub struct Saved<T> {
 impl OpenCodeFile {
     /// The store at `path`.
     pub fn new(path: impl Into<Utf8PathBuf>, fs: Arc<dyn Fs>, clock: Arc<dyn Clock>) -> Self {
-        Self { path: path.into(), fs, clock }
+        Self { path: path.into(), fs, clock, queue: QUEUE }
+    }
+
+    /// The same for whoever waits for our own processes no longer than this.
+    #[must_use]
+    pub(crate) fn within(self, queue: Duration) -> Self {
+        Self { queue, ..self }
     }
 
     /// Where it is.
@@ -112,7 +119,7 @@ impl OpenCodeFile {
     }
 
     fn lock(&self) -> Result<StoreLock, StoreError> {
-        let lock = StoreLock::take(self.fs.as_ref(), &self.path, QUEUE, &self.clock)?;
+        let lock = StoreLock::take(self.fs.as_ref(), &self.path, self.queue, &self.clock)?;
         let dir = parent_of(&self.path);
         leftovers::sweep(self.fs.as_ref(), &dir, self.clock.now());
         gitignore::ensure(&dir);

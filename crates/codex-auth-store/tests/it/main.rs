@@ -1,6 +1,7 @@
 //! The store over a real disk: documents, crashes, processes, claims, logins.
 #![allow(clippy::disallowed_methods, reason = "these tests look at the disk themselves")]
 
+mod beside;
 mod broken_engines;
 mod claims;
 mod coexistence;

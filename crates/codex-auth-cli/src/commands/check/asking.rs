@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_auth_core::{
     AccountStore, Clock, CredentialKeeper, Held, KeepError, Kind, NeedsLogin, Outcome, QuotaSnapshot, RefreshPlan,
-    StoreError, plan,
+    RefreshReason, StoreError, plan, reason_ahead,
 };
 use codex_auth_oauth::{HttpClient, ReqwestClient};
 use codex_auth_view::CheckOutcome;
@@ -14,9 +14,6 @@ use tokio::sync::Mutex;
 use super::usage::{self, Usage};
 use crate::{assemble::Product, error::CliError};
 
-/// Two tokens invalidated in one check are a wave: no further refresh token is presented.
-const WAVE: usize = 2;
-
 /// What asking needs.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -25,8 +22,8 @@ pub(super) struct Asking {
     keeper: CredentialKeeper,
     store: Arc<dyn AccountStore>,
     clock: Arc<dyn Clock>,
-    /// Accounts whose tokens were invalidated so far. Held while a token is presented: one at a time.
-    invalidated: Mutex<usize>,
+    /// Held while a token is presented or an account marked: one at a time, so that whoever is next knows of it.
+    alone: Mutex<()>,
 }
 
 /// What was found out about an account.
@@ -55,6 +52,9 @@ impl Finding {
     fn not_renewed(error: KeepError) -> Self {
         let found = Self::of(CheckOutcome::SignedInOnly, format!("refresh failed: {error}"));
         match error {
+            KeepError::HeldBack { .. } => {
+                Self::of(CheckOutcome::SignedInOnly, format!("token_invalidated_wave: {error}"))
+            }
             // Only this account is affected by its removal.
             KeepError::Store(StoreError::NoSuchAccount(_)) | KeepError::NeedsLogin { .. } | KeepError::Issuer(_) => {
                 found
@@ -77,7 +77,7 @@ impl Asking {
             keeper: product.keeper()?,
             store: product.store.clone(),
             clock: product.clock.clone(),
-            invalidated: Mutex::new(0),
+            alone: Mutex::default(),
         })
     }
 
@@ -93,12 +93,14 @@ impl Asking {
         let held = match planned {
             RefreshPlan::Use => held,
             RefreshPlan::AskForLogin => return Finding::of(CheckOutcome::NeedsLogin, "no usable token is left"),
-            RefreshPlan::RefreshBehind | RefreshPlan::RefreshFirst => match self.renewed(&held).await {
-                Ok(fresh) => fresh,
-                Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
-                Err(_) if planned == RefreshPlan::RefreshBehind => held,
-                Err(error) => return Finding::not_renewed(error),
-            },
+            RefreshPlan::RefreshBehind | RefreshPlan::RefreshFirst => {
+                match self.renewed(&held, reason_ahead(&held.credential)).await {
+                    Ok(fresh) => fresh,
+                    Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
+                    Err(_) if planned == RefreshPlan::RefreshBehind => held,
+                    Err(error) => return Finding::not_renewed(error),
+                }
+            }
         };
         match self.usage(&held).await {
             Told::Refused(Outcome::Unauthorized, _) => self.once_more(&held).await,
@@ -108,7 +110,7 @@ impl Asking {
 
     /// A token that was refused may only have grown old: it is renewed once, and asked with once more.
     async fn once_more(&self, held: &Held) -> Finding {
-        let fresh = match self.renewed(held).await {
+        let fresh = match self.renewed(held, RefreshReason::UnauthorizedRecovery).await {
             Ok(fresh) => fresh,
             Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
             Err(error) => return Finding::not_renewed(error),
@@ -143,7 +145,7 @@ impl Asking {
 
     /// Marks the account durably, unless somebody renewed it meanwhile.
     async fn invalidated(&self, held: &Held, code: String) -> Finding {
-        *self.invalidated.lock().await += 1;
+        let _alone = self.alone.lock().await;
         let (record, credential) = (held.account.record.clone(), held.credential.clone());
         let needs = NeedsLogin { code: code.clone(), at: self.clock.now() };
         let edit = self.store.edit(Box::new(move |pool| {
@@ -158,12 +160,9 @@ impl Asking {
         }
     }
 
-    async fn renewed(&self, held: &Held) -> Result<Held, KeepError> {
-        let invalidated = self.invalidated.lock().await;
-        if *invalidated >= WAVE {
-            return Err(KeepError::NeedsLogin { code: "token_invalidated_wave".to_owned() });
-        }
-        self.keeper.renew(&held.account.record, &held.credential).await
+    async fn renewed(&self, held: &Held, why: RefreshReason) -> Result<Held, KeepError> {
+        let _alone = self.alone.lock().await;
+        self.keeper.renew(&held.account.record, &held.credential, why).await
     }
 
     async fn usage(&self, held: &Held) -> Told {
@@ -198,7 +197,7 @@ impl Asking {
 fn dead(error: &KeepError) -> Finding {
     let why = match error {
         KeepError::NeedsLogin { code } => code.clone(),
-        KeepError::Issuer(_) | KeepError::Store(_) => error.to_string(),
+        KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_) => error.to_string(),
     };
     Finding::of(CheckOutcome::NeedsLogin, why)
 }

@@ -13,7 +13,7 @@ use std::{
 
 use codex_auth_core::{
     AccountStore, CredentialKeeper, Edit, Held, KeepError, Lesson, RecordId, Rest, RestPolicy, RestReason, Rotation,
-    Strategy,
+    Strategy, reason_ahead,
 };
 
 use super::{
@@ -108,7 +108,7 @@ impl Agent {
         renewals.insert(record.clone(), renewal.clone());
         let (agent, seen, told) = (self.clone(), held.credential.clone(), renewal.clone());
         let work = async move {
-            let result = agent.keeper.renew(&record, &seen).await;
+            let result = agent.keeper.renew(&record, &seen, reason_ahead(&seen)).await;
             agent.learn(&record, &result);
             agent.renewals.lock().unwrap().remove(&record);
             *told.result.lock().unwrap() = Some(result);
@@ -123,6 +123,7 @@ impl Agent {
         match result {
             Ok(held) => self.rotation.renewed(held),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
+            Err(KeepError::HeldBack { .. }) => {}
             Err(KeepError::Issuer(_) | KeepError::Store(_)) => {
                 let until = now.after(RestPolicy::default().network);
                 self.rotation.rest(record, Rest::of_account(RestReason::Network, until, now));

@@ -113,9 +113,6 @@ async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> 
         Reaction::TryAnother => Next::Another { marked: false },
         Reaction::MarkAndTryOne => Next::Another { marked: true },
         Reaction::RewriteAndRetry => Next::Again,
-        Reaction::RefreshAndRetry if agent.rotation.wave(agent.world.now()).is_some() => {
-            Next::Another { marked: false }
-        }
         Reaction::RefreshAndRetry => match agent.renew(&held).await {
             Ok(_) => Next::Again,
             Err(_) => Next::Another { marked: false },
@@ -137,16 +134,13 @@ async fn stream(agent: &Agent, attempt: &Attempt) -> Outcome {
 
 async fn ready(agent: &Arc<Agent>, held: &Held) -> Result<Held, KeepError> {
     let now = agent.world.now();
-    let in_wave = agent.rotation.wave(now).is_some();
     match plan(held, now) {
         RefreshPlan::Use => Ok(held.clone()),
         RefreshPlan::RefreshBehind => {
-            if !in_wave {
-                drop(agent.renewal(held));
-            }
+            drop(agent.renewal(held));
             Ok(held.clone())
         }
-        RefreshPlan::RefreshFirst if !in_wave => agent.renew(held).await,
-        RefreshPlan::RefreshFirst | RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "none".into() }),
+        RefreshPlan::RefreshFirst => agent.renew(held).await,
+        RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "none".into() }),
     }
 }

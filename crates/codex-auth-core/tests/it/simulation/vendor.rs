@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use codex_auth_core::{
-    AccessToken, Account, Claims, Credential, Granted, Outcome, RefreshError, RefreshToken, Timestamp, TokenIssuer,
-    UserId,
+    AccessToken, Account, Claims, Credential, Granted, Outcome, RefreshError, RefreshReason, RefreshToken, Timestamp,
+    TokenIssuer, UserId,
 };
 
 use super::world::World;
@@ -131,7 +131,12 @@ impl Truth {
 
 #[async_trait]
 impl TokenIssuer for Vendor {
-    async fn refresh(&self, account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        account: &Account,
+        token: &RefreshToken,
+        _why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         let world = &self.world;
         world.count(|tally| tally.presentations += 1);
         let text = token.expose();

@@ -78,6 +78,7 @@ pub(crate) struct Place {
     pub(crate) store: MemoryStore,
     pub(crate) settings: Arc<Settings>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) issuer: ScriptedIssuer,
     backend: String,
     socket: PathBuf,
 }
@@ -105,6 +106,7 @@ impl Place {
             store: MemoryStore::holding(pool),
             settings: Arc::new(Settings(Mutex::new(Strategy::Sequential))),
             directory: Arc::new(directory),
+            issuer: ScriptedIssuer::default(),
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
             socket,
         })
@@ -124,7 +126,7 @@ impl Place {
         let config = ProxyConfig::against(self.backend.parse().unwrap());
         let ports = Ports {
             store: Arc::new(self.store.clone()),
-            issuer: Arc::new(ScriptedIssuer::default()),
+            issuer: Arc::new(self.issuer.clone()),
             upstream: Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
             settings: self.settings.clone(),
             clock: Arc::new(ManualClock::at(NOW)),
@@ -133,6 +135,8 @@ impl Place {
             ports,
             config,
             directory: self.directory.clone(),
+            shared: self.directory.clone(),
+            codex_home: "/home".into(),
             socket: self.socket.clone(),
             logins: Arc::new(Homes::default()),
             entropy: Arc::new(SeededEntropy::new(seed)),

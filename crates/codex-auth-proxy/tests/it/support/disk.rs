@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use codex_auth_core::{AccountStore, Edit, RecordId, RefreshClaim, SavedPool, StoreError, testing::MemoryStore};
+use codex_auth_core::{
+    AccountStore, Edit, RecordId, RefreshClaim, RefreshToken, SavedPool, StoreError, testing::MemoryStore,
+};
 
 use super::upstream::Gate;
 
@@ -53,6 +55,11 @@ impl AccountStore for Disk {
 
     fn stamp(&self) -> u64 {
         self.memory.stamp()
+    }
+
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        self.is_dead.passed().await;
+        self.memory.once_held(token).await
     }
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
