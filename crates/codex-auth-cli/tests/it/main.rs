@@ -16,6 +16,7 @@ mod login;
 mod networks;
 mod official;
 mod offline;
+mod one_token;
 mod pages;
 mod projects;
 mod restoring;
