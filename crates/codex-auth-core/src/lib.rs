@@ -8,6 +8,7 @@
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
+//! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
 //! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
@@ -39,6 +40,7 @@ mod keeper;
 mod kind;
 mod official;
 mod outcome;
+mod permit;
 mod pool;
 mod quota;
 mod refresh;
@@ -66,6 +68,7 @@ pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
+pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
 pub use refresh::{REFRESH_AHEAD, RefreshPlan, USABLE_FOR, plan};
