@@ -51,6 +51,7 @@ pub(crate) struct Holder {
     pub(crate) id: String,
     pub(crate) account: Option<RecordId>,
     pub(crate) models: Vec<String>,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// Why no capability was made or revoked.
@@ -164,6 +165,7 @@ impl Permits {
             id: id.clone(),
             account: terms.account.clone(),
             models: terms.models.clone(),
+            expires_at: row.expires_at,
         })
     }
 

@@ -46,13 +46,18 @@ pub(crate) fn permit_ended() -> Answer {
     )
 }
 
-/// A capability whose requests are used up. Without a time to retry at, the official client stops at once.
-pub(crate) fn permit_spent() -> Answer {
-    error(
-        StatusCode::TOO_MANY_REQUESTS,
-        "capability_requests_spent",
-        "All requests of this capability are used up. `codex-multi-auth token list` shows it, and when it ends.",
-    )
+/// A capability whose requests are used up. The official client stops after one such answer and tells the time at
+/// which a capability of this name begins anew.
+pub(crate) fn permit_spent(ends: Timestamp) -> Answer {
+    let body = json!({ "error": {
+        "type": "usage_limit_reached",
+        "code": "capability_requests_spent",
+        "message": "All requests of this capability are used up.",
+        "plan_type": "unknown",
+        "resets_at": ends.as_secs_ceil(),
+        "hint": "`codex-multi-auth token list` shows it; `codex-multi-auth token --requests <n>` makes another one.",
+    } });
+    document(StatusCode::TOO_MANY_REQUESTS, &body)
 }
 
 /// A capability that is not for the model asked.

@@ -183,7 +183,7 @@ impl ProviderBlock {
              [model_providers.{id}.auth]\n\
              command = {program}\n\
              args = [{arguments}]\n\
-             timeout_ms = 15000\n"
+             timeout_ms = 9000\n"
         );
         Self { base_url, config }
     }

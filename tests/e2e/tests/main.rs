@@ -22,3 +22,4 @@ mod g_exhausted;
 mod h_sessions;
 mod i_transparent;
 mod j_terminal;
+mod token;

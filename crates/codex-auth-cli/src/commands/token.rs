@@ -11,7 +11,7 @@ use crate::{
     assemble::Product,
     commands::token::{
         asking::{Agent, row},
-        span::span,
+        span::{span, typed},
     },
     error::CliError,
 };
@@ -35,15 +35,22 @@ pub(crate) struct TokenArguments {
     /// Print a block for codex's config.toml that asks for such a capability by itself
     #[arg(long, conflicts_with = "raw")]
     config: bool,
+    #[command(flatten)]
+    raw: Raw,
+    /// Print one JSON document
+    #[arg(long, short, global = true)]
+    json: bool,
+}
+
+/// The way past all limits.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Raw {
     /// Print the account's own access token instead: it lives for days and cannot be revoked here
-    #[arg(long, conflicts_with_all = ["models", "requests", "expires", "name", "reopen"])]
+    #[arg(long = "raw", conflicts_with_all = ["models", "requests", "expires", "name", "reopen"])]
     raw: bool,
     /// Do not ask
     #[arg(long, short, requires = "raw")]
     yes: bool,
-    /// Print one JSON document
-    #[arg(long, short, global = true)]
-    json: bool,
 }
 
 /// What a capability is limited to.
@@ -102,7 +109,7 @@ impl TokenArguments {
 
 /// Does what was asked.
 pub(crate) fn token(product: &Product, arguments: &TokenArguments) -> Result<ExitCode, CliError> {
-    let TokenArguments { what, limits, config, raw, yes, json } = arguments;
+    let TokenArguments { what, limits, config, raw: Raw { raw, yes }, json } = arguments;
     match what {
         Some(What::List) => listing::list(product, *json),
         Some(What::Revoke { which, .. }) => listing::revoke(product, which.as_deref(), *json),
@@ -162,7 +169,7 @@ fn block(product: &Product, limits: &Limits, as_json: bool) -> Result<ExitCode, 
     if let Some(requests) = limits.requests {
         words.extend(["--requests".to_owned(), requests.to_string()]);
     }
-    words.extend(["--expires".to_owned(), format!("{}s", limits.expires.as_secs())]);
+    words.extend(["--expires".to_owned(), typed(limits.expires)]);
     let agent = Agent::attach(product)?;
     let program = product.own_path.to_str().ok_or_else(|| {
         CliError::new(Kind::Usage, "own_path", "The path of this program is no text, so no configuration can name it.")

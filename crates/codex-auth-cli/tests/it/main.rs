@@ -21,6 +21,7 @@ mod restoring;
 mod rotation;
 mod saving;
 mod serving;
+mod tokens;
 mod undoing;
 mod words;
 mod world;

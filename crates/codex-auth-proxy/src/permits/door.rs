@@ -31,7 +31,7 @@ pub(crate) async fn serve(proxy: &Arc<Proxy>, call: &Call, holder: &Holder) -> A
     }
     match permits.spend(proxy, holder).await {
         Ok(Spend::Granted) => {}
-        Ok(Spend::Spent) => return respond::permit_spent(),
+        Ok(Spend::Spent) => return respond::permit_spent(holder.expires_at),
         Ok(Spend::Ended | Spend::ReserveFirst) => return respond::permit_ended(),
         Err(error) => {
             tracing::error!(%error, "a request could not be counted");

@@ -14,14 +14,13 @@ use crate::{agent, assemble::Product, error::CliError};
 /// Shows the valid ones: from the agent, or from its file where none runs.
 pub(super) fn list(product: &Product, as_json: bool) -> Result<ExitCode, CliError> {
     let now = product.clock.now();
-    let rows = match agent::ask(product, Method::GET, "/v1/permits")? {
-        Some(told) => told["permits"].as_array().into_iter().flatten().map(row).collect(),
-        None => {
-            let pool = product.store.read_now()?;
-            let permits = Permits::listed_in(product.agent_dir.as_ref())?.into_iter();
-            let valid = permits.filter(|permit| now < permit.expires_at);
-            valid.map(|permit| kept(permit, |record| pool.number_of(record))).collect()
-        }
+    let rows = if let Some(told) = agent::ask(product, Method::GET, "/v1/permits")? {
+        told["permits"].as_array().into_iter().flatten().map(row).collect()
+    } else {
+        let pool = product.store.read_now()?;
+        let permits = Permits::listed_in(product.agent_dir.as_ref())?.into_iter();
+        let valid = permits.filter(|permit| now < permit.expires_at);
+        valid.map(|permit| kept(permit, |record| pool.number_of(record))).collect()
     };
     product.ui.show(&Capabilities::new(rows, now), as_json);
     Ok(ExitCode::SUCCESS)

@@ -24,6 +24,14 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     if span.is_zero() || span > LONGEST_PERMIT { Err(wrong()) } else { Ok(span) }
 }
 
+/// The span as a person would type it.
+pub(super) fn typed(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
+    let whole = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +39,13 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expect: Option<u64>) {
         assert_eq!(span(text).ok().map(|span| span.as_secs()), expect, "{text}");
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again() {
+        for text in ["90s", "30m", "8h", "7d", "25h"] {
+            assert_eq!(typed(span(text).expect("a span")), text);
+        }
     }
 
     #[test]
