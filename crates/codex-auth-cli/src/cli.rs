@@ -13,7 +13,7 @@ use crate::{
     assemble::Product,
     commands::{
         auth_store, backup, check, export, files, import, import_current, list, login, remove, reset, restore,
-        rotation, run, serve, switch, undo, unpin, why_selected, wrapper,
+        rotation, run, serve, switch, token, undo, unpin, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -77,6 +77,8 @@ enum Commands {
     Files(files::FilesArguments),
     /// Put a `codex` that leads here into a directory of ours, or remove it
     Wrapper(wrapper::WrapperArguments),
+    /// Print a capability to the agent: limited, revocable, for containers, CI and other programs
+    Token(token::TokenArguments),
     /// Run the official codex through the agent
     Run {
         /// Arguments of codex
@@ -173,6 +175,7 @@ impl Commands {
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
             Self::Files(asked) => ("files", asked.json.is_wanted()),
             Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
+            Self::Token(asked) => (asked.name(), asked.wants_json()),
             Self::Run { .. } => ("run", false),
             Self::Serve(_) => ("serve", false),
             #[cfg(feature = "demo")]
@@ -201,6 +204,7 @@ impl Commands {
             Self::Rotation(asked) => rotation::rotation(product, &asked),
             Self::Files(asked) => Ok(files::files(product, asked)),
             Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
+            Self::Token(asked) => token::token(product, &asked),
             Self::Run { arguments } => run::run(product, &arguments),
             Self::Serve(arguments) => serve::serve(product, &arguments),
             #[cfg(feature = "demo")]

@@ -19,6 +19,7 @@ pub(crate) mod rotation;
 pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod switch;
+pub(crate) mod token;
 pub(crate) mod undo;
 pub(crate) mod unpin;
 pub(crate) mod why_selected;

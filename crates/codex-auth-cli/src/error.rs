@@ -108,6 +108,8 @@ impl From<codex_auth_store::UndoError> for CliError {
         let (kind, message) = (error.kind(), capitalised(&error.to_string()));
         match error {
             UndoError::Store(error) => error.into(),
+            UndoError::HandedOut(_) => Self::new(kind, "handed_out", message)
+                .hint("It is valid until its own end. `codex-multi-auth undo --list` shows when it was handed out."),
             UndoError::Recovery { .. } => Self::new(kind, "was_a_recovery", message)
                 .hint("Mend that file and run `codex-multi-auth restore` with its path to go back to it."),
             UndoError::Nothing | UndoError::NoSuchOperation(_) | UndoError::Already(_) => {

@@ -16,7 +16,7 @@ pub(crate) enum Invocation {
 }
 
 /// The commands the manager answers; anything else after `auth` belongs to the official client.
-pub(crate) const COMMANDS: [&str; 18] = [
+pub(crate) const COMMANDS: [&str; 19] = [
     "login",
     "list",
     "status",
@@ -34,6 +34,7 @@ pub(crate) const COMMANDS: [&str; 18] = [
     "remove",
     "run",
     "serve",
+    "token",
     "demo",
 ];
 

@@ -9,6 +9,7 @@
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
+//! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
 //! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
@@ -42,6 +43,7 @@ mod kind;
 mod official;
 mod outcome;
 mod pacing;
+mod permit;
 mod pool;
 mod quota;
 mod refresh;
@@ -71,6 +73,7 @@ pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
+pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
 pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};

@@ -58,6 +58,8 @@ pub struct Query {
     pub tried: Vec<RecordId>,
     /// Account that is to be asked once more, after its token or the request was mended.
     pub again: Option<RecordId>,
+    /// The only account that may serve it, whatever the user pinned.
+    pub only: Option<RecordId>,
 }
 
 /// The right to use an account for one attempt; give it back with [`Rotation::settle`].
@@ -146,7 +148,7 @@ impl Rotation {
     pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
         let mut live = self.lock();
         let Some((place, reason)) = live.choose(query, now) else {
-            return Err(refusal_of(&live.decide(query, now), live.strategy, live.pool.pin.as_ref()));
+            return Err(refusal_of(&live.decide(query, now), live.strategy, live.standards(query).pin));
         };
         let Live { pool, busy, .. } = &mut *live;
         let held = &mut pool.accounts[place];
@@ -243,7 +245,7 @@ impl Rotation {
 impl Live {
     /// Who serves: a place in the pool. A favourite is looked at alone, so that a large pool costs a session nothing.
     fn choose(&self, query: &Query, now: Timestamp) -> Option<(usize, Reason)> {
-        let (standards, ask) = (self.standards(), self.ask(query, now));
+        let (standards, ask) = (self.standards(query), self.ask(query, now));
         if let Some((record, reason)) = favourite(standards, ask)
             && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
             && may_serve(&self.pool.accounts[place].account, standards, ask, now)
@@ -254,7 +256,7 @@ impl Live {
     }
 
     fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        evaluate(&self.seats(now), self.standards(), self.ask(query, now), now)
+        evaluate(&self.seats(now), self.standards(query), self.ask(query, now), now)
     }
 
     fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
@@ -268,8 +270,9 @@ impl Live {
             .collect()
     }
 
-    fn standards(&self) -> Standards<'_> {
-        Standards { strategy: self.strategy, pin: self.pool.pin.as_ref(), active: self.pool.active.as_ref() }
+    fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
+        let pin = query.only.as_ref().or(self.pool.pin.as_ref());
+        Standards { strategy: self.strategy, pin, active: self.pool.active.as_ref() }
     }
 
     fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
@@ -319,6 +322,24 @@ impl Live {
 mod tests {
     use super::*;
     use crate::testing::pool;
+
+    #[test]
+    fn the_only_account_serves_or_nobody_does() {
+        let now = Timestamp::from_secs(1000);
+        let mut accounts = pool(2);
+        let (first, second) =
+            (accounts.accounts[0].account.record.clone(), accounts.accounts[1].account.record.clone());
+        accounts.pin = Some(first.clone());
+        let rotation = Rotation::new(accounts, Strategy::Sequential, RestPolicy::default());
+        let query = Query { only: Some(second.clone()), ..Query::default() };
+        let lease = rotation.acquire(&query, now).expect("it can serve");
+        assert_eq!(lease.held.account.record, second);
+        let until = Some(Timestamp::from_secs(9000));
+        let _ = rotation.settle(lease, &Outcome::UsageLimited { until }, false, now);
+        let refusal = rotation.acquire(&query, now).expect_err("a pin never spills");
+        assert_eq!(refusal.cause, crate::Cause::Pinned { record: second, until });
+        assert_eq!(rotation.acquire(&Query::default(), now).expect("it can").held.account.record, first);
+    }
 
     #[test]
     fn what_was_just_learnt_outlives_an_older_file() {

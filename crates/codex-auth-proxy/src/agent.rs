@@ -1,7 +1,7 @@
 //! The agent: one background process per state directory that owns the port, the pool and the leases.
 //!
-//! It is elected by a lock, found through a Unix socket, kept alive by its clients' open connections, and gone two
-//! seconds after the last of them. Its listening sockets outlive it in its clients' hands, so a killed agent leaves no
+//! It is elected by a lock, found through a Unix socket, kept alive by its clients' open connections and by whoever
+//! may still come with a capability, and gone two seconds after the last of them. Its listening sockets outlive it in its clients' hands, so a killed agent leaves no
 //! free port behind: connections queue until the next agent takes the sockets back.
 
 mod client;
@@ -21,7 +21,9 @@ use tokio::{
 pub use client::{AgentClient, Attached, ControlError, attach, hold};
 pub use record::AgentRecord;
 
-use crate::{Leases, Listeners, Ports, Proxy, ProxyConfig, mint, refresher::Refresher, serve, server::stopped};
+use crate::{
+    Leases, Listeners, Permits, Ports, Proxy, ProxyConfig, mint, refresher::Refresher, serve, server::stopped,
+};
 
 /// Name of the election lock.
 const LOCK: &str = "agent.lock";
@@ -105,7 +107,8 @@ pub async fn run_agent(
     let elected = elect(&setup)?;
     let remembered = AgentRecord::read(setup.directory.as_ref())?;
     let client_token = remembered.as_ref().map_or_else(|| mint(setup.entropy.as_ref()), AgentRecord::token);
-    let leases = Leases::new(setup.logins.clone(), client_token.clone());
+    let permits = Permits::kept_in(setup.directory.clone());
+    let leases = Leases::new(setup.logins.clone(), client_token.clone()).with_permits(permits);
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);

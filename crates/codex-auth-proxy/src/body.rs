@@ -14,6 +14,9 @@ pub enum StreamError {
     /// The upstream closed or reset the connection before the end.
     #[error("the upstream broke off")]
     BrokeOff,
+    /// The capability it was answered under was revoked.
+    #[error("the capability was revoked")]
+    Revoked,
     /// The upstream sent nothing for too long.
     #[error("the upstream fell silent")]
     Silent,

@@ -1,6 +1,7 @@
 //! A call to the backend, with its body at hand, so that it can be sent as often as needed.
 
 use bytes::Bytes;
+use codex_auth_core::RecordId;
 use http::{HeaderMap, Method};
 
 use crate::leases::Caller;
@@ -18,6 +19,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The only account that may serve it.
+    pub(crate) fn only(&self) -> Option<&RecordId> {
+        match &self.caller {
+            Caller::Permit(holder) => holder.account.as_ref(),
+            Caller::Client | Caller::Lease(_) | Caller::Home(_) => None,
+        }
+    }
+
     /// The same call without its body.
     pub(crate) fn clone_head(&self) -> Self {
         let Self { method, path, query, headers, body: _, caller } = self;

@@ -53,8 +53,12 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
 
 async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let mut search = Search::default();
-    let query =
-        Query { session: session_of(&call.headers), quota_key: quota_key_of(&call.headers), ..Query::default() };
+    let query = Query {
+        session: session_of(&call.headers),
+        quota_key: quota_key_of(&call.headers),
+        only: call.only().cloned(),
+        ..Query::default()
+    };
     loop {
         let now = proxy.ports.clock.now();
         if search.marked_after.is_some()
@@ -65,7 +69,7 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         let query = Query { tried: search.tried_with(proxy), again: search.again.take(), ..query.clone() };
         let lease = match proxy.rotation.acquire(&query, now) {
             Ok(lease) => lease,
-            Err(refusal) => return nobody(proxy, search, &refusal, now),
+            Err(refusal) => return nobody(proxy, search, &refusal, (call.only().is_some(), now)),
         };
         let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
             == Some(&lease.held.account.record);
@@ -231,7 +235,7 @@ fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
     }
 }
 
-fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, now: Timestamp) -> Answer {
+fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (is_bound, now): (bool, Timestamp)) -> Answer {
     if let (codex_auth_core::Cause::Unreachable { .. }, Some(fault)) = (&refusal.cause, search.fault) {
         return fault;
     }
@@ -240,6 +244,9 @@ fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, now: Timestamp) -> A
         return respond::wave(&pool, &hit);
     }
     let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());
+    if let (true, codex_auth_core::Cause::Pinned { record, until }) = (is_bound, &refusal.cause) {
+        return respond::permit_account(refusal, (record, *until), &pool, plan.as_deref(), now);
+    }
     respond::refused(refusal, &pool, plan.as_deref(), now)
 }
 

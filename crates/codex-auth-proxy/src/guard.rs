@@ -1,10 +1,12 @@
 //! Who may talk to us. Decided from the head alone, before any body is read, and the same way on every path.
 
+use codex_auth_core::Timestamp;
 use http::{HeaderMap, Uri, header};
 
 use crate::{
     inbound::bearer_of,
     leases::{Caller, Leases},
+    permits::Permits,
 };
 
 /// A request that may not come in.
@@ -36,9 +38,13 @@ pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> R
     if headers.get_all(header::ORIGIN).iter().all(own_origin) { Ok(()) } else { Err(Denied) }
 }
 
-/// The caller behind a credential.
-pub(crate) async fn caller(headers: &HeaderMap, leases: &Leases) -> Result<Caller, Denied> {
-    leases.caller_soon(bearer_of(headers).ok_or(Denied)?).await.ok_or(Denied)
+/// The caller behind a credential. A capability is on disk, so nobody has to wait until it comes back.
+pub(crate) async fn caller(headers: &HeaderMap, leases: &Leases, now: Timestamp) -> Result<Caller, Denied> {
+    let bearer = bearer_of(headers).ok_or(Denied)?;
+    if Permits::is_one(bearer) {
+        return leases.permits().holder(bearer, now).map(Caller::Permit).ok_or(Denied);
+    }
+    leases.caller_soon(bearer).await.ok_or(Denied)
 }
 
 #[cfg(test)]

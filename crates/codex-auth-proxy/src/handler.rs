@@ -8,9 +8,10 @@ use hyper::body::Incoming;
 use crate::{
     call::Call,
     face, forward, guard,
-    inbound::{BodyRefused, Route, read_body, route},
+    inbound::{BodyRefused, Route, bearer_of, read_body, route},
     leases::Caller,
     models, own,
+    permits::{Permits, door},
     proxy::Proxy,
     respond::{self, Answer},
     token_door,
@@ -45,7 +46,9 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
             Err(BodyRefused::Broken) => respond::unauthorized(),
         };
     }
-    let Ok(caller) = guard::caller(&head.headers, &proxy.leases).await else { return respond::unauthorized() };
+    let Ok(caller) = guard::caller(&head.headers, &proxy.leases, proxy.ports.clock.now()).await else {
+        return denied(&head.headers);
+    };
     if !serves(&caller, &asked) {
         return respond::unauthorized();
     }
@@ -70,17 +73,27 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
     let query = head.uri.query().map(str::to_owned);
     let call = Call { method: head.method, path, query, headers: head.headers, body, caller };
     match (is_model, call.path.as_str()) {
-        (true, _) => forward::forward(&proxy, &call).await,
+        (true, _) => match &call.caller {
+            Caller::Permit(holder) => door::serve(&proxy, &call, holder).await,
+            Caller::Client | Caller::Lease(_) | Caller::Home(_) => forward::forward(&proxy, &call).await,
+        },
         (false, "/codex/models") => models::models(&proxy, &call).await,
         (false, "/wham/usage") => face::usage(&proxy, &call).await,
         (false, _) => face::relay_as_face(&proxy, &call).await,
     }
 }
 
-/// A lease's token opens model routes only; it sits in a child's environment.
+/// Whoever shows a capability that is none any more learns what it was, and nothing of whether it ever was one.
+fn denied(headers: &http::HeaderMap) -> Answer {
+    if bearer_of(headers).is_some_and(Permits::is_one) { respond::permit_ended() } else { respond::unauthorized() }
+}
+
+/// A lease's token opens model routes only; it sits in a child's environment. A capability opens no more.
 fn serves(caller: &Caller, asked: &Route) -> bool {
     match caller {
         Caller::Client | Caller::Home(_) => true,
-        Caller::Lease(_) => matches!(asked, Route::Model(_) | Route::Models | Route::WebSocket | Route::Health),
+        Caller::Lease(_) | Caller::Permit(_) => {
+            matches!(asked, Route::Model(_) | Route::Models | Route::WebSocket | Route::Health)
+        }
     }
 }

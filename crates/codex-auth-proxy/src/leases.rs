@@ -17,6 +17,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::permits::{Holder, Permits};
+
 /// What a client says of itself when it asks for a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,6 +57,8 @@ pub(crate) enum Caller {
     Lease(LeaseId),
     /// A client of a leased home, shown by that home's own access token.
     Home(String),
+    /// Somebody who holds a capability.
+    Permit(Holder),
 }
 
 /// All open leases.
@@ -63,6 +67,7 @@ pub struct Leases {
     table: Mutex<Table>,
     logins: Arc<dyn OfficialLogins>,
     client_token: ClientToken,
+    permits: Permits,
     count: watch::Sender<usize>,
 }
 
@@ -90,7 +95,19 @@ struct Home {
 impl Leases {
     /// No leases yet; `client_token` admits programs that can read our private directory.
     pub fn new(logins: Arc<dyn OfficialLogins>, client_token: ClientToken) -> Self {
-        Self { table: Mutex::default(), logins, client_token, count: watch::Sender::new(0) }
+        let permits = Permits::in_memory();
+        Self { table: Mutex::default(), logins, client_token, permits, count: watch::Sender::new(0) }
+    }
+
+    /// The same, with these capabilities.
+    #[must_use]
+    pub fn with_permits(self, permits: Permits) -> Self {
+        Self { permits, ..self }
+    }
+
+    /// The capabilities.
+    pub fn permits(&self) -> &Permits {
+        &self.permits
     }
 
     /// Opens a lease under this token.
@@ -237,7 +254,7 @@ impl Leases {
 impl Table {
     fn lease_of(&self, caller: &Caller) -> Option<LeaseId> {
         match caller {
-            Caller::Client => None,
+            Caller::Client | Caller::Permit(_) => None,
             Caller::Lease(id) => Some(*id),
             Caller::Home(home) => {
                 let mut open = self.open.iter();
@@ -259,7 +276,8 @@ fn same(left: &str, right: &str) -> bool {
     !left.is_empty() && Sha256::digest(left).ct_eq(&Sha256::digest(right)).into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

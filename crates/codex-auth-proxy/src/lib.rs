@@ -12,7 +12,8 @@
 //! 8. `relay`: bytes to the client; from the first one on, no retry.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
-//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits for), `keeping` (the disk, off the path),
+//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
+//! for), `keeping` (the disk, off the path), `permits` (capabilities: limited, revocable callers),
 //! `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
@@ -33,6 +34,7 @@ mod leases;
 mod listen;
 mod models;
 mod own;
+mod permits;
 mod proxy;
 mod refresher;
 mod relay;
@@ -54,6 +56,7 @@ pub use config::ProxyConfig;
 pub use inline_upstream::InlineUpstream;
 pub use leases::{LeaseFacts, LeaseId, LeaseRequest, Leases, mint};
 pub use listen::Listeners;
+pub use permits::{PermitError, Permits};
 pub use proxy::{Ports, Proxy};
 pub use reqwest_upstream::ReqwestUpstream;
 pub use server::serve;

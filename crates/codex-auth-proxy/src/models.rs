@@ -13,6 +13,7 @@ use crate::{
     call::Call,
     forward::is_usable,
     headers::{Wearing, outbound},
+    leases::Caller,
     proxy::Proxy,
     respond::{Answer, document},
 };
@@ -29,7 +30,8 @@ const ASKED: usize = 8;
 /// Answers `GET …/models`.
 pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let now = proxy.ports.clock.now();
-    let decision = proxy.rotation.decide(&Query::default(), now);
+    let query = Query { only: call.only().cloned(), ..Query::default() };
+    let decision = proxy.rotation.decide(&query, now);
     let pool = proxy.rotation.pool();
     let able = pool
         .accounts
@@ -43,6 +45,11 @@ pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         for model in answer.await.ok().flatten().unwrap_or_default() {
             add(&mut union, model);
         }
+    }
+    if let Caller::Permit(holder) = &call.caller
+        && !holder.models.is_empty()
+    {
+        union.retain(|model| name_of(model).is_some_and(|name| holder.models.iter().any(|known| known == name)));
     }
     let body = json!({ "models": union });
     let etag = format!("\"{}\"", short_hash(body.to_string().as_bytes()));
@@ -71,6 +78,11 @@ async fn of_account(proxy: Arc<Proxy>, call: Call, held: Held) -> Option<Vec<Val
         body.get("models")?.as_array().cloned()
     };
     tokio::time::timeout(WITHIN, fetch).await.ok().flatten()
+}
+
+/// What a model is called.
+fn name_of(model: &Value) -> Option<&str> {
+    model.get("slug").or_else(|| model.get("id"))?.as_str()
 }
 
 /// Adds a model unless one of its name is there already; the first account's entry stands.

@@ -37,7 +37,7 @@ pub(crate) fn face_of(headers: &HeaderMap, caller: &Caller, leases: &Leases) -> 
     }
     match caller {
         Caller::Home(_) => leases.login_of(crate::inbound::bearer_of(headers)?)?.owner.workspace,
-        Caller::Client | Caller::Lease(_) => None,
+        Caller::Client | Caller::Lease(_) | Caller::Permit(_) => None,
     }
 }
 

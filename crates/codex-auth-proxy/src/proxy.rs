@@ -94,6 +94,7 @@ impl Proxy {
     /// Writes out what is still to be kept, at the end.
     pub async fn settle_down(&self) {
         self.renewals.finish().await;
+        self.leases.permits().settle_down().await;
         self.keeping.finish().await;
     }
 }

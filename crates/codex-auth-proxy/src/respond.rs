@@ -37,6 +37,71 @@ pub(crate) fn unauthorized() -> Answer {
     )
 }
 
+/// A capability that is unknown, has expired or was revoked; which of them it is, is not told.
+pub(crate) fn permit_ended() -> Answer {
+    error(
+        StatusCode::UNAUTHORIZED,
+        "runtime_rotation_proxy_unauthorized",
+        "This capability is not valid, or not any more. Run `codex-multi-auth token` where the agent runs to make one.",
+    )
+}
+
+/// A capability whose requests are used up. The official client stops after one such answer and tells the time at
+/// which a capability of this name begins anew.
+pub(crate) fn permit_spent(ends: Timestamp) -> Answer {
+    let body = json!({ "error": {
+        "type": "usage_limit_reached",
+        "code": "capability_requests_spent",
+        "message": "All requests of this capability are used up.",
+        "plan_type": "unknown",
+        "resets_at": ends.as_secs_ceil(),
+        "hint": "`codex-multi-auth token list` shows it; `codex-multi-auth token --requests <n>` makes another one.",
+    } });
+    document(StatusCode::TOO_MANY_REQUESTS, &body)
+}
+
+/// A capability that is not for the model asked.
+pub(crate) fn permit_model(models: &[String]) -> Answer {
+    let models = models.join(", ");
+    let message = format!("This capability is for {models} only, and the request names no such model.");
+    error(StatusCode::FORBIDDEN, "capability_model_not_allowed", &message)
+}
+
+/// A request that could not be counted is not let in.
+pub(crate) fn permit_uncounted() -> Answer {
+    let message =
+        "The request could not be counted, so it was not let in. `codex-multi-auth files` shows the agent's files.";
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "capability_not_counted", message);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// The one account of a capability cannot serve; like a pin, it never spills.
+pub(crate) fn permit_account(
+    refusal: &Refusal,
+    (record, until): (&RecordId, Option<Timestamp>),
+    pool: &SavedPool,
+    plan: Option<&str>,
+    now: Timestamp,
+) -> Answer {
+    const CODE: &str = "codex_pinned_account_unavailable";
+    let Some(number) = pool.number_of(record) else {
+        let message = "The only account of this capability is no longer in the pool. \
+                       Run `codex-multi-auth token --account <n>` for another one.";
+        return error(StatusCode::BAD_REQUEST, CODE, message);
+    };
+    if let Some(until) = until {
+        let message = format!("Account {number}, the only one of this capability, rests.");
+        return usage_limited(CODE, &message, (refusal, plan), until, now);
+    }
+    let why = reason_of(refusal.standings.iter().find(|standing| standing.record == *record));
+    let message = format!(
+        "Account {number}, the only one of this capability, cannot serve ({why}). \
+         Run `codex-multi-auth login --account {number}` to mend it."
+    );
+    error(StatusCode::BAD_REQUEST, CODE, &message)
+}
+
 /// There is no such route.
 pub(crate) fn not_found() -> Answer {
     error(StatusCode::NOT_FOUND, "runtime_rotation_proxy_not_found", "The agent does not serve this path.")

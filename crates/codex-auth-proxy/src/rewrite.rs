@@ -32,7 +32,7 @@ pub(crate) fn without_ciphertext(call: &Call) -> Option<Call> {
     Some(rewritten)
 }
 
-fn decoded(body: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decoded(body: &[u8]) -> Option<Vec<u8>> {
     use std::io::Read;
     let mut plain = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(body).ok()?;

@@ -59,6 +59,9 @@ pub enum UndoError {
         /// Where the bytes are.
         quarantined: Option<Utf8PathBuf>,
     },
+    /// What left the program does not come back.
+    #[error("operation {0} handed an access token out, which cannot be taken back")]
+    HandedOut(u64),
     /// It was taken back before.
     #[error("operation {0} was taken back already")]
     Already(u64),
@@ -75,7 +78,11 @@ impl UndoError {
     /// What the caller may do about it.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Nothing | Self::NoSuchOperation(_) | Self::Already(_) | Self::Recovery { .. } => Kind::Usage,
+            Self::Nothing
+            | Self::NoSuchOperation(_)
+            | Self::Already(_)
+            | Self::Recovery { .. }
+            | Self::HandedOut(_) => Kind::Usage,
             Self::Store(error) => error.kind(),
         }
     }
@@ -147,7 +154,7 @@ impl FileStore {
                 remarks.push(Remark::LoginStays { why: format!("{home} has another one by now") });
                 self.operate(note, take_back)?.after
             }
-            Some(Aside::Recovery { .. }) => self.read_now()?,
+            Some(Aside::Recovery { .. } | Aside::Handed { .. }) => self.read_now()?,
             Some(Aside::Parked { copy, .. }) => {
                 let rows = self.rows_taken(copy.as_deref());
                 self.operate_moving(note, take_back, &[], &|_| Ok(rows.clone()))?.after
@@ -195,10 +202,14 @@ impl FileStore {
         let found = if let Some(number) = number {
             all.iter().find(|logged| logged.number == number).ok_or(UndoError::NoSuchOperation(number))?
         } else {
-            let is_a_deed = |logged: &Logged| !matches!(logged.aside, Some(Aside::Recovery { .. }));
+            let is_final = |aside: &Aside| matches!(aside, Aside::Recovery { .. } | Aside::Handed { .. });
+            let is_a_deed = |logged: &Logged| !logged.aside.as_ref().is_some_and(is_final);
             let open = |logged: &&Logged| logged.undoes.is_none() && is_a_deed(logged) && !is_undone(logged.number);
             all.iter().rev().find(open).ok_or(UndoError::Nothing)?
         };
+        if let Some(Aside::Handed { .. }) = &found.aside {
+            return Err(UndoError::HandedOut(found.number));
+        }
         if let Some(Aside::Recovery { quarantined }) = &found.aside {
             return Err(UndoError::Recovery { number: found.number, quarantined: quarantined.clone() });
         }

@@ -17,6 +17,7 @@
 //! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
+//! | `capabilities` ([`Capabilities`], [`CapabilityMade`], [`RawToken`]) | what lets other programs in |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
 //! | `files` ([`Files`]) | every known file, and how it is |
 //! | `wrapper` ([`WrapperStatus`]) | the `codex` on `PATH` that leads to us |
@@ -25,6 +26,7 @@
 
 mod added;
 mod auth_store;
+mod capabilities;
 mod check;
 mod choice;
 mod earlier;
@@ -44,6 +46,7 @@ mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Cancelled, Imports};
 pub use auth_store::AuthStore;
+pub use capabilities::{Capabilities, CapabilityMade, CapabilityRow, ProviderBlock, RawToken, Revoked};
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Revocation, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};

@@ -25,3 +25,4 @@ mod j_terminal;
 mod k_mixed;
 mod l_together;
 mod signin;
+mod token;

@@ -27,6 +27,7 @@ mod serving;
 mod sign_in_document;
 mod signin_pages;
 mod signing_in;
+mod tokens;
 mod undoing;
 mod words;
 mod world;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::world::{World, row};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "login",
     "import-current",
     "import",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 13] = [
     "rotation",
     "wrapper",
     "serve",
+    "token",
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! The control socket: HTTP with JSON for programs of the same user, and the raw hand-over of sockets beside it.
 
+mod permits;
+
 use std::{
     convert::Infallible,
     io,
@@ -159,6 +161,9 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
             catch_up(control).await;
             document(StatusCode::OK, &decide(control))
         }
+        (Method::POST, "/v1/permits") => permits::issue(control, asked).await,
+        (Method::GET, "/v1/permits") => permits::list(control),
+        (Method::POST, "/v1/permits/revoke") => permits::revoke(control, &asked).await,
         (Method::POST, "/v1/refresh") => refresh(control, &asked).await,
         (Method::POST, "/v1/reload") => match control.proxy.reload_if_changed().await {
             Ok(changed) => document(StatusCode::OK, &json!({ "changed": changed })),

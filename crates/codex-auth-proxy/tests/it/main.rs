@@ -7,6 +7,7 @@ mod face;
 mod guard;
 mod invalidation;
 mod no_secret_leaves;
+mod permits;
 mod refusals;
 mod request_path;
 mod rotation;

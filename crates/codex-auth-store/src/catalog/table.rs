@@ -131,6 +131,8 @@ pub const FILES: &[KnownFile] = &[
         "kept for a person", "quarantine::tests::the_newest_five_stay_and_all_are_private"], Check::Opaque)),
     file(Place::Root, (Ours, ["agent/agent.json", "the agent's address, with a secret", "JSON", "`agent/agent.lock`",
         "made anew by the agent", "private_dir::tests::files_are_private_and_replaced_whole"], Check::Object)),
+    file(Place::Root, (Ours, ["agent/capabilities.json", "hashes, limits and counts of capabilities", "JSON 1",
+        "`agent/agent.lock`", "refuse", "permits::a_damaged_file_lets_nobody_in_and_is_left_as_it_is"], Check::Object)),
     file(Place::Root, (Ours, ["agent/official-client.json", "the official client's version", "JSON", "none",
         "made anew", "private_dir::tests::files_are_private_and_replaced_whole"], Check::Object)),
     file(Place::Root, (Ours, ["agent/*", "the agent's lock and log", "text", "–",

@@ -32,6 +32,11 @@ pub enum Aside {
         /// Name of the copy that keeps the rows of those.
         copy: Option<String>,
     },
+    /// An account's access token was shown to a person; the pool did not change.
+    Handed {
+        /// The account.
+        record: RecordId,
+    },
     /// Nothing a person did: a broken document was put together again, and these bytes were kept.
     Recovery {
         /// Where; `None` when there were none.
@@ -49,6 +54,7 @@ impl Aside {
             Self::Parked { parked, back, copy } => {
                 json!({ "kind": "parked", "parked": parked, "back": back, "copy": copy })
             }
+            Self::Handed { record } => json!({ "kind": "handed", "record": record.as_str() }),
             Self::Recovery { quarantined } => json!({ "kind": "recovery", "quarantined": quarantined }),
             Self::Config(ConfigChange { path, before, after, copy }) => {
                 let (was, value) = match before {
@@ -75,6 +81,7 @@ impl Aside {
                     |key: &str| json::count(aside, key).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
                 Some(Self::Parked { parked: count("parked"), back: count("back"), copy: whole("copy") })
             }
+            "handed" => Some(Self::Handed { record: record("record")? }),
             "recovery" => Some(Self::Recovery { quarantined: whole("quarantined").map(Into::into) }),
             "config" => {
                 let before = match json::text(aside, "was")? {
@@ -104,6 +111,7 @@ mod tests {
     #[test]
     fn asides_read_as_they_were_written() {
         check(&Aside::Recovery { quarantined: Some("/r/q".into()) });
+        check(&Aside::Handed { record: RecordId::parse("record:1").expect("a name") });
         check(&Aside::Parked { parked: 1, back: 2, copy: Some("parked-1.json".into()) });
         check(&Aside::Login { home: "/h".into(), before: None, after: RecordId::parse("record:1") });
         let config =
