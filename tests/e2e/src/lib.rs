@@ -2,6 +2,7 @@
 //!
 //! | Room | Holds |
 //! |---|---|
+//! | [`browser`] | Chromium, and what a person meets on a page |
 //! | [`world`] | directories, environment, commands, and the judgement at the end |
 //! | [`namespace`] | the network of a world, and the processes in it |
 //! | [`fake`] | the fake OpenAI: started, told what to do, asked for logins |
@@ -18,6 +19,7 @@
     reason = "a test harness: it reads its environment, the clock and files, and says why a test failed"
 )]
 
+pub mod browser;
 pub mod codex;
 pub mod fake;
 pub mod namespace;
