@@ -14,6 +14,8 @@ use crate::{
 
 /// Longest OAuth error code that is kept, in characters.
 const CODE_LIMIT: usize = 64;
+/// Most digits in one.
+const CODE_DIGITS: usize = 4;
 
 /// Asks for the successor of a refresh token.
 pub(crate) fn refresh_request(endpoints: &Endpoints, token: &RefreshToken, reason: &str) -> Request<Vec<u8>> {
@@ -74,10 +76,37 @@ pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     places.into_iter().flatten().find_map(|place| as_code(place.as_str()?))
 }
 
-/// The text as a code, if it looks like one.
+/// The text as a code, if it looks like one: words of one case, with few digits. A token that an issuer repeats where
+/// the code belongs mixes cases and digits, and must not be told on.
 pub(crate) fn as_code(text: &str) -> Option<String> {
     let text = text.trim();
     let is_code = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
-    let looks_right = !text.is_empty() && text.len() <= CODE_LIMIT && text.chars().all(is_code);
-    looks_right.then(|| text.to_ascii_lowercase())
+    let is_mixed = text.chars().any(|letter| letter.is_ascii_uppercase())
+        && text.chars().any(|letter| letter.is_ascii_lowercase());
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let looks_right =
+        !text.is_empty() && text.len() <= CODE_LIMIT && digits <= CODE_DIGITS && text.chars().all(is_code);
+    (looks_right && !is_mixed).then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: Option<&str>) {
+        assert_eq!(as_code(text).as_deref(), expect, "{text}");
+    }
+
+    #[test]
+    fn a_code_is_words_and_never_a_repeated_token() {
+        check(" invalid_grant ", Some("invalid_grant"));
+        check("ACCESS_DENIED", Some("access_denied"));
+        check("oauth2.http_400", Some("oauth2.http_400"));
+        check("rt_fake.CANARY-5f86b0", None);
+        check("rt_5f86b0a25a5e6fb2f45d04", None);
+        check("eyJhbGciOiJSUzI", None);
+        check("two words", None);
+        check("", None);
+    }
 }

@@ -12,6 +12,7 @@
 //! | [`process`] | one child: output, signals, end |
 //! | [`terminal`] | a person at a terminal: keys in, screen out |
 //! | [`scan`] | the search for planted secrets |
+//! | [`leaks`] | the same in every disguise, in every place a program can leave something |
 //! | [`wait`] | waiting with a deadline |
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +23,7 @@
 pub mod browser;
 pub mod codex;
 pub mod fake;
+pub mod leaks;
 pub mod namespace;
 pub mod probe;
 pub mod process;

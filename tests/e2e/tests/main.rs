@@ -23,3 +23,4 @@ mod h_sessions;
 mod i_transparent;
 mod j_terminal;
 mod k_browser;
+mod leaks;
