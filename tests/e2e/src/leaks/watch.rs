@@ -31,6 +31,8 @@ struct Sight {
 pub struct Watch {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<BTreeSet<Sight>>>,
+    /// Judged once already.
+    judged: BTreeSet<Sight>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,7 +52,7 @@ impl Watch {
                 let _ = wait::until(PAUSE, || stopped.load(Ordering::Relaxed).then_some(()));
             }
         });
-        Self { stop, seen, thread: Some(thread) }
+        Self { stop, seen, judged: BTreeSet::new(), thread: Some(thread) }
     }
 
     /// Adds what a program that lived too briefly to be met shows of itself, as `/proc` has it.
@@ -60,18 +62,30 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(sight);
     }
 
-    /// How many different processes were seen.
+    /// How many different processes were judged.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.judged.len()
     }
 
-    /// Every secret that could be seen so far, whoever could have looked.
-    #[must_use]
-    pub fn leaks(&self, secrets: &Secrets) -> BTreeSet<String> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter().flat_map(|sight| leaks_of(secrets, &sight.line, &sight.environment)).collect()
+    /// Every secret that could be seen since the last judgement, whoever could have looked.
+    pub fn leaks(&mut self, secrets: &Secrets) -> BTreeSet<String> {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let new: Vec<Sight> = seen.into_iter().filter(|sight| !self.judged.contains(sight)).collect();
+        let leaks = all_leaks(secrets, &new);
+        self.judged.extend(new);
+        leaks
     }
+
+    /// Every secret that could be seen at any time, by what is known to be secret now.
+    #[must_use]
+    pub fn leaks_at_any_time(&self, secrets: &Secrets) -> BTreeSet<String> {
+        all_leaks(secrets, &self.judged)
+    }
+}
+
+fn all_leaks<'a>(secrets: &Secrets, sights: impl IntoIterator<Item = &'a Sight>) -> BTreeSet<String> {
+    sights.into_iter().flat_map(|sight| leaks_of(secrets, &sight.line, &sight.environment)).collect()
 }
 
 impl Drop for Watch {

@@ -72,3 +72,6 @@ pub(crate) const ROWS: &[Row] = &[
     row("list", &["list", "--no-such-flag"], How::MayFail),
     row("demo", &["demo"], How::Alone),
 ];
+
+/// Commands that ask somebody over the network. Trouble there is tried with these, in the long run with all.
+pub(crate) const ASKING: &[&str] = &["login", "check", "run", "serve", "rotation status"];

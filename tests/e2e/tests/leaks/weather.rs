@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use codex_auth_e2e::{Who, World};
-use codex_auth_testkit::{Act, Fault, Malformed, PoolKnobs, Route};
+use codex_auth_testkit::{Act, Fault, LoginKnobs, Malformed, PoolKnobs, Route};
 use serde_json::{Value, json};
 
 /// One thing that is the matter.
@@ -52,7 +52,7 @@ pub(crate) const BROKEN_FILES: &[Weather] = &[
     weather("a token stands for the version", |world| spoil(world, mixed_up)),
     weather("a token stands for a list", |world| spoil(world, token_for_accounts)),
     weather("codex's login is torn in a token", |world| {
-        let whole = world.login().to_string();
+        let whole = world.fake().login(Who::Outsider, &LoginKnobs::default()).to_string();
         world.write_private(&world.login_file(), &torn(&whole));
     }),
 ];
@@ -146,5 +146,5 @@ pub(crate) fn leave_exports(world: &World) {
 pub(crate) fn clear_up(world: &World) {
     world.fake().clear_faults();
     world.write_pool(&PoolKnobs { expired_access: vec![1], ..PoolKnobs::default() });
-    world.log_in(Who::Outsider, &codex_auth_testkit::LoginKnobs::default());
+    world.log_in(Who::Outsider, &LoginKnobs::default());
 }
