@@ -10,6 +10,8 @@ use crate::{authorize::AuthorizationCode, endpoints::Endpoints, jwt::unverified_
 
 /// Longest OAuth error code that is kept, in characters.
 const CODE_LIMIT: usize = 64;
+/// Most digits in one.
+const CODE_DIGITS: usize = 4;
 
 /// Asks for the successor of a refresh token.
 pub(crate) fn refresh_request(endpoints: &Endpoints, token: &RefreshToken, why: RefreshReason) -> Request<Vec<u8>> {
@@ -109,17 +111,47 @@ pub(crate) fn tells_revocation(body: &[u8]) -> bool {
     })
 }
 
-/// The text as a code, if it looks like one.
+/// The text as a code, if it looks like one: words of one case or capitalised, with few digits. A token that an issuer
+/// repeats where the code belongs mixes cases and digits, and must not be told on.
 pub(crate) fn as_code(text: &str) -> Option<String> {
     let text = text.trim();
     let is_code = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
-    let looks_right = !text.is_empty() && text.len() <= CODE_LIMIT && text.chars().all(is_code);
+    let has = |is: fn(&char) -> bool| text.chars().any(|letter| is(&letter));
+    let is_mixed = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase);
+    let capitalised = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().is_some_and(|first| first.is_ascii_uppercase()) && letters.all(|rest| rest.is_ascii_lowercase())
+    };
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let looks_right = !text.is_empty()
+        && text.len() <= CODE_LIMIT
+        && digits <= CODE_DIGITS
+        && text.chars().all(is_code)
+        && (!is_mixed || text.split(['_', '-', '.']).all(capitalised));
     looks_right.then(|| text.to_ascii_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn is_code(text: &str, expect: Option<&str>) {
+        assert_eq!(as_code(text).as_deref(), expect, "{text}");
+    }
+
+    #[test]
+    fn a_code_is_words_and_never_a_repeated_token() {
+        is_code(" invalid_grant ", Some("invalid_grant"));
+        is_code("ACCESS_DENIED", Some("access_denied"));
+        is_code("Invalid_Grant", Some("invalid_grant"));
+        is_code("oauth2.http_400", Some("oauth2.http_400"));
+        is_code("rt_fake.CANARY-5f86b0", None);
+        is_code("rt_5f86b0a25a5e6fb2f45d04", None);
+        is_code("eyJhbGciOiJSUzI", None);
+        is_code("two words", None);
+        is_code("", None);
+    }
 
     #[track_caller]
     fn check(body: &str, expect: Option<&str>) {

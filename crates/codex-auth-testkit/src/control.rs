@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::ask::Ask;
 use crate::fault::Fault;
 use crate::issuer::SignIn;
+use crate::jwt::Mint;
 use crate::login_files::{LoginKnobs, login_document};
 use crate::people::Who;
 use crate::pool_files::{PoolKnobs, pool_document};
@@ -79,6 +80,7 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask) -> Reply {
     let done = match (&ask.method, verb) {
         (&Method::GET, "log") => Ok(shared.change(|world| json!({ "records": world.log.records() }))),
         (&Method::GET, "state") => Ok(state(shared)),
+        (&Method::GET, "secrets") => Ok(shared.change(|world| secrets(&world.issuer.mint))),
         (&Method::POST, _) => command(shared, verb, ask),
         _ => return Reply::not_found(),
     };
@@ -174,6 +176,11 @@ fn state(shared: &Shared) -> Value {
     let now_ms = shared.clock.now_ms();
     let state = shared.change(|world| State::of(world, now_ms));
     serde_json::to_value(state).unwrap_or_default()
+}
+
+/// Everything that must not leave its store, for a search.
+fn secrets(mint: &Mint) -> Value {
+    mint.all().map(|needle| json!({ "what": needle.what, "text": needle.text })).collect()
 }
 
 fn read<T: DeserializeOwned>(ask: &Ask) -> Result<T, String> {

@@ -35,11 +35,12 @@ pub(crate) struct Needle {
 pub(crate) struct Mint {
     seed: u64,
     needles: Vec<Needle>,
+    shown: Vec<Needle>,
 }
 
 impl Mint {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, needles: Vec::new() }
+        Self { seed, needles: Vec::new(), shown: Vec::new() }
     }
 
     /// A fresh secret of the given prefix; `what` names it in the report of a leak.
@@ -62,6 +63,16 @@ impl Mint {
 
     pub(crate) fn needles(&self) -> &[Needle] {
         &self.needles
+    }
+
+    /// Remembers a secret that the client made and showed.
+    pub(crate) fn was_shown(&mut self, what: &str, text: &str) {
+        self.shown.push(Needle { what: what.to_owned(), text: text.to_owned() });
+    }
+
+    /// Every secret of this fake and of its clients.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Needle> {
+        self.needles.iter().chain(&self.shown)
     }
 
     fn canary(&mut self, what: &str) -> String {

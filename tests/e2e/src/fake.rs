@@ -150,6 +150,16 @@ impl Fake {
         self.control("api-key", &json!({ "account": who }))["api_key"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Every secret it minted or was shown so far, each with what it is.
+    #[track_caller]
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        let told = self.expect_ok("secrets", &Request::new("GET", self.port, "/__control/secrets"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let all = told.as_array().map(|all| all.iter().map(|one| (text(&one["what"]), text(&one["text"]))).collect());
+        all.unwrap_or_default()
+    }
+
     /// One account as the fake sees it now.
     #[track_caller]
     #[must_use]

@@ -2,6 +2,7 @@
 //!
 //! | Room | Holds |
 //! |---|---|
+//! | [`browser`] | Chromium, and what a person meets on a page |
 //! | [`world`] | directories, environment, commands, and the judgement at the end |
 //! | [`namespace`] | the network of a world, and the processes in it |
 //! | [`fake`] | the fake OpenAI: started, told what to do, asked for logins |
@@ -11,6 +12,7 @@
 //! | [`process`] | one child: output, signals, end |
 //! | [`terminal`] | a person at a terminal: keys in, screen out |
 //! | [`scan`] | the search for planted secrets |
+//! | [`leaks`] | the same in every disguise, in every place a program can leave something |
 //! | [`wait`] | waiting with a deadline |
 #![allow(
     clippy::disallowed_methods,
@@ -18,8 +20,10 @@
     reason = "a test harness: it reads its environment, the clock and files, and says why a test failed"
 )]
 
+pub mod browser;
 pub mod codex;
 pub mod fake;
+pub mod leaks;
 pub mod namespace;
 pub mod probe;
 pub mod process;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use codex_auth_testkit::CANARY_MARK;
 
+use crate::leaks::store_of;
 use crate::namespace::Namespace;
 use crate::process::Record;
 use crate::wait;
@@ -39,7 +40,7 @@ pub fn holds_canary(bytes: &[u8]) -> bool {
 pub fn leaks_in_files(dir: &Path) -> Vec<String> {
     files_below(dir)
         .into_iter()
-        .filter(|file| !is_store(file) && fs::read(file).is_ok_and(|bytes| holds_canary(&bytes)))
+        .filter(|file| store_of(file).is_none() && fs::read(file).is_ok_and(|bytes| holds_canary(&bytes)))
         .map(|file| format!("a secret stands in {}", file.display()))
         .collect()
 }
@@ -75,18 +76,6 @@ pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-/// The files that are there to hold credentials: the pool, its copies, and answers of refreshes, as SECURITY.md lists
-/// them.
-fn is_store(file: &Path) -> bool {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let lies_in = |dir: &str| file.parent().is_some_and(|parent| parent.ends_with(dir));
-    let is_copy = name.starts_with("accounts-") && lies_in("multi-auth/history");
-    let is_answer =
-        name.starts_with("refresh-") && (lies_in("multi-auth/journal") || lies_in("multi-auth/journal/kept"));
-    let is_pool = name.starts_with("openai-codex-accounts.json") || name == "auth.json" || name == "codex-auth.json";
-    is_pool || is_copy || is_answer
 }
 
 /// Reads the command lines of a world again and again while its processes come and go.

@@ -102,6 +102,7 @@ fn checked(check: Check, path: &Utf8Path, bytes: &[u8]) -> Result<Option<String>
     }
 }
 
+/// What a file says of its version; in a broken one anything may stand there, a token too, so texts are only named.
 fn version(object: &Object) -> Option<String> {
-    object.get("version").map(ToString::to_string)
+    object.contains_key("version").then(|| json::version_named(object))
 }

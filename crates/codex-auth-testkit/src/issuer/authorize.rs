@@ -1,4 +1,6 @@
-//! Owns the sign-in page: which requests it accepts, and where it sends the browser.
+//! Owns the sign-in page: which requests it accepts, what a person sees there, and where it sends the browser.
+//!
+//! A browser, which says that it takes HTML, gets a page with a button; any other client is sent on at once.
 
 use http::StatusCode;
 use url::Url;
@@ -12,12 +14,18 @@ use crate::reply::Reply;
 /// A client the page does not know is told so on the page: it must never be redirected to.
 const STRANGER: &str = "<!doctype html><title>Sign-in</title><p>This sign-in request is not valid.";
 
+/// The field of the button.
+const CONSENT: &str = "consent";
+
 impl Issuer {
     pub(super) fn authorize(&mut self, people: &People, ask: &Ask) -> Reply {
         let redirect = ask.query("redirect_uri").and_then(loopback);
         let Some(mut redirect) = redirect.filter(|_| ask.query("client_id") == Some(CLIENT_ID)) else {
             return Reply::whole(StatusCode::BAD_REQUEST, "text/html", STRANGER);
         };
+        if takes_html(ask) && ask.query(CONSENT).is_none() {
+            return Reply::whole(StatusCode::OK, "text/html; charset=utf-8", consent_page(ask));
+        }
         let redirect_uri = ask.query("redirect_uri").unwrap_or_default().to_owned();
         let state = ask.query("state").unwrap_or_default().to_owned();
         let outcome = fault_of(ask).map_or_else(|| self.sign_in_page(people, ask, redirect_uri), Err);
@@ -50,6 +58,27 @@ impl Issuer {
         self.codes.insert(text.clone(), code);
         text
     }
+}
+
+fn takes_html(ask: &Ask) -> bool {
+    ask.header("accept").is_some_and(|types| types.contains("text/html"))
+}
+
+/// The question a person answers: the same request, once more, with the answer to it.
+fn consent_page(ask: &Ask) -> String {
+    let field = |(name, value): &(String, String)| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value))
+    };
+    let fields: String = ask.query.iter().map(field).collect();
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Fake sign-in</title></head>\n\
+         <body><main><h1>Fake sign-in</h1><form method=\"get\">{fields}\
+         <button name=\"{CONSENT}\" value=\"given\">Continue</button></form></main></body></html>\n"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 /// What is wrong with a request whose redirect can be trusted.

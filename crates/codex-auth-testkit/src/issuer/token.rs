@@ -43,6 +43,7 @@ impl Issuer {
     fn exchange_code(&mut self, people: &People, fields: &Fields, now_ms: i64) -> Result<(Who, Tokens), Reply> {
         let field = |name: &str| fields.get(name).map_or("", String::as_str);
         let bad = |why: &str| oauth_error(StatusCode::BAD_REQUEST, "invalid_grant", why);
+        self.mint.was_shown("PKCE verifier", field("code_verifier"));
         // Taken out whatever follows: a code is good for one attempt.
         let code = self.codes.remove(field("code")).ok_or_else(|| bad("unknown or spent code"))?;
         let redirect = field("redirect_uri");

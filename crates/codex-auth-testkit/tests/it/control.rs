@@ -3,7 +3,7 @@
 use codex_auth_testkit::{Setup, Who};
 use serde_json::{Value, json};
 
-use crate::client::{access, get, post, refresh, refresh_of, start, turn};
+use crate::client::{access, form, get, post, refresh, refresh_of, start, turn};
 
 const ONE: Who = Who::Account(1);
 
@@ -47,6 +47,31 @@ fn every_lever_works_over_http() {
     let login = tell("login", json!({ "account": "outsider", "knobs": { "missing": ["last_refresh"] } }));
     assert_eq!((login["auth_mode"].as_str(), login.get("last_refresh")), (Some("chatgpt"), None));
     assert_eq!(tell("pool", json!({ "only": [2] }))["accounts"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_search_is_told_every_secret() {
+    let fake = start(&Setup::default());
+    let token = access(&fake, ONE);
+    form(
+        "/oauth/token",
+        &[
+            ("grant_type", "authorization_code"),
+            ("client_id", codex_auth_testkit::CLIENT_ID),
+            ("code", "unknown"),
+            ("code_verifier", "a-verifier-that-was-shown"),
+        ],
+    )
+    .send(&fake);
+    let told = get("/__control/secrets").send(&fake).json();
+    let holds = |what: &str, part: &str| {
+        let all = told.as_array().unwrap();
+        all.iter().any(|it| it["what"] == what && part.contains(it["text"].as_str().unwrap()))
+    };
+    assert!(
+        holds("access token of account 1", &token) && holds("PKCE verifier", "a-verifier-that-was-shown"),
+        "{told}"
+    );
 }
 
 #[test]

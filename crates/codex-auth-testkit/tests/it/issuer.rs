@@ -112,6 +112,27 @@ fn a_browser_sign_in_ends_in_tokens_of_who_was_next() {
 }
 
 #[test]
+fn a_browser_is_asked_first_and_sent_on_once_it_agrees() {
+    let fake = start(&Setup::default());
+    let query = [
+        ("response_type", "code"),
+        ("client_id", CLIENT_ID),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("state", "\"><b>"),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let browse = |path: String| get(path).with("accept", "text/html,*/*;q=0.8").send(&fake);
+    let asked = browse(format!("/oauth/authorize?{query}"));
+    assert_eq!((asked.status, asked.header("location")), (200, None));
+    assert!(asked.text().contains("value=\"&quot;>&lt;b>\""), "{}", asked.text());
+    let agreed = browse(format!("/oauth/authorize?{query}&consent=given"));
+    assert_eq!(landed(&agreed, "state").as_deref(), Some("\"><b>"));
+    assert!(landed(&agreed, "code").is_some());
+}
+
+#[test]
 fn people_sign_in_in_turn_when_nobody_is_named() {
     let fake = start(&Setup { accounts: 2, ..Setup::default() });
     for _ in 0..3 {

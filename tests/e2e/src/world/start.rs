@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::process::Command;
+use std::sync::Arc;
 
 use codex_auth_testkit::Who;
 
 use super::{CODEX_HOME, World};
 use crate::codex;
+use crate::leaks::Watch;
 use crate::process::{Finished, LIMIT, Running};
 
 impl World {
@@ -80,6 +82,12 @@ impl World {
         let mut command = self.namespace.command(program);
         command.env_clear().envs(self.environment()).current_dir(self.work());
         command
+    }
+
+    /// Begins to look at what the processes of this world show to others.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::over(Arc::clone(&self.namespace), self.fake.pid())
     }
 
     /// The whole environment of every child.

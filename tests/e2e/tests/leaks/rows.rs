@@ -1,0 +1,77 @@
+//! Every command of the program as the leak test calls it. A command without a row fails the test.
+//!
+//! A new command is one line here: its name as the help has it, its words, and how it is run.
+
+/// How a row is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// To its end.
+    Runs,
+    /// The same, and it may say no even where nothing is the matter.
+    MayFail,
+    /// The same, in a home where codex has no login.
+    WithoutLogin,
+    /// With somebody who opens the printed address and comes back from it.
+    SignsIn,
+    /// The same, as somebody who is not expected.
+    SignsInAsAnother,
+    /// Until it is told to stop; meanwhile callers come, good ones and bad ones.
+    Serves,
+    /// To its end, where nothing is the matter: it has a world of its own.
+    Alone,
+}
+
+/// One call of a command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) command: &'static str,
+    pub(crate) words: &'static [&'static str],
+    pub(crate) how: How,
+}
+
+const fn row(command: &'static str, words: &'static [&'static str], how: How) -> Row {
+    Row { command, words, how }
+}
+
+/// In an order in which each finds what it needs: nothing is taken away before others have looked at it.
+pub(crate) const ROWS: &[Row] = &[
+    row("login", &["login", "--no-browser"], How::SignsIn),
+    row("login", &["login", "--no-browser", "--account", "1", "--json"], How::SignsInAsAnother),
+    row("import-current", &["import-current"], How::Runs),
+    row("list", &["list"], How::Runs),
+    row("status", &["status", "--json"], How::Runs),
+    row("switch", &["switch", "2"], How::Runs),
+    row("switch", &["switch", "99"], How::MayFail),
+    row("unpin", &["unpin"], How::Runs),
+    row("check", &["check"], How::MayFail),
+    row("check", &["check", "--json"], How::MayFail),
+    row("why-selected", &["why-selected"], How::Runs),
+    row("run", &["run", "--", "exec", "hello"], How::Runs),
+    row("rotation status", &["rotation", "status", "--json"], How::Runs),
+    row("run", &["run", "--", "exec", "hello"], How::WithoutLogin),
+    row("serve", &["serve", "--json"], How::Serves),
+    row("rotation disable", &["rotation", "disable"], How::Runs),
+    row("rotation enable", &["rotation", "enable"], How::Runs),
+    row("export", &["export", "exports/pool.json", "--force"], How::Runs),
+    row("import", &["import", "exports/pool.json", "--yes"], How::Runs),
+    row("import", &["import", "exports/torn.json", "--yes"], How::MayFail),
+    row("import", &["import", "exports/mixed-up.json", "--yes"], How::MayFail),
+    row("backup", &["backup"], How::Runs),
+    row("backup", &["backup", "mine"], How::MayFail),
+    row("files", &["files"], How::Runs),
+    row("auth-store file", &["auth-store", "file"], How::Runs),
+    row("wrapper status", &["wrapper", "status"], How::Runs),
+    row("wrapper install", &["wrapper", "install"], How::Runs),
+    row("wrapper remove", &["wrapper", "remove"], How::Runs),
+    row("remove", &["remove", "3", "--yes"], How::Runs),
+    row("undo", &["undo", "--list"], How::Runs),
+    row("undo", &["undo"], How::MayFail),
+    row("restore", &["restore", "--list"], How::Runs),
+    row("restore", &["restore", "--dry-run"], How::MayFail),
+    row("reset", &["reset", "--yes"], How::Runs),
+    row("list", &["list", "--no-such-flag"], How::MayFail),
+    row("demo", &["demo"], How::Alone),
+];
+
+/// Commands that ask somebody over the network. Trouble there is tried with these, in the long run with all.
+pub(crate) const ASKING: &[&str] = &["login", "check", "run", "serve", "rotation status"];
