@@ -124,18 +124,18 @@ impl World {
     }
 }
 
-fn granted(n: usize) -> Result<Granted, RefreshError> {
-    Ok(Granted {
+fn granted(n: usize) -> Granted {
+    Granted {
         access: Some(AccessToken::new(format!("access-{n}-next"))),
         refresh: Some(RefreshToken::new(format!("refresh-{n}-next"))),
         expires_at: Some(NOW.after(Duration::from_hours(240))),
         ..Granted::default()
-    })
+    }
 }
 
 #[tokio::test]
 async fn accounts_in_use_are_renewed_one_after_the_other_and_no_others() {
-    let world = World::over(Arc::default(), vec![granted(1), granted(1)]).await;
+    let world = World::over(Arc::default(), vec![Ok(granted(1)), Ok(granted(1))]).await;
     assert_eq!(world.refresher.step().await, APART);
     assert_eq!(world.presented().len(), 1);
     for left in [5, 3, 1] {
@@ -156,8 +156,8 @@ async fn accounts_in_use_are_renewed_one_after_the_other_and_no_others() {
 #[tokio::test]
 async fn two_agents_of_one_machine_take_turns() {
     let shared = Arc::<Shared>::default();
-    let one = World::over(shared.clone(), vec![granted(1)]).await;
-    let other = World::over(shared.clone(), vec![granted(1)]).await;
+    let one = World::over(shared.clone(), vec![Ok(granted(1))]).await;
+    let other = World::over(shared.clone(), vec![Ok(granted(1))]).await;
     let lock = shared.try_lock(LOCK).unwrap().expect("free");
     assert_eq!(one.refresher.step().await, APART);
     assert!(one.presented().is_empty(), "the other agent is at it");
@@ -174,7 +174,7 @@ async fn two_agents_of_one_machine_take_turns() {
 async fn after_a_failure_the_account_is_left_alone_for_a_while() {
     let unsent = || Err(RefreshError::Unsent { why: "refused".into() });
     let slow = || Err(RefreshError::Throttled { wait: Some(Duration::from_mins(3)) });
-    let world = World::over(Arc::default(), vec![unsent(), slow(), granted(1), granted(1)]).await;
+    let world = World::over(Arc::default(), vec![unsent(), slow(), Ok(granted(1)), Ok(granted(1))]).await;
     let mut at = Vec::new();
     for _ in 0..200 {
         let before = world.presented().len();

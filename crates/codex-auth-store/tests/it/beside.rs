@@ -72,9 +72,9 @@ async fn a_newer_pair_of_the_other_product_is_adopted_from_either_domain() {
         let (world, store, record) = begun();
         let (newer, none) = ([row(1, "R1-newer", 10)], []);
         if is_native {
-            write_opencode(&world, &newer, &none)
+            write_opencode(&world, &newer, &none);
         } else {
-            write_opencode(&world, &none, &newer)
+            write_opencode(&world, &none, &newer);
         }
         let before = std::fs::read(world.home().join(".config/opencode/codex-accounts.json")).expect("there");
         assert_eq!(looked(&store, &record).await.credential.refresh, RefreshToken::new("R1-newer"));
