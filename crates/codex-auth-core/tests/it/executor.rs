@@ -82,3 +82,43 @@ pub(crate) async fn pause() {
     })
     .await;
 }
+
+/// Walks through every sequence of choices, depth first.
+#[derive(Default)]
+pub(crate) struct Orders {
+    taken: Vec<(usize, usize)>,
+    at: usize,
+}
+
+impl Orders {
+    /// The next choice among `of`.
+    pub(crate) fn choose(&mut self, of: usize) -> usize {
+        if self.at == self.taken.len() {
+            self.taken.push((0, of));
+        }
+        self.at += 1;
+        self.taken[self.at - 1].0
+    }
+
+    /// Whether the next choice is the first of its sequence.
+    pub(crate) fn is_new(&self) -> bool {
+        self.at == self.taken.len()
+    }
+
+    /// The choices so far, to repeat them by.
+    pub(crate) fn line(&self) -> String {
+        self.taken.iter().map(|(choice, _)| choice.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Goes to the next sequence; `false` when there is none.
+    pub(crate) fn next(&mut self) -> bool {
+        self.at = 0;
+        while let Some((choice, of)) = self.taken.pop() {
+            if choice + 1 < of {
+                self.taken.push((choice + 1, of));
+                return true;
+            }
+        }
+        false
+    }
+}

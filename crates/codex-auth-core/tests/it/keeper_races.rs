@@ -10,7 +10,7 @@ use codex_auth_core::{
 };
 
 use crate::{
-    executor::{Jobs, pause},
+    executor::{Jobs, Orders, pause},
     stepped::{Flaw, Stepped},
 };
 
@@ -30,35 +30,6 @@ impl TokenIssuer for Slow {
         let answer = self.0.refresh(account, token, why).await;
         pause().await;
         answer
-    }
-}
-
-/// Walks through every sequence of choices, depth first.
-#[derive(Default)]
-struct Orders {
-    taken: Vec<(usize, usize)>,
-    at: usize,
-}
-
-impl Orders {
-    fn choose(&mut self, of: usize) -> usize {
-        if self.at == self.taken.len() {
-            self.taken.push((0, of));
-        }
-        self.at += 1;
-        self.taken[self.at - 1].0
-    }
-
-    /// Goes to the next sequence; `false` when there is none.
-    fn next(&mut self) -> bool {
-        self.at = 0;
-        while let Some((choice, of)) = self.taken.pop() {
-            if choice + 1 < of {
-                self.taken.push((choice + 1, of));
-                return true;
-            }
-        }
-        false
     }
 }
 

@@ -4,5 +4,6 @@
 mod decision_tables;
 mod executor;
 mod keeper_races;
+mod model;
 mod simulation;
 mod stepped;
