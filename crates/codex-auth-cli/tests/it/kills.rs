@@ -1,7 +1,8 @@
 //! SIGKILL at any moment of a refresh, a sign-in, a switch and an import: the pool opens and is old or new, nobody
-//! presents a token twice, nothing is lost that is not told, and the next command works.
+//! presents a token twice, no family is revoked at the issuer, nothing is lost that is not told, one sign-in mends what
+//! was told, and the next command works.
 //!
-//! `CODEX_AUTH_LONG=1` kills a thousand times, otherwise some forty times.
+//! `CODEX_AUTH_LONG=1` kills a thousand times, half of them refreshes, otherwise some seventy times.
 
 mod moments;
 mod support;
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use codex_auth_core::{Clock, Held, LoginState, OfficialLogins as _, SavedPool, Timestamp};
+use codex_auth_core::{ANSWER_LOST, Clock, Held, LoginState, OfficialLogins as _, SavedPool, Timestamp};
 use codex_auth_store::{FileStore, Layout, LayoutInputs, OfficialHomes};
 use codex_auth_testkit::{PoolKnobs, Setup, SignIn, TokenSetup, Verdict, Who, fingerprint};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use self::{
     moments::{Killed, Moment, Moments},
     support::Running,
 };
-use crate::world::{World, in_millis, write};
+use crate::world::{Said, World, in_millis, write};
 
 /// No command may take longer after a kill; a lock nobody holds would make it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +47,7 @@ fn a_refresh_is_killed() {
     check(&Operation {
         name: "refresh",
         words: &["check", "--json"],
-        times: (400, 14),
+        times: (500, 40),
         scene: |_| {},
         is_old_or_new: |old, new| records(old) == records(new) && old.active == new.active && old.pin == new.pin,
     });
@@ -58,7 +59,10 @@ fn a_sign_in_is_killed() {
         name: "login",
         words: &["login", "--no-browser"],
         times: (200, 8),
-        scene: |_| {},
+        scene: |world| {
+            world.fake().next_login(SignIn::of(Who::Account(4)));
+            world.fake().next_login(SignIn::of(Who::Account(4)));
+        },
         is_old_or_new: |old, new| {
             new.accounts.starts_with_records_of(old) && new.accounts.len() <= old.accounts.len() + 1
         },
@@ -184,8 +188,6 @@ fn world(operation: &Operation) -> World {
     let knobs = PoolKnobs { only: Some(vec![1, 2, 3]), expired_access: vec![1, 2, 3], ..PoolKnobs::default() };
     let world = World::with_pool_in_memory(&setup, &knobs);
     (operation.scene)(&world);
-    world.fake().next_login(SignIn::of(Who::Account(4)));
-    world.fake().next_login(SignIn::of(Who::Account(4)));
     world
 }
 
@@ -222,7 +224,32 @@ fn judge(world: &World, operation: &Operation, old: &SavedPool, when: &str) -> u
     let not_fresh: Vec<_> = world.fake().log().into_iter().filter_map(|record| record.body.presented).collect();
     let not_fresh: Vec<_> = not_fresh.into_iter().filter(|presented| presented.verdict != Verdict::Fresh).collect();
     assert!(not_fresh.is_empty(), "{when}: presented twice: {not_fresh:?}");
+    let state = world.fake().state();
+    let revoked: Vec<_> = state.accounts.iter().filter(|account| account.revoked).map(|it| it.account).collect();
+    assert!(revoked.is_empty(), "{when}: revoked: {revoked:?}");
+    for held in &dead {
+        mend(world, &after, held, when);
+    }
     dead.len()
+}
+
+/// What was lost is told with the command that mends it, and one sign-in does.
+fn mend(world: &World, pool: &SavedPool, held: &Held, when: &str) {
+    let record = &held.account.record;
+    let number = pool.number_of(record).expect("it is in the pool");
+    let told = |said: &Said| said.document()["accounts"][number - 1].clone();
+    let said = Running::start(world, &["check", "--json"], PATIENCE).said(world).ok();
+    let (row, command) = (told(&said).to_string(), format!("codex-multi-auth login --account {number}"));
+    assert!(row.contains(ANSWER_LOST) && row.contains(&command), "{when}: {said}");
+    let workspace = held.account.owner.workspace.as_ref().map(ToString::to_string);
+    let accounts = world.fake().state().accounts;
+    let owner = accounts.iter().find(|account| Some(&account.account_id) == workspace.as_ref()).expect("known");
+    world.fake().next_login(SignIn::of(owner.account));
+    Running::start(world, &["login", "--no-browser"], PATIENCE).said(world).ok();
+    Running::start(world, &["check", "--json"], PATIENCE).said(world).ok();
+    let mended = self::pool(world, when);
+    let held = mended.find(record).unwrap_or_else(|| panic!("{when}: {record} is gone"));
+    assert!(held.account.needs_login.is_none() && is_newest(world, held), "{when}: a sign-in does not mend it");
 }
 
 /// Digits of all refresh tokens the issuer was shown.

@@ -15,6 +15,7 @@ mod kills;
 mod login;
 mod official;
 mod offline;
+mod one_token;
 mod pages;
 mod projects;
 mod restoring;
