@@ -1,6 +1,6 @@
 //! Every end-to-end test, in one program: they run side by side, each in a world of its own.
 //!
-//! Names begin with the exit they prove (a to j); `direct_*` prove the harness and the fake without us.
+//! Names begin with the exit they prove (a to l); `direct_*` prove the harness and the fake without us.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -22,3 +22,5 @@ mod g_exhausted;
 mod h_sessions;
 mod i_transparent;
 mod j_terminal;
+mod k_mixed;
+mod l_together;
