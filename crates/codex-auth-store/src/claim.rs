@@ -144,6 +144,7 @@ impl Work {
         // A full disk keeps the answer in the journal; reading finds it there all the same.
         let _ = self.settle_journal();
         let held = self.engine.find(&self.record)?;
+        self.catch_up(&held);
         let now = self.engine.now();
         let Some(login) = replica::newest(&self.engine, &self.homes, &held, now) else { return Ok(held) };
         let written = self.engine.edit(|pool| {
@@ -152,6 +153,15 @@ impl Work {
             }
         })?;
         written.find(&self.record).cloned().ok_or_else(|| StoreError::NoSuchAccount(self.record.clone()))
+    }
+
+    /// Hands the pair on to logins that were busy when it came, or whose turn did not come before a crash. A plain
+    /// client would present the spent token that stands there, and the next renewal would no longer know it.
+    fn catch_up(&self, held: &Held) {
+        let kept = journal::kept(&self.engine, &self.record);
+        if let Some(kept) = kept.filter(|kept| kept.newest.same_grant(&held.credential)) {
+            replica::follow(&self.engine, &self.homes, &kept.spent, &held.credential);
+        }
     }
 
     /// The entry of a token that may be presented; `None` when it may be spent already.

@@ -48,7 +48,10 @@ fn a_refresh_is_killed() {
         name: "refresh",
         words: &["check", "--json"],
         times: (500, 40),
-        scene: |_| {},
+        scene: |world| {
+            let login = world.fake().login_document(Who::Account(1), &codex_auth_testkit::LoginKnobs::default());
+            write(&world.auth_json(), &login.to_string());
+        },
         is_old_or_new: |old, new| records(old) == records(new) && old.active == new.active && old.pin == new.pin,
     });
 }
@@ -227,6 +230,11 @@ fn judge(world: &World, operation: &Operation, old: &SavedPool, when: &str) -> u
     let state = world.fake().state();
     let revoked: Vec<_> = state.accounts.iter().filter(|account| account.revoked).map(|it| it.account).collect();
     assert!(revoked.is_empty(), "{when}: revoked: {revoked:?}");
+    if let Ok(LoginState::Usable(login)) = OfficialHomes::new().login(world.codex_home().as_str()) {
+        let mut copies = after.accounts.iter().filter(|held| held.account.owner.agrees_with(&login.owner));
+        let is_old = |held: &Held| held.account.needs_login.is_none() && !held.credential.same_grant(&login.credential);
+        assert!(!copies.any(is_old), "{when}: the client's own login holds a spent token");
+    }
     for held in &dead {
         mend(world, &after, held, when);
     }

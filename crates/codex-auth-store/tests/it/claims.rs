@@ -308,3 +308,21 @@ fn lock(path: camino::Utf8PathBuf) -> std::fs::File {
 fn jiff_text(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).expect("a year of this age").to_string()
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_passed_over_gets_the_pair_at_the_next_claim() {
+    let begun = begun();
+    begun.login(1, "R1", 100);
+    let busy = std::fs::File::create(begun.world.layout().codex_home().join("auth.lock")).expect("made");
+    busy.lock().expect("free");
+    let mut claim = begun.store.claim(&begun.record).await.expect("free");
+    let held = claim.look_again().await.expect("readable");
+    assert_eq!(claim.intend(&held.credential.refresh).await, Ok(Intent::Clear));
+    claim.commit(&credential("user-1", "ws-1", "R1-next", 0)).await.expect("kept");
+    assert!(begun.store.published(SOON));
+    drop(claim);
+    assert_eq!(begun.auth_json()["tokens"]["refresh_token"], json!("R1"), "its locks are busy");
+    busy.unlock().expect("held");
+    begun.store.claim(&begun.record).await.expect("free").look_again().await.expect("readable");
+    assert_eq!(begun.auth_json()["tokens"]["refresh_token"], json!("R1-next"));
+}
