@@ -1,6 +1,6 @@
 //! Who acts in the model: processes of ours that renew in time, and the official client, wrapped or plain.
 
-use codex_auth_core::{ANSWER_LOST, KeepError};
+use codex_auth_core::{ANSWER_LOST, KeepError, RefreshReason};
 
 use super::{
     facts::{Fate, Pair, Who},
@@ -16,7 +16,8 @@ pub(super) async fn keeper(process: Process, ahead: i64, rounds: usize) {
         if seen.account.needs_login.is_some() || !Pair::of(&seen.credential).ends_within(ahead, now) {
             continue;
         }
-        let result = process.keeper().renew(&seen.account.record, &seen.credential).await;
+        let result =
+            process.keeper().renew(&seen.account.record, &seen.credential, RefreshReason::ProactiveExpiry).await;
         process.world.with(|state| match &result {
             Ok(held) if held.credential.refresh == seen.credential.refresh => {
                 state.break_rule("a keeper hands out what was to be renewed");

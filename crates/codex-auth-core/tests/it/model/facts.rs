@@ -111,8 +111,6 @@ pub(super) enum Class {
     PerhapsSent,
     /// A process died between its note and the request: the disk cannot tell whether it was sent.
     NeverSent,
-    /// The agent did not know the token that the wrapped client asked with.
-    DoorClosed,
     /// A plain client read the login before we handed the new pair over, and presented its token after us.
     WhileWeRenew,
     /// We read the login before a plain client wrote its new pair, and presented the token after it.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use codex_auth_core::{
     Account, AccountStore, Clock, Credential, Edit, Granted, Held, Intent, NeedsLogin, RecordId, RefreshClaim,
-    RefreshError, RefreshToken, SavedPool, StoreError, Timestamp, TokenIssuer, testing::account,
+    RefreshError, RefreshReason, RefreshToken, SavedPool, StoreError, Timestamp, TokenIssuer, testing::account,
 };
 
 use super::{
-    facts::{CLIENTS_WINDOW, Class, Fate, Pair, Who, number_of},
+    facts::{CLIENTS_WINDOW, Fate, Pair, Who, number_of},
     world::{Wait, World},
 };
 
@@ -59,6 +59,11 @@ impl AccountStore for Process {
         self.read().await
     }
 
+    async fn once_held(&self, _token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        // There is one account, and every token of the model was once its own.
+        Ok(Some(account(1).record))
+    }
+
     fn stamp(&self) -> u64 {
         0
     }
@@ -80,7 +85,12 @@ impl AccountStore for Process {
 
 #[async_trait]
 impl TokenIssuer for Process {
-    async fn refresh(&self, _account: &Account, token: &RefreshToken) -> Result<Granted, RefreshError> {
+    async fn refresh(
+        &self,
+        _account: &Account,
+        token: &RefreshToken,
+        _why: RefreshReason,
+    ) -> Result<Granted, RefreshError> {
         self.world.step("present").await;
         let fate = self.world.fate();
         let granted = self.world.with(|state| state.present(self.who, number_of(token), fate));
@@ -129,8 +139,13 @@ impl Claim {
 impl RefreshClaim for Claim {
     async fn look_again(&mut self) -> Result<Held, StoreError> {
         self.world().step("look again").await;
+        let is_passed_over = self.world().with(|state| state.disk.login.number < state.disk.stored.number);
+        let is_busy = is_passed_over && self.world().is_busy();
         self.world().with(|state| {
             let disk = &mut state.disk;
+            if is_passed_over && !is_busy {
+                disk.login = disk.stored;
+            }
             // Of one sign-in, the pair that was granted later.
             if disk.login.number > disk.stored.number {
                 disk.stored = disk.login;
@@ -206,22 +221,15 @@ async fn hand_over(world: &World, spent: usize, fresh: Pair, hold: Arc<Hold>) {
     drop(hold);
 }
 
-/// The door of the agent: what a wrapped client is answered.
+/// The door of the agent: what a wrapped client is answered. A token that has a successor names its account, too.
 pub(super) async fn door(agent: Process, question: usize, token: usize) {
     let held = agent.look().await;
     let is_current = number_of(&held.credential.refresh) == token;
-    let is_known = is_current || agent.world.with(|state| state.disk.login.number == token);
-    agent.world.note(&is_known);
-    let must_renew = is_current || Pair::of(&held.credential).ends_within(30, agent.world.now());
-    let answer = if !is_known {
-        agent.world.with(|state| state.classes.insert(Class::DoorClosed));
-        None
-    } else if must_renew {
-        agent.keeper().renew(&held.account.record, &held.credential).await.ok()
-    } else {
-        Some(held)
-    };
-    agent.world.answer(question, answer.map(|held| Pair::of(&held.credential)));
+    let outlived = || Credential { access: None, ..Pair { number: token, ends: 0 }.credential(0) };
+    let seen = if is_current { held.credential.clone() } else { outlived() };
+    let why = RefreshReason::ProactiveExpiry;
+    let answer = agent.keeper().renew(&held.account.record, &seen, why).await;
+    agent.world.answer(question, answer.ok().map(|held| Pair::of(&held.credential)));
 }
 
 /// Whether the official client would renew this pair now.

@@ -207,6 +207,8 @@ impl Run {
         let is_calm = self.world.with(|state| state.left.crashes + state.left.losses)
             == self.scene.left.crashes + self.scene.left.losses;
         found.in_time += usize::from(self.world.with(|state| !state.was_late));
+        let told_no = self.world.with(|state| state.asked.values().any(|asked| *asked == Asked::Answered(None)));
+        self.expect(!(is_calm && told_no), "a client is told no without cause", orders);
         let is_renewed = self.aftermath();
         self.demand(orders);
         let is_revoked = self.world.with(|state| !state.issuer.revoked.is_empty());
