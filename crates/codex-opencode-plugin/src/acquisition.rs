@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use codex_auth_core::{
     AccessToken, AccountStore, Ask, Clock, CredentialKeeper, Held, KeepError, Kind, RecordId, RefreshPlan, SavedPool,
-    Seat, Standards, StoreError, Strategy, Timestamp, USABLE_FOR, WorkspaceId, pick, plan,
+    Seat, Standards, StoreError, Strategy, Timestamp, USABLE_FOR, WorkspaceId, pick, plan, reason_ahead,
 };
 
 /// A token another program spent or replaced meanwhile is worth one more renewal, not a third.
@@ -51,6 +51,12 @@ pub enum NotAcquired {
         /// The code of the last one.
         code: String,
     },
+    /// Accounts are being signed out one after the other, so nobody's refresh token is presented.
+    #[error("Several OpenAI accounts were signed out within ten minutes. Run `opencode auth login` for each of them.")]
+    HeldBack {
+        /// When renewals go on.
+        until: Timestamp,
+    },
     /// Nothing could be renewed.
     #[error("Failed to refresh OpenAI access token: {0}. Run `opencode auth login` and try again.")]
     RefreshFailed(KeepError),
@@ -67,6 +73,7 @@ impl NotAcquired {
             Self::NoneEnabled => ("no_enabled_accounts", 403),
             Self::CoolingDown { .. } => ("all_accounts_cooling_down", 429),
             Self::NeedsLogin { .. } => ("refresh_invalid_grant", 401),
+            Self::HeldBack { .. } => ("token_invalidated_wave", 400),
             Self::RefreshFailed(_) => ("refresh_failed", 401),
             Self::Store(_) => ("auth_storage_error", 500),
         }
@@ -76,7 +83,7 @@ impl NotAcquired {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoAccounts | Self::NoneEnabled | Self::NeedsLogin { .. } => Kind::NeedsLogin,
-            Self::CoolingDown { until } => Kind::Wait { until: Some(*until) },
+            Self::CoolingDown { until } | Self::HeldBack { until } => Kind::Wait { until: Some(*until) },
             Self::RefreshFailed(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -124,7 +131,7 @@ impl Acquisition {
         }
         let mut seen = held.credential.clone();
         for _ in 0..RENEWALS {
-            let again = self.keeper.renew(&held.account.record, &seen).await?;
+            let again = self.keeper.renew(&held.account.record, &seen, reason_ahead(&seen)).await?;
             if !again.account.enabled {
                 return Ok(None);
             }
@@ -149,6 +156,7 @@ impl Acquisition {
         let dead = enabled.iter().find_map(|held| held.account.needs_login.as_ref());
         match (failed, resting, dead) {
             (Some(KeepError::NeedsLogin { code }), _, _) => NotAcquired::NeedsLogin { code },
+            (Some(KeepError::HeldBack { until, .. }), _, _) => NotAcquired::HeldBack { until },
             (Some(KeepError::Store(error)), _, _) => NotAcquired::Store(error),
             (Some(error @ KeepError::Issuer(_)), _, _) => NotAcquired::RefreshFailed(error),
             (None, Some(until), _) => NotAcquired::CoolingDown { until },

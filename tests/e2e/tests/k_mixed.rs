@@ -1,4 +1,4 @@
-//! k. The official client and ours share one CODEX_HOME for a long time: whatever they do in whatever order, no family
+//! k. The official client and ours share one `CODEX_HOME` for a long time: whatever they do in whatever order, no family
 //! is revoked, both stay signed in, and our pool has the issuer's newest token of every account.
 //!
 //! The operations come from a seed; `CODEX_AUTH_LONG=1` makes 2,000 of them, otherwise 60. A failure prints the seed
@@ -47,7 +47,9 @@ struct Story {
 impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("seed {}: {:?}", self.seed, self.done);
+            let line = format!("seed {}: {:?}\n", self.seed, self.done);
+            // Nothing is left to do where nobody listens.
+            let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
 }
@@ -109,12 +111,16 @@ impl Home {
             Operation::RunAndPlain if self.is_aged => self.plain(),
             Operation::RunAndPlain => {
                 let both = [world.start_run(&SAY_HI), world.start_codex_direct(&SAY_HI)];
-                both.into_iter().for_each(|turn| assert_eq!(turn.wait(LIMIT).succeeds().stdout, ANSWER));
+                for turn in both {
+                    assert_eq!(turn.wait(LIMIT).succeeds().stdout, ANSWER);
+                }
             }
             Operation::Crowd => {
                 let turns = [world.start_run(&SAY_HI), world.start_run(&SAY_HI)];
                 world.start_ours(&["check", "--json"]).wait(LIMIT).succeeds();
-                turns.into_iter().for_each(|turn| assert_eq!(turn.wait(LIMIT).succeeds().stdout, ANSWER));
+                for turn in turns {
+                    assert_eq!(turn.wait(LIMIT).succeeds().stdout, ANSWER);
+                }
             }
             Operation::Status => {
                 world.codex_direct(&["login", "status"]).succeeds();

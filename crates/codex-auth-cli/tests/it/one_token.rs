@@ -16,7 +16,7 @@ use crate::{
     world::{World, read},
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One account, whose access token has ended, and an issuer that holds its first answer back.
 fn world() -> World {
