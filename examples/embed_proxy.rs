@@ -8,6 +8,7 @@ use codex_auth_core::{
     Clock, Entropy, LoginState, OfficialLogins, RotationSettings, SettingsSource, StoreError, Timestamp,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
+use codex_auth_net::Network;
 use codex_auth_proxy::{Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, mint, serve};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -38,10 +39,12 @@ impl SettingsSource for Defaults {
 async fn main() -> Result<(), Box<dyn Error>> {
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_secs(1_800_000_000)));
+    // No proxy and no authority of its own; a real program looks HTTPS_PROXY and the like up here.
+    let network = Arc::new(Network::from_values(|_| None));
     let ports = Ports {
         store: Arc::new(MemoryStore::holding(pool(2))),
         issuer: Arc::new(ScriptedIssuer::default()),
-        upstream: Arc::new(ReqwestUpstream::default()),
+        upstream: Arc::new(ReqwestUpstream::over(network)),
         settings: Arc::new(Defaults),
         clock,
     };

@@ -186,7 +186,7 @@ mod tests {
     fn only_accounts_in_use_are_renewed() {
         check(|_| {}, true);
         check(|held| held.account.enabled = false, false);
-        check(|held| held.account.seen.last_used_at = before(NOW, IN_USE_FOR - HOUR), true);
+        check(|held| held.account.seen.last_used_at = before(NOW, IN_USE_FOR.saturating_sub(HOUR)), true);
         check(|held| held.account.seen.last_used_at = before(NOW, IN_USE_FOR), false);
         check(|held| (held.account.seen.last_used_at, held.account.seen.added_at) = (Timestamp::default(), NOW), true);
         check(|held| held.account.needs_login = Some(NeedsLogin { code: "x".into(), at: NOW }), false);
