@@ -9,8 +9,8 @@ use std::sync::{
 
 use async_trait::async_trait;
 use codex_auth_core::{
-    AccessToken, AccountStore, CredentialKeeper, Edit, Granted, RecordId, RefreshClaim, RefreshToken, SavedPool,
-    StoreError, Timestamp,
+    AccessToken, AccountStore, CredentialKeeper, Edit, Granted, RecordId, RefreshClaim, RefreshReason, RefreshToken,
+    SavedPool, StoreError, Timestamp,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, pool},
 };
 
@@ -34,6 +34,10 @@ impl AccountStore for CountingStore {
         self.inner.stamp()
     }
 
+    async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
+        self.inner.once_held(token).await
+    }
+
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {
         self.claims.fetch_add(1, Ordering::Relaxed);
         self.inner.claim(record).await
@@ -53,7 +57,8 @@ async fn main() {
     let keeper = CredentialKeeper::new(store.clone(), issuer.clone(), clock);
 
     let seen = store.read().await.expect("memory answers").accounts.remove(0);
-    let renewed = keeper.renew(&seen.account.record, &seen.credential).await.expect("the issuer grants");
+    let renewing = keeper.renew(&seen.account.record, &seen.credential, RefreshReason::Forced);
+    let renewed = renewing.await.expect("the issuer grants");
     println!("generation {} after {} claim(s)", renewed.credential.generation, store.claims.load(Ordering::Relaxed));
     println!("tokens presented: {}", issuer.presented().len());
 }
