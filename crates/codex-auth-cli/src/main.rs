@@ -17,6 +17,7 @@ mod launch;
 mod misuse;
 mod official_binary;
 mod pools;
+mod span;
 mod ui;
 mod version_cache;
 

@@ -7,7 +7,7 @@ use codex_auth_core::{Kind, SavedPool, Timestamp};
 use codex_auth_store::Earlier;
 use codex_auth_view::{CopyList, CopyRow, Named, Restored, Screen};
 
-use crate::{assemble::Product, error::CliError, json_flag::Json};
+use crate::{assemble::Product, error::CliError, json_flag::Json, span::span};
 
 /// How it was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -99,16 +99,8 @@ fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Some(Timestamp::from_millis(at.as_millisecond()));
     }
-    let (number, unit) = text.split_at(text.len().checked_sub(1)?);
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let seconds = number.trim().parse::<i64>().ok()?.checked_mul(unit)?;
-    Some(Timestamp::from_millis(now.as_millis().checked_sub(seconds.checked_mul(1000)?)?))
+    let age = i64::try_from(span(text)?.as_millis()).ok()?;
+    Some(Timestamp::from_millis(now.as_millis().checked_sub(age)?))
 }
 
 fn change(copy: &Earlier, today: &SavedPool, earlier: &SavedPool, now: Timestamp) -> Restored {
@@ -141,6 +133,7 @@ mod tests {
         check("1d", Some(913_600_000));
         check("1970-01-01T00:00:05Z", Some(5000));
         check("yesterday", None);
+        check("2é", None);
         check("", None);
         check("9223372036854775807d", None);
     }

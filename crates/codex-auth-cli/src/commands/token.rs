@@ -2,24 +2,21 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use codex_auth_core::Kind;
+use codex_auth_core::{Kind, LONGEST_PERMIT};
 use codex_auth_view::{CapabilityMade, ProviderBlock};
 use serde_json::json;
 
 use crate::{
     accounts::{chosen, no_accounts},
     assemble::Product,
-    commands::token::{
-        asking::{Agent, row},
-        span::{span, typed},
-    },
+    commands::token::asking::{Agent, row},
     error::CliError,
+    span::{span, typed},
 };
 
 mod asking;
 mod listing;
 mod raw;
-mod span;
 
 /// The name in a provider block when the user gives none.
 const IN_CONFIG: &str = "codex";
@@ -53,6 +50,12 @@ struct Raw {
     yes: bool,
 }
 
+/// How long a capability may live.
+fn life(text: &str) -> Result<Duration, String> {
+    let found = span(text).filter(|span| !span.is_zero() && *span <= LONGEST_PERMIT);
+    found.ok_or_else(|| "use a number and a unit, such as 30m, 8h or 7d; at most 30d".to_owned())
+}
+
 /// What a capability is limited to.
 #[derive(Debug, Clone, clap::Args)]
 struct Limits {
@@ -66,7 +69,7 @@ struct Limits {
     #[arg(long, value_name = "n", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
     /// How long it lives, such as 30m, 8h or 7d; at most 30d
-    #[arg(long, value_name = "duration", default_value = "1h", value_parser = span)]
+    #[arg(long, value_name = "duration", default_value = "1h", value_parser = life)]
     expires: Duration,
     /// A name for it; asked for again under its name and with the same limits, it is the same one
     #[arg(long, value_name = "text", value_parser = name)]
