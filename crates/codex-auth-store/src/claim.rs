@@ -18,6 +18,7 @@ use crate::{
     kin, lease,
     official::{Homes, replica},
     publishing::Publishing,
+    spare,
 };
 
 /// Waits for the identity's lock, then for a refresh the predecessor has begun.
@@ -175,49 +176,61 @@ impl Work {
         if kin::may_have_spent(&self.engine, &hash)? {
             return Ok(None);
         }
+        // What was bought with it lies aside.
+        if spare::of(&self.engine, &self.record)?.iter().any(|spare| spare.spent == hash) {
+            return Ok(None);
+        }
+        self.engine.name(&self.record)?;
         journal::intend(&self.engine, &self.record, hash, self.engine.now()).map(Some)
     }
 
-    /// Brings the pair into the pool, and into the logins that held the one it replaces.
+    /// Brings the pair into the pool, and into the logins that held the one it replaces. Where somebody wrote another
+    /// token meanwhile, that one counts, and the pair goes aside.
     fn publish(&self, entry: Option<&Entry>, fresh: &Credential) -> Result<(), StoreError> {
         let spent = entry.map(|entry| entry.token_hash.as_str());
-        let now = self.engine.now();
         let pool = self.engine.edit(|pool| {
             let Some(held) = pool.find_mut(&self.record) else { return };
-            let is_the_spent_one = spent.is_none_or(|hash| hash == token_hash(&held.credential.refresh));
-            if is_the_spent_one || freshness::is_newer(fresh, &held.credential, now) {
+            if spent.is_none_or(|hash| spare::gives_way(held, hash)) {
                 freshness::replace(held, fresh.clone());
             }
         })?;
         // What goes wrong from here on is put right by the next claim.
-        if pool.find(&self.record).is_none() {
+        let Some(held) = pool.find(&self.record) else {
             let _ = journal::forget(&self.engine, &self.record);
             return Err(StoreError::NoSuchAccount(self.record.clone()));
-        }
-        let _ = journal::keep(&self.engine, &self.record);
+        };
         if let Some(spent) = spent {
-            replica::follow(&self.engine, &self.homes, spent, fresh);
+            let _ = spare::settle(&self.engine, &pool, &self.record, (spent, fresh));
+            replica::follow(&self.engine, &self.homes, spent, &held.credential);
         }
         Ok(())
     }
 
+    /// Marks the account, unless a spare can take the place of what was refused.
     fn refuse(&self, entry: Option<&Entry>, why: &NeedsLogin) -> Result<(), StoreError> {
-        self.engine.edit(|pool| {
+        let spares = spare::of(&self.engine, &self.record)?;
+        let pool = self.engine.edit(|pool| {
             let Some(held) = pool.find_mut(&self.record) else { return };
             let is_the_refused_one = entry.is_none_or(|entry| entry.token_hash == token_hash(&held.credential.refresh));
-            if is_the_refused_one {
-                held.account.needs_login = Some(why.clone());
+            if !is_the_refused_one {
+                return;
+            }
+            match spares.iter().find(|spare| !spare.credential.same_grant(&held.credential)) {
+                Some(spare) => freshness::replace(held, spare.credential.clone()),
+                None => held.account.needs_login = Some(why.clone()),
             }
         })?;
+        spare::sweep(&self.engine, &pool, &self.record);
         journal::forget(&self.engine, &self.record)
     }
 
-    /// Brings a waiting answer into the pool and forgets its journal.
+    /// Brings a waiting answer into the pool and ends its journal.
     fn settle_journal(&self) -> Result<(), StoreError> {
-        if journal::read(&self.engine, &self.record)?.is_none_or(|entry| entry.answer.is_none()) {
+        let entry = journal::read(&self.engine, &self.record)?;
+        let Some((spent, fresh)) = entry.and_then(|entry| Some((entry.token_hash, entry.answer?))) else {
             return Ok(());
-        }
-        self.engine.edit(|_| {})?;
-        journal::keep(&self.engine, &self.record)
+        };
+        let pool = self.engine.edit(|_| {})?;
+        spare::settle(&self.engine, &pool, &self.record, (&spent, &fresh))
     }
 }

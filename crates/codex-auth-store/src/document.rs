@@ -5,7 +5,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use camino::Utf8Path;
-use codex_auth_core::{SavedPool, StoreError, Timestamp};
+use codex_auth_core::{RecordId, SavedPool, StoreError, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -46,6 +46,9 @@ pub(crate) trait Codec: Debug + Send + Sync {
 
     /// The document that says `pool`: `document` with only what differs changed.
     fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object;
+
+    /// Whether a row says this name itself, so that it stays the same account whatever becomes of its token.
+    fn names(&self, document: &Object, record: &RecordId) -> bool;
 
     /// A document without accounts.
     fn empty(&self) -> Object;

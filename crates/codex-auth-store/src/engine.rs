@@ -89,7 +89,7 @@ impl Engine {
             return Ok(pool);
         }
         let mut pool = SavedPool::clone(&pool);
-        journal::replay_all(self, &waiting, &mut pool);
+        journal::replay_all(&waiting, &mut pool);
         Ok(Arc::new(pool))
     }
 
@@ -98,7 +98,7 @@ impl Engine {
         let gone = || StoreError::NoSuchAccount(record.clone());
         let mut held = self.of_files()?.find(record).cloned().ok_or_else(gone)?;
         if let Some(entry) = journal::read(self, record)? {
-            journal::replay_one(self, &entry, &mut held);
+            journal::replay_one(&entry, &mut held);
         }
         Ok(held)
     }
@@ -156,12 +156,32 @@ impl Engine {
         Ok(written.after)
     }
 
+    /// Writes an account's name into its row, where none stands: a name derived from the row is another one as soon as
+    /// somebody writes another token there.
+    pub(crate) fn name(&self, record: &RecordId) -> Result<(), StoreError> {
+        if reading::read(self)?.names(self, record) {
+            return Ok(());
+        }
+        let root = self.lock_root()?;
+        self.edit_naming(&root, |_| {}, &|_, _, _| Ok(Vec::new()), Some(record)).map(drop)
+    }
+
     /// The same for a caller that holds the lock already, together with the steps that `along` adds.
     pub(crate) fn edit_locked(
         &self,
         root: &RootLock,
         change: impl FnOnce(&mut SavedPool),
         along: &Along<'_>,
+    ) -> Result<Written, StoreError> {
+        self.edit_naming(root, change, along, None)
+    }
+
+    fn edit_naming(
+        &self,
+        root: &RootLock,
+        change: impl FnOnce(&mut SavedPool),
+        along: &Along<'_>,
+        named: Option<&RecordId>,
     ) -> Result<Written, StoreError> {
         self.finish()?;
         let mut reading = reading::read(self)?;
@@ -171,7 +191,7 @@ impl Engine {
         change(&mut after);
         let mut tries_left = TRIES;
         loop {
-            let mut steps = reading.steps_to(self, &after);
+            let mut steps = reading.steps_to(self, &after, named);
             let is_needed = !steps.is_empty() || before != after;
             let copy = if is_needed { history::keep(self, &reading, &before, &after)? } else { None };
             steps.extend(along(&before, &after, copy.as_deref())?);

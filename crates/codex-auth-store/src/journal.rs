@@ -23,6 +23,7 @@ use crate::{
     hash::{sha256_hex, token_hash},
     json::{self, Object},
     sidecar::Kept,
+    spare,
 };
 
 /// Bytes kept for the answer: three tokens are 6 to 8 KiB, claims of large workspaces a few more.
@@ -104,12 +105,12 @@ pub(crate) fn kept(engine: &Engine, record: &RecordId) -> Option<Kept> {
 
 /// Puts answers that the pool does not have yet into it.
 pub(crate) fn replay(engine: &Engine, pool: &mut SavedPool) -> Result<(), StoreError> {
-    replay_all(engine, &entries(engine)?, pool);
+    replay_all(&entries(engine)?, pool);
     Ok(())
 }
 
 /// The same for entries that were read already.
-pub(crate) fn replay_all(engine: &Engine, entries: &[Entry], pool: &mut SavedPool) {
+pub(crate) fn replay_all(entries: &[Entry], pool: &mut SavedPool) {
     for entry in entries {
         // An account that was folded into another since is found by the token that was spent.
         let by_token = |pool: &SavedPool| {
@@ -119,19 +120,18 @@ pub(crate) fn replay_all(engine: &Engine, entries: &[Entry], pool: &mut SavedPoo
         let is_there = pool.find(&entry.record).is_some();
         let record = if is_there || entry.answer.is_none() { Some(entry.record.clone()) } else { by_token(pool) };
         if let Some(held) = record.and_then(|record| pool.find_mut(&record)) {
-            replay_one(engine, entry, held);
+            replay_one(entry, held);
         }
     }
 }
 
 /// Puts an answer into its account, if that does not have it yet.
-pub(crate) fn replay_one(engine: &Engine, entry: &Entry, held: &mut Held) {
+pub(crate) fn replay_one(entry: &Entry, held: &mut Held) {
     let Some(fresh) = &entry.answer else { return };
     if held.credential.refresh == fresh.refresh && held.credential.access == fresh.access {
         return;
     }
-    let was_spent = token_hash(&held.credential.refresh) == entry.token_hash;
-    if was_spent || freshness::is_newer(fresh, &held.credential, engine.now()) {
+    if spare::gives_way(held, &entry.token_hash) {
         freshness::replace(held, fresh.clone());
     }
 }
@@ -150,7 +150,10 @@ pub(crate) fn sweep(engine: &Engine, pool: &SavedPool) {
         let identity = held.and_then(|held| held.account.owner.identity());
         let lock_path = engine.layout.refresh_lock(identity.as_ref(), &entry.record);
         if is_done && let Ok(Some(_lock)) = lock::try_lock(&lock_path, Signature::Pid) {
-            let _ = if entry.answer.is_some() { keep(engine, &entry.record) } else { forget(engine, &entry.record) };
+            let _ = match &entry.answer {
+                Some(fresh) => spare::settle(engine, pool, &entry.record, (&entry.token_hash, fresh)),
+                None => forget(engine, &entry.record),
+            };
         }
     }
 }

@@ -228,6 +228,17 @@ impl Layout {
         self.journal_dir().join("kept").join(format!("refresh-{}.json", &sha256_hex(record.as_str())[..16]))
     }
 
+    /// What a renewal bought with the token of this hash, when the account had another one by then.
+    pub fn spare_credential(&self, record: &RecordId, spent_hash: &str) -> Utf8PathBuf {
+        let (dir, prefix) = self.spare_credentials(record);
+        dir.join(format!("{prefix}{}.json", &sha256_hex(spent_hash)[..16]))
+    }
+
+    /// Where all of those of an account lie, and how their names begin.
+    pub(crate) fn spare_credentials(&self, record: &RecordId) -> (Utf8PathBuf, String) {
+        (self.journal_dir().join("kept"), format!("spare-{}-", &sha256_hex(record.as_str())[..16]))
+    }
+
     /// The predecessor's journal of a save; there only while it saves, or after it was stopped.
     pub fn predecessors_journal(&self) -> Utf8PathBuf {
         self.root.join(format!("{ACCOUNTS}.wal"))

@@ -71,6 +71,7 @@ mod recovery;
 mod scope;
 mod settings;
 mod sidecar;
+mod spare;
 mod state_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -100,6 +100,11 @@ impl Codec for V3 {
         document
     }
 
+    fn names(&self, document: &Object, record: &RecordId) -> bool {
+        let mut rows = document.get("accounts").and_then(Value::as_array).into_iter().flatten();
+        rows.any(|row| row.get("recordId").and_then(Value::as_str) == Some(record.as_str()))
+    }
+
     fn empty(&self) -> Object {
         let document = json!({ "version": 3, "accounts": [], "activeIndex": 0, "activeIndexByFamily": {} });
         document.as_object().cloned().unwrap_or_default()

@@ -107,15 +107,22 @@ pub(crate) fn has_neighbour_named(engine: &Engine, record: &RecordId) -> bool {
 }
 
 impl Reading {
-    /// What has to be written so that the files say `pool`; nothing when they say it already, however they spell it.
-    pub(crate) fn steps_to(&self, engine: &Engine, pool: &SavedPool) -> Vec<Step> {
+    /// Whether the account's name stands in its row.
+    pub(crate) fn names(&self, engine: &Engine, record: &RecordId) -> bool {
+        engine.codec.names(&self.document, record)
+    }
+
+    /// What has to be written so that the files say `pool`; nothing when they say it already, however they spell it, unless
+    /// the name of `named` does not stand in its row.
+    pub(crate) fn steps_to(&self, engine: &Engine, pool: &SavedPool, named: Option<&RecordId>) -> Vec<Step> {
         let layout = &engine.layout;
         let mut steps = Vec::new();
         let is_mended = self.origin == Origin::Copies || self.is_sidecar_broken;
         let there: HashSet<&RecordId> = pool.accounts.iter().map(|held| &held.account.record).collect();
         let is_there = |record: &RecordId| there.contains(record);
         let has_leftovers = self.origin == Origin::File && !self.sidecar.records().iter().all(is_there);
-        if *pool == self.pool && !is_mended && !has_leftovers {
+        let is_named = named.is_none_or(|record| self.names(engine, record));
+        if *pool == self.pool && !is_mended && !has_leftovers && is_named {
             return steps;
         }
         let document = engine.codec.encode(&self.document, pool, engine.now());

@@ -81,6 +81,10 @@ impl Codec for OpenCodeCodec {
         document
     }
 
+    fn names(&self, document: &Object, record: &RecordId) -> bool {
+        self.rows(document).iter().any(|row| json::text(row, "recordId") == Some(record.as_str()))
+    }
+
     fn empty(&self) -> Object {
         Object::from_iter([("openai".to_owned(), Value::Object(normalise::normalise(&empty_pool())))])
     }

@@ -1,13 +1,16 @@
 //! Performs the group of file 33 about renewals that come late: a store, an issuer, and another process that changes the
 //! record while the issuer works.
 
+#![allow(clippy::disallowed_methods, reason = "the runner looks for what was kept aside")]
+
 use std::{
-    fmt,
+    fmt, fs,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use camino::Utf8Path;
 use codex_auth_core::{CredentialKeeper, testing::ManualClock};
 use codex_auth_oauth::{Endpoints, HttpClient, HttpError, OpenAiIssuer};
 use codex_auth_store::{
@@ -123,14 +126,27 @@ fn late(case: &Case, world: &World) -> Result<Value, String> {
         } }));
     }
     // Served with a valid token; what is stored is the other process's token or its successor; nothing was presented
-    // twice. How long what the first presentation bought stays aside is the store's to say, and is not judged here.
+    // twice; and what the first presentation bought lies aside, because nothing proved it stale.
     let shown = issuer.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let is_served = request["access"] == "at-new-2";
     let is_stored = record["refresh"] == "rt-other" || record["refresh"] == "rt-new-2";
     let is_once = shown == ["rt-a", "rt-other"];
-    if is_served && is_stored && is_once {
+    let aside = aside(&layout.journal_dir().join("kept"))?;
+    let is_aside = aside.iter().any(|text| text.contains("\"rt-new\""));
+    if is_served && is_stored && is_once && is_aside {
         Ok(Value::Null)
     } else {
-        Err(format!("request {request}, stored {}, presented {shown:?}", record["refresh"]))
+        let stored = &record["refresh"];
+        Err(format!("request {request}, stored {stored}, presented {shown:?}, aside {}", aside.len()))
     }
+}
+
+/// What the files say that the store keeps aside.
+fn aside(dir: &Utf8Path) -> Result<Vec<String>, String> {
+    let mut texts = Vec::new();
+    for entry in dir.read_dir_utf8().map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        texts.push(fs::read_to_string(entry.path()).map_err(|error| error.to_string())?);
+    }
+    Ok(texts)
 }
