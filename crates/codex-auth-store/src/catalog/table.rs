@@ -114,7 +114,7 @@ pub const FILES: &[KnownFile] = &[
     file(Place::Root, (Ours, ["journal/kept/refresh-*.json", "the newest credential of an account", "JSON", "root",
         "counts when the pool goes back to a spent token", "recovery::an_older_pool_written_back_by_another_program_brings_no_spent_token_back"], Check::Opaque)),
     file(Place::Root, (Ours, ["journal/kept/spare-*.json", "a renewal's answer that came late", "JSON", "the identity's refresh lock",
-        "counts when the account's token is refused", "claims::an_answer_that_came_late_lies_aside_until_it_is_proven_stale"], Check::Opaque)),
+        "counts when the account's token is refused", "late_answers::an_answer_that_came_late_lies_aside_until_it_is_proven_stale"], Check::Opaque)),
     file(Place::Root, (Ours, ["journal/change.bin", "a change of several files, from the moment it counts", "steps, then contents", "root",
         "finished by the next writer", "transaction::tests::whatever_step_fails_or_stops_all_files_are_old_or_all_new"], Check::Opaque)),
     file(Place::Root, (Ours, ["history/accounts-*.json", "the pool at earlier times, and what stood beside it", "JSON 3", "root",

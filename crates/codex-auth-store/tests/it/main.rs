@@ -13,6 +13,7 @@ mod fuzzing;
 mod golden_documents;
 mod golden_files;
 mod importing;
+mod late_answers;
 mod ledger;
 mod legacy_pools;
 mod logins;
