@@ -40,7 +40,8 @@ fn sources(dir: &Utf8Path) -> String {
 
 #[test]
 fn every_test_it_names_is_there() {
-    let all = [sources(&in_crate("src")), sources(&in_crate("tests"))].concat();
+    // A file another crate owns is proven there.
+    let all = sources(&in_crate(".."));
     for file in FILES.iter().filter(|file| !file.proof.is_empty()) {
         let name = file.proof.rsplit("::").next().expect("a name");
         assert!(all.contains(&format!("fn {name}()")), "{}: {}", file.pattern, file.proof);
