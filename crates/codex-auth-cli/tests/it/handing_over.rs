@@ -41,7 +41,7 @@ fn a_login_that_was_locked_during_a_renewal_follows_as_soon_as_it_is_free() {
     let begun = Instant::now();
     while refresh_token_of(&read(&world.auth_json())) != newest {
         assert!(begun.elapsed() < LIMIT && agent.is_running(), "the login still holds the spent token");
-        thread::sleep(Duration::from_millis(20));
+        thread::yield_now();
     }
     let log = world.fake().log();
     let shown: Vec<&Presented> = log.iter().filter_map(|record| record.body.presented.as_ref()).collect();
