@@ -97,7 +97,7 @@ impl From<KeepError> for CliError {
             KeepError::NeedsLogin { .. } => Self::new(kind, "needs_login", message),
             KeepError::HeldBack { .. } => Self::new(kind, "token_invalidated_wave", message)
                 .hint("Run `codex-multi-auth list` to see which; sign in to each with `codex-multi-auth login --account <n>`."),
-            KeepError::Issuer(_) => Self::new(kind, "refresh_failed", message),
+            KeepError::Paused { .. } | KeepError::Issuer(_) => Self::new(kind, "refresh_failed", message),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An account: a person's sign-in as the product lists it. It holds no secret.
 
-use crate::{IdentityKey, RecordId, Rest, Timestamp, UserId, WorkspaceId};
+use crate::{IdentityKey, Incident, RecordId, Rest, Timestamp, UserId, WorkspaceId};
 
 /// One sign-in of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Account {
     pub enabled: bool,
     /// Set when only a new sign-in helps; durable.
     pub needs_login: Option<NeedsLogin>,
+    /// Renewals in vain since the last success; durable.
+    pub incident: Option<Incident>,
     /// Known waits, expired ones included until the next write.
     pub rests: Vec<Rest>,
     /// When it was added and last chosen.

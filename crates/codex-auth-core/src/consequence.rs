@@ -1,6 +1,6 @@
 //! What an outcome changes about an account, here and on disk.
 
-use crate::{AccessToken, Credential, Held, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
+use crate::{AccessToken, Credential, Held, Incident, NeedsLogin, Outcome, Rest, RestPolicy, Timestamp};
 
 /// What an outcome changes about an account.
 #[derive(Debug, Clone)]
@@ -9,6 +9,10 @@ pub(crate) enum Consequence {
     Rests(Rest),
     /// Only a new sign-in helps the account that wears this token.
     NeedsLogin(NeedsLogin, Option<AccessToken>),
+    /// The token it wears was refused right after it was granted.
+    InVain(Incident, Option<AccessToken>),
+    /// A token of this generation was good.
+    Recovered(u64),
     /// Its workspace is gone.
     Disabled,
     /// It served.
@@ -31,13 +35,52 @@ impl Consequence {
         Some(Self::Rests(Rest::of_account(reason, until, now)))
     }
 
+    /// What an answer means for an incident of the account. `refreshed`: the token it was given to had just been granted.
+    pub(crate) fn of_incident(
+        outcome: &Outcome,
+        worn: &Held,
+        known: Option<&Incident>,
+        refreshed: bool,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let generation = worn.credential.generation;
+        match outcome {
+            Outcome::Unauthorized if refreshed => {
+                let incident = Incident::refused_again(known, generation, now)?;
+                let refused = worn.credential.access.clone();
+                Some(match incident.needs_login() {
+                    Some(code) => Self::NeedsLogin(NeedsLogin { code: code.to_owned(), at: now }, refused),
+                    None => Self::InVain(incident, refused),
+                })
+            }
+            Outcome::Served | Outcome::PolicyRefused => {
+                known.filter(|known| known.ends_with_an_answer(generation)).map(|_| Self::Recovered(generation))
+            }
+            Outcome::Unauthorized
+            | Outcome::UsageLimited { .. }
+            | Outcome::TokenInvalidated { .. }
+            | Outcome::Deactivated { .. }
+            | Outcome::ForeignCiphertext
+            | Outcome::ServerFault { .. }
+            | Outcome::NetworkFault
+            | Outcome::Cancelled => None,
+        }
+    }
+
     /// Changes the account.
     pub(crate) fn apply(&self, held: &mut Held) {
         match self {
             Self::Rests(rest) => held.account.rest(rest.clone()),
             // A sign-in made meanwhile is not the one that was invalidated.
-            Self::NeedsLogin(_, refused) if held.credential.access != *refused => {}
-            Self::NeedsLogin(needs, _) => held.account.needs_login = Some(needs.clone()),
+            Self::NeedsLogin(_, refused) | Self::InVain(_, refused) if held.credential.access != *refused => {}
+            Self::NeedsLogin(needs, _) => {
+                held.account.needs_login = Some(needs.clone());
+                held.account.incident = None;
+            }
+            Self::InVain(incident, _) => held.account.incident = Some(incident.clone()),
+            Self::Recovered(generation) => {
+                held.account.incident.take_if(|incident| incident.ends_with_an_answer(*generation));
+            }
             Self::Disabled => held.account.enabled = false,
             // A newer generation always wins.
             Self::Renewed(fresh) if fresh.generation > held.credential.generation => {
@@ -48,11 +91,24 @@ impl Consequence {
         }
     }
 
+    /// A mark is durable before anything else happens.
+    pub(crate) fn is_urgent(&self) -> bool {
+        match self {
+            Self::NeedsLogin(..) => true,
+            Self::Rests(_)
+            | Self::InVain(..)
+            | Self::Recovered(_)
+            | Self::Disabled
+            | Self::Used(_)
+            | Self::Renewed(_) => false,
+        }
+    }
+
     /// Short rests after faults are this process's own business; the rest must outlive it.
     pub(crate) fn is_kept(&self) -> bool {
         match self {
             Self::Rests(rest) => !rest.reason.is_in_memory(),
-            Self::NeedsLogin(..) | Self::Disabled | Self::Used(_) => true,
+            Self::NeedsLogin(..) | Self::InVain(..) | Self::Recovered(_) | Self::Disabled | Self::Used(_) => true,
             Self::Renewed(_) => false,
         }
     }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use crate::{
-    AccountStore, Clock, Credential, Granted, Held, Intent, Kind, NeedsLogin, Owner, RecordId, RefreshClaim,
-    RefreshError, RefreshReason, StoreError, Timestamp, TokenIssuer, breaker, refresh::USABLE_FOR,
+    AccountStore, Clock, Credential, Granted, Held, Incident, Intent, Kind, NeedsLogin, Owner, RecordId, RefreshClaim,
+    RefreshError, RefreshReason, SavedPool, StoreError, Timestamp, TokenIssuer, breaker, refresh::USABLE_FOR,
 };
 
 /// Code of an account whose refresh answer never came while its token may be spent.
@@ -39,6 +39,14 @@ pub enum KeepError {
         /// The accounts that were signed out.
         hit: Vec<RecordId>,
     },
+    /// The issuer declined to renew it twice in a row: it is not asked again for a while.
+    #[error("the issuer declined to renew it twice in a row ({code}), so it is asked again an hour after that")]
+    Paused {
+        /// The issuer's code.
+        code: String,
+        /// When it is asked again.
+        until: Timestamp,
+    },
     /// The issuer did not renew it now.
     #[error(transparent)]
     Issuer(#[from] RefreshError),
@@ -52,7 +60,7 @@ impl KeepError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NeedsLogin { .. } => Kind::NeedsLogin,
-            Self::HeldBack { until, .. } => Kind::Wait { until: Some(*until) },
+            Self::HeldBack { until, .. } | Self::Paused { until, .. } => Kind::Wait { until: Some(*until) },
             Self::Issuer(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -77,6 +85,9 @@ impl CredentialKeeper {
         if is_replaced(&held.credential, seen) && held.credential.is_live(self.clock.now(), USABLE_FOR) {
             return Ok(held);
         }
+        if let Some((code, until)) = held.account.incident.as_ref().and_then(|known| known.pause(self.clock.now())) {
+            return Err(KeepError::Paused { code: code.to_owned(), until });
+        }
         self.hold_back().await?;
         match claim.intend(&held.credential.refresh).await? {
             Intent::Clear => self.present(claim.as_mut(), held, why).await,
@@ -98,10 +109,25 @@ impl CredentialKeeper {
             Ok(granted) => self.keep(claim, held, granted).await,
             Err(error) if error.is_unspent() => {
                 claim.unspent().await?;
+                if let RefreshError::Declined { code } = &error {
+                    self.note_declined(&held, code.clone()).await?;
+                }
                 Err(error.into())
             }
             Err(error) => self.after_loss(claim, &held, error).await,
         }
+    }
+
+    /// Counts it where every process finds it.
+    async fn note_declined(&self, held: &Held, code: String) -> Result<(), StoreError> {
+        let (record, declined, now) = (held.account.record.clone(), held.credential.clone(), self.clock.now());
+        let note = move |pool: &mut SavedPool| {
+            if let Some(held) = pool.find_mut(&record).filter(|held| held.credential.same_grant(&declined)) {
+                let known = held.account.incident.as_ref();
+                held.account.incident = Some(Incident::declined(known, &code, declined.generation, now));
+            }
+        };
+        self.store.edit(Box::new(note)).await.map(drop)
     }
 
     async fn keep(&self, claim: &mut dyn RefreshClaim, held: Held, granted: Granted) -> Result<Held, KeepError> {

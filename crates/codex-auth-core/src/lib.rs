@@ -8,6 +8,7 @@
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
+//! | [`incident`](Incident) | when has renewing an account been tried often enough? |
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
@@ -37,6 +38,7 @@ mod credential;
 mod evaluate;
 mod family;
 mod identity;
+mod incident;
 mod issuer;
 mod keeper;
 mod kind;
@@ -67,6 +69,7 @@ pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
 pub use family::{FAMILIES, quota_key};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
+pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH, Vain};
 pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;

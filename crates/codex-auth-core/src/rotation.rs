@@ -184,8 +184,7 @@ impl Rotation {
         if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
         }
-        let edit = live.consequence(&held, outcome, self.policy, now);
-        let is_urgent = matches!(outcome, Outcome::TokenInvalidated { .. });
+        let (edit, is_urgent) = live.consequence(&held, outcome, refreshed, (self.policy, now));
         Settled { reaction, edit, is_urgent }
     }
 
@@ -296,17 +295,32 @@ impl Live {
         &mut self,
         worn: &Held,
         outcome: &Outcome,
-        policy: RestPolicy,
-        now: Timestamp,
-    ) -> Option<(Edit, Lesson)> {
+        refreshed: bool,
+        (policy, now): (RestPolicy, Timestamp),
+    ) -> (Option<(Edit, Lesson)>, bool) {
         let record = &worn.account.record;
-        let change = Consequence::of(outcome, worn, policy, now).or_else(|| self.use_to_note(record, outcome, now))?;
+        let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
+        let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
+        let direct = Consequence::of(outcome, worn, policy, now);
+        let used = || self.use_to_note(record, outcome, now);
+        let change = match (lasting, direct) {
+            // A rest after a fault is this process's own business; what it leads to is not.
+            (Some(lasting), Some(direct)) => {
+                if let Some(held) = self.pool.find_mut(record) {
+                    direct.apply(held);
+                }
+                Some(lasting)
+            }
+            (lasting, direct) => lasting.or(direct).or_else(used),
+        };
+        let Some(change) = change else { return (None, false) };
         if let Some(held) = self.pool.find_mut(record) {
             change.apply(held);
         }
         if !change.is_kept() {
-            return None;
+            return (None, false);
         }
+        let is_urgent = change.is_urgent();
         let lesson = self.lessons.learn(record, change.clone(), false);
         let record = record.clone();
         let edit: Edit = Box::new(move |pool: &mut SavedPool| {
@@ -314,7 +328,7 @@ impl Live {
                 change.apply(held);
             }
         });
-        Some((edit, lesson))
+        (Some((edit, lesson)), is_urgent)
     }
 }
 

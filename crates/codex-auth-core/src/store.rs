@@ -22,6 +22,12 @@ pub trait AccountStore: Debug + Send + Sync {
     /// token must never be presented again; whoever comes with it is a generation behind.
     async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError>;
 
+    /// Hands renewed pairs on to copies elsewhere that could not be reached when they came. Presents nothing, and is
+    /// cheap enough to ask every second. A store without copies has nothing to do.
+    async fn hand_over(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Waits (bounded) for the right, across processes and products, to spend this account's refresh token.
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError>;
 }

@@ -34,6 +34,7 @@ pub fn account(n: usize) -> Account {
         alias: None,
         enabled: true,
         needs_login: None,
+        incident: None,
         rests: Vec::new(),
         seen: Seen::default(),
         issuer: None,
@@ -214,6 +215,7 @@ impl RefreshClaim for MemoryClaim {
             let generation = fresh.generation.max(held.credential.generation + 1);
             held.credential = Credential { generation, ..fresh.clone() };
             held.account.needs_login = None;
+            held.account.incident = held.account.incident.take().filter(|incident| !incident.ends_with_a_grant());
         });
         Ok(())
     }

@@ -12,7 +12,7 @@ mod record;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use codex_auth_core::{ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError};
+use codex_auth_core::{AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError};
 use tokio::{
     net::UnixListener,
     sync::{mpsc, watch},
@@ -35,6 +35,8 @@ const SOCKETS_WITHIN: Duration = Duration::from_secs(3);
 const LEASES_WITHIN: Duration = Duration::from_secs(2);
 /// How often the files are asked whether another program changed them.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the store is asked to hand renewed pairs to logins that were busy when they came.
+const HAND_OVER_EVERY: Duration = Duration::from_secs(1);
 
 /// How an agent is set up.
 #[derive(Debug)]
@@ -127,6 +129,7 @@ pub async fn run_agent(
 
     let (end, ended) = watch::channel(false);
     let looking = tokio::spawn(look(proxy.clone()));
+    let handing_over = tokio::spawn(hand_over(setup.ports.store.clone()));
     let logins = (setup.logins.clone(), setup.codex_home.clone());
     let refresher = Refresher::new(proxy.clone(), setup.shared.clone(), logins, setup.entropy.as_ref());
     let refreshing = tokio::spawn(refresher.run());
@@ -137,6 +140,7 @@ pub async fn run_agent(
         () = idle::idle(&proxy), if !setup.stays => {}
     }
     looking.abort();
+    handing_over.abort();
     refreshing.abort();
     serving_control.abort();
     // Clients must not find a socket behind which nobody answers.
@@ -200,6 +204,16 @@ async fn look(proxy: Arc<Proxy>) {
         if let Err(error) = proxy.reload_if_changed().await {
             tracing::warn!(%error, "the pool changed and could not be read; the last good one stays in force");
         }
+    }
+}
+
+/// A login whose locks were held during a renewal has a spent token in it, which its client must not live to present.
+async fn hand_over(store: Arc<dyn AccountStore>) {
+    loop {
+        if let Err(error) = store.hand_over().await {
+            tracing::warn!(%error, "logins could not be looked at for spent tokens");
+        }
+        tokio::time::sleep(HAND_OVER_EVERY).await;
     }
 }
 

@@ -125,6 +125,7 @@ fn rest_after(error: &KeepError, now: Timestamp) -> Option<Rest> {
     let policy = RestPolicy::default();
     let (reason, span) = match error {
         KeepError::NeedsLogin { .. } | KeepError::HeldBack { .. } => return None,
+        KeepError::Paused { until, .. } => return Some(Rest::of_account(RestReason::Auth, *until, now)),
         KeepError::Issuer(RefreshError::Throttled { wait: Some(wait) }) => (RestReason::Auth, *wait),
         KeepError::Issuer(_) | KeepError::Store(_) => match error.kind() {
             Kind::Network => (RestReason::Network, policy.network),
@@ -139,6 +140,6 @@ fn rest_after(error: &KeepError, now: Timestamp) -> Option<Rest> {
 fn held_back_until(error: &KeepError) -> Option<Timestamp> {
     match error {
         KeepError::HeldBack { until, .. } => Some(*until),
-        KeepError::NeedsLogin { .. } | KeepError::Issuer(_) | KeepError::Store(_) => None,
+        KeepError::NeedsLogin { .. } | KeepError::Paused { .. } | KeepError::Issuer(_) | KeepError::Store(_) => None,
     }
 }

@@ -128,7 +128,7 @@ fn refused(pool: &SavedPool, record: &RecordId, why: &KeepError) -> Answer {
         KeepError::NeedsLogin { code } => {
             format!("{code}: account {number} needs a new sign-in. Run: codex-multi-auth login --account {number}")
         }
-        KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_) => format!(
+        KeepError::HeldBack { .. } | KeepError::Paused { .. } | KeepError::Issuer(_) | KeepError::Store(_) => format!(
             "Account {number} could not be renewed: {why}. Run `codex-multi-auth check` to see where it stands."
         ),
     };

@@ -13,6 +13,7 @@ use crate::{
     layout::Layout,
     notice::Notice,
     official::Homes,
+    owed::{self, Owed},
     publishing::Publishing,
 };
 
@@ -24,6 +25,7 @@ pub struct FileStore {
     pub(crate) engine: Engine,
     pub(crate) homes: Homes,
     pub(crate) publishing: Publishing,
+    pub(crate) owed: Owed,
 }
 
 impl FileStore {
@@ -35,7 +37,7 @@ impl FileStore {
     /// The same over another disk.
     pub fn over(layout: Layout, clock: Arc<dyn Clock>, fs: Arc<dyn Fs>) -> Self {
         let homes = Homes::of(layout.codex_home());
-        Self { engine: Engine::new(layout, fs, clock), homes, publishing: Publishing::default() }
+        Self { engine: Engine::new(layout, fs, clock), homes, publishing: Publishing::default(), owed: Owed::default() }
     }
 
     /// Looks for newer pairs in these homes; the list may grow while the store is in use.
@@ -109,6 +111,11 @@ impl AccountStore for FileStore {
     async fn once_held(&self, token: &RefreshToken) -> Result<Option<RecordId>, StoreError> {
         let (engine, hash) = (self.engine.clone(), token_hash(token));
         apart(move || engine.spender_of(&hash)).await
+    }
+
+    async fn hand_over(&self) -> Result<(), StoreError> {
+        let store = self.clone();
+        apart(move || owed::hand_over(&store)).await
     }
 
     async fn claim(&self, record: &RecordId) -> Result<Box<dyn RefreshClaim>, StoreError> {

@@ -50,6 +50,7 @@ pub(crate) fn replace(held: &mut Held, fresh: Credential) {
     let generation = fresh.generation.max(held.credential.generation + 1);
     held.credential = Credential { generation, ..fresh };
     held.account.needs_login = None;
+    held.account.incident = held.account.incident.take().filter(|incident| !incident.ends_with_a_grant());
     held.account.rests.retain(|rest: &Rest| !(rest.reason == RestReason::Auth && rest.scope == RestScope::Account));
 }
 

@@ -142,6 +142,7 @@ pub fn from_sign_in(owner: Owner, credential: Credential, issuer: Option<String>
         alias: None,
         enabled: true,
         needs_login: None,
+        incident: None,
         rests: Vec::new(),
         seen: Seen { added_at: now, last_used_at: now },
         issuer,

@@ -225,7 +225,12 @@ impl Layout {
 
     /// The newest credential of an account, for the day its document goes back to an older one.
     pub fn kept_credential(&self, record: &RecordId) -> Utf8PathBuf {
-        self.journal_dir().join("kept").join(format!("refresh-{}.json", &sha256_hex(record.as_str())[..16]))
+        self.kept_credentials().join(format!("refresh-{}.json", &sha256_hex(record.as_str())[..16]))
+    }
+
+    /// Where the newest credential of each account is kept.
+    pub fn kept_credentials(&self) -> Utf8PathBuf {
+        self.journal_dir().join("kept")
     }
 
     /// What a renewal bought with the token of this hash, when the account had another one by then.

@@ -62,6 +62,7 @@ mod official;
 pub mod opencode;
 mod operations;
 mod oplog;
+mod owed;
 mod path_guard;
 mod private_dir;
 mod project;

@@ -39,6 +39,7 @@ fn merged(before: &Held, after: &Held, theirs: &Held) -> Held {
         alias: picked(&old.alias, &new.alias, &there.alias),
         enabled: picked(&old.enabled, &new.enabled, &there.enabled),
         needs_login: picked(&old.needs_login, &new.needs_login, &there.needs_login),
+        incident: picked(&old.incident, &new.incident, &there.incident),
         rests: picked(&old.rests, &new.rests, &there.rests),
         seen: Seen {
             added_at: there.seen.added_at,

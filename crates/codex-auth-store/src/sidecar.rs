@@ -10,7 +10,8 @@ use std::collections::HashMap;
 
 use camino::Utf8Path;
 use codex_auth_core::{
-    Credential, Held, IdToken, NeedsLogin, Provenance, RecordId, SavedPool, StoreError, UserId, WorkspaceId,
+    Credential, Held, IdToken, Incident, NeedsLogin, Provenance, RecordId, SavedPool, StoreError, Timestamp, UserId,
+    Vain, WorkspaceId,
 };
 use serde_json::{Value, json};
 
@@ -161,6 +162,7 @@ fn complete(held: &mut Held, entry: &Object, difference: Difference, kept: &dyn 
         credential.id = json::text(entry, "idToken").map(IdToken::new);
         credential.obtained_at = json::millis(entry, "obtainedAt");
     }
+    account.incident = incident_of(entry);
     account.owner.user = user.or_else(|| account.owner.user.take());
     account.owner.workspace = account.owner.workspace.take().or(workspace);
     // A plan is as new as the tokens it was read from.
@@ -187,6 +189,25 @@ fn provenance_of(entry: &Object) -> Option<Provenance> {
     let shared = entry.get("shared").and_then(Value::as_bool).unwrap_or(false);
     let at = json::millis(from, "at").unwrap_or_default();
     Some(Provenance { path: text("path"), format: text("format"), at, shared })
+}
+
+fn incident_of(entry: &Object) -> Option<Incident> {
+    let incident = entry.get("incident")?.as_object()?;
+    let what = match json::text(incident, "declined") {
+        Some(code) => Vain::Declined { code: code.to_owned() },
+        None => Vain::Unauthorized,
+    };
+    let count = |key: &str| json::count(incident, key).unwrap_or(0);
+    let at = json::millis(incident, "at").unwrap_or_default();
+    Some(Incident { what, times: count("times"), generation: count("generation"), at })
+}
+
+fn incident_told(Incident { what, times, generation, at }: &Incident) -> Value {
+    let at = Timestamp::as_millis(*at);
+    match what {
+        Vain::Unauthorized => json!({ "times": times, "generation": generation, "at": at }),
+        Vain::Declined { code } => json!({ "declined": code, "times": times, "generation": generation, "at": at }),
+    }
 }
 
 fn encode(entry: &mut Object, held: &Held) {
@@ -216,6 +237,7 @@ fn encode(entry: &mut Object, held: &Held) {
     json::set(entry, "shared", from.filter(|from| from.shared).map(|_| json!(true)));
     let disabled_by = json::text(entry, "disabledBy").unwrap_or("user").to_owned();
     json::set(entry, "disabledBy", (!account.enabled).then(|| json!(disabled_by)));
+    json::set(entry, "incident", account.incident.as_ref().map(incident_told));
     let needs = account.needs_login.as_ref();
     json::set(entry, "needsLogin", needs.map(|needs| json!({ "code": needs.code, "at": needs.at.as_millis() })));
 }

@@ -158,7 +158,9 @@ impl Acquisition {
             (Some(KeepError::NeedsLogin { code }), _, _) => NotAcquired::NeedsLogin { code },
             (Some(KeepError::HeldBack { until, .. }), _, _) => NotAcquired::HeldBack { until },
             (Some(KeepError::Store(error)), _, _) => NotAcquired::Store(error),
-            (Some(error @ KeepError::Issuer(_)), _, _) => NotAcquired::RefreshFailed(error),
+            (Some(error @ (KeepError::Paused { .. } | KeepError::Issuer(_))), _, _) => {
+                NotAcquired::RefreshFailed(error)
+            }
             (None, Some(until), _) => NotAcquired::CoolingDown { until },
             (None, None, Some(needs)) => NotAcquired::NeedsLogin { code: needs.code.clone() },
             (None, None, None) => NotAcquired::NoneEnabled,

@@ -188,7 +188,9 @@ impl Simulation {
             let is_fine = match &renewed {
                 Ok(renewed) => self.vendor.is_good(&renewed.credential.refresh),
                 Err(KeepError::NeedsLogin { code }) => is_justified(code),
-                Err(KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_)) => false,
+                Err(
+                    KeepError::HeldBack { .. } | KeepError::Paused { .. } | KeepError::Issuer(_) | KeepError::Store(_),
+                ) => false,
             };
             self.world.must(is_fine, || format!("in calm weather the renewal of {name} came to {renewed:?}"));
         }

@@ -5,6 +5,7 @@ mod agent;
 mod bodies;
 mod face;
 mod guard;
+mod incidents;
 mod invalidation;
 mod no_secret_leaves;
 mod permits;

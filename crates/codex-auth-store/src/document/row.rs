@@ -36,6 +36,7 @@ pub(crate) fn decode(row: &Object, now: Timestamp) -> Option<Held> {
         alias: None,
         enabled: row.get("enabled").and_then(serde_json::Value::as_bool).unwrap_or(true),
         needs_login: marker_of(row),
+        incident: None,
         rests: rests::decode(row, now),
         seen: Seen { added_at: instant("addedAt"), last_used_at: instant("lastUsed") },
         issuer: None,

@@ -33,6 +33,7 @@ pub(super) fn combined(all: &[Held], members: &[usize], Roles { base, kept }: Ro
     } else {
         freshness::replace(&mut held, credential);
         held.account.needs_login.clone_from(&fresh.account.needs_login);
+        held.account.incident.clone_from(&fresh.account.incident);
         held.account.issuer = fresh.account.issuer.clone().or_else(|| held.account.issuer.take());
         held.account.provenance = succeeded(held.account.provenance.take(), fresh.account.provenance.clone());
     }

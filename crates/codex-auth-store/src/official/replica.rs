@@ -30,11 +30,19 @@ pub(crate) fn adopt(held: &mut Held, login: &Login, now: Timestamp) {
     // A list of logins may lack the id token; the one we have is of the same person.
     let id = login.credential.id.clone().or_else(|| held.credential.id.clone());
     freshness::replace(held, Credential { id, ..login.credential.clone() });
+    // It may be a sign-in of its own.
+    held.account.incident = None;
     let (owner, found) = (&mut held.account.owner, &login.owner);
     owner.user = owner.user.take().or_else(|| found.user.clone());
     owner.email = owner.email.take().or_else(|| found.email.clone());
     owner.plan = found.plan.clone().or_else(|| owner.plan.take());
     held.account.issuer = held.account.issuer.take().or_else(|| login.issuer.clone());
+}
+
+/// Whether a home still holds this spent token.
+pub(crate) fn is_behind(engine: &Engine, homes: &Homes, spent_hash: &str) -> bool {
+    let mut logins = homes.all().into_iter().flat_map(|home| logins_in(engine, &home));
+    logins.any(|login| accounts_json::spends(&login, spent_hash))
 }
 
 /// Hands the fresh pair on to every home and store that still holds the token it was bought with. Busy locks and other trouble

@@ -199,6 +199,7 @@ fn decode_row(row: &Object, _now: Timestamp) -> Option<Held> {
         alias: None,
         enabled: record::is_enabled(row),
         needs_login: None,
+        incident: None,
         rests: until
             .map(|until| Rest { until, reason: RestReason::UsageLimit, scope: RestScope::Account })
             .into_iter()

@@ -1,5 +1,7 @@
 //! A refresh token is presented at most once, by one holder at a time, and newer pairs of others are adopted.
 
+mod aftermath;
+
 use codex_auth_core::{
     AccountStore as _, Held, IdToken, Intent, NeedsLogin, RecordId, RefreshToken, Rest, RestReason, StoreError,
     Timestamp,

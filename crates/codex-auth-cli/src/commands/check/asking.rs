@@ -56,9 +56,10 @@ impl Finding {
                 Self::of(CheckOutcome::SignedInOnly, format!("token_invalidated_wave: {error}"))
             }
             // Only this account is affected by its removal.
-            KeepError::Store(StoreError::NoSuchAccount(_)) | KeepError::NeedsLogin { .. } | KeepError::Issuer(_) => {
-                found
-            }
+            KeepError::Store(StoreError::NoSuchAccount(_))
+            | KeepError::NeedsLogin { .. }
+            | KeepError::Paused { .. }
+            | KeepError::Issuer(_) => found,
             KeepError::Store(error) => Self { store: Some(error), ..found },
         }
     }
@@ -197,7 +198,9 @@ impl Asking {
 fn dead(error: &KeepError) -> Finding {
     let why = match error {
         KeepError::NeedsLogin { code } => code.clone(),
-        KeepError::HeldBack { .. } | KeepError::Issuer(_) | KeepError::Store(_) => error.to_string(),
+        KeepError::HeldBack { .. } | KeepError::Paused { .. } | KeepError::Issuer(_) | KeepError::Store(_) => {
+            error.to_string()
+        }
     };
     Finding::of(CheckOutcome::NeedsLogin, why)
 }

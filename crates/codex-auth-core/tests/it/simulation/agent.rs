@@ -123,7 +123,7 @@ impl Agent {
         match result {
             Ok(held) => self.rotation.renewed(held),
             Err(KeepError::NeedsLogin { code }) => self.rotation.needs_login(record, code, now),
-            Err(KeepError::HeldBack { .. }) => {}
+            Err(KeepError::HeldBack { .. } | KeepError::Paused { .. }) => {}
             Err(KeepError::Issuer(_) | KeepError::Store(_)) => {
                 let until = now.after(RestPolicy::default().network);
                 self.rotation.rest(record, Rest::of_account(RestReason::Network, until, now));

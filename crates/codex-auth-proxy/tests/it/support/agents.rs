@@ -99,6 +99,11 @@ impl Place {
 
     /// The same with this pool.
     pub(crate) fn holding(upstream: &Upstream, pool: SavedPool) -> Arc<Self> {
+        Self::renewing(upstream, pool, ScriptedIssuer::default())
+    }
+
+    /// The same with this issuer.
+    pub(crate) fn renewing(upstream: &Upstream, pool: SavedPool, issuer: ScriptedIssuer) -> Arc<Self> {
         let place = tempfile::tempdir().unwrap();
         let socket = place.path().join(SOCKET);
         let directory = Directory { files: Mutex::default(), locks: Mutex::default(), place };
@@ -106,7 +111,7 @@ impl Place {
             store: MemoryStore::holding(pool),
             settings: Arc::new(Settings(Mutex::new(Strategy::Sequential))),
             directory: Arc::new(directory),
-            issuer: ScriptedIssuer::default(),
+            issuer,
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
             socket,
         })
