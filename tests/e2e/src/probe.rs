@@ -18,7 +18,7 @@ pub struct Request(Value);
 /// What a request was answered.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// HTTP status.
+    /// HTTP status; 0 where the other side closed without a word.
     pub status: u16,
     /// Header lines, names in lower case.
     pub headers: Value,

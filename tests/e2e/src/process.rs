@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -64,25 +64,46 @@ pub struct Running {
     drained: [Receiver<()>; 2],
     began: Instant,
     reaped: bool,
+    /// Where a person types; closed where the whole input was known at the start.
+    keyboard: Option<ChildStdin>,
 }
 
 impl Running {
     /// Starts a child with `input` as its whole standard input.
-    pub(crate) fn start(mut command: Command, line: String, input: &[u8]) -> Self {
-        let began = Instant::now();
+    pub(crate) fn start(command: Command, line: String, input: &[u8]) -> Self {
         let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-        let spawned = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut running = Self::begin(command, line, stdin);
+        if let Some(mut stdin) = running.keyboard.take() {
             // A child may end before it has read everything.
             let _ = stdin.write_all(input);
         }
+        running
+    }
+
+    /// Starts a child whose input comes later, by [`Running::types`].
+    pub(crate) fn start_open(command: Command, line: String) -> Self {
+        Self::begin(command, line, Stdio::piped())
+    }
+
+    fn begin(mut command: Command, line: String, stdin: Stdio) -> Self {
+        let began = Instant::now();
+        let spawned = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {line}: {error}"));
+        let keyboard = child.stdin.take();
         let record = Record { line, stdout: Stream::default(), stderr: Stream::default() };
         let stdout = child.stdout.take().expect("standard output was piped at spawn");
         let stderr = child.stderr.take().expect("standard error was piped at spawn");
         let drained = [record.stdout.follow(stdout), record.stderr.follow(stderr)];
         let pid = Pid::from_child(&child);
-        Self { pid, record, ended: collect(child), drained, began, reaped: false }
+        Self { pid, record, ended: collect(child), drained, began, reaped: false, keyboard }
+    }
+
+    /// Types a line and closes the input.
+    pub fn types(&mut self, line: &str) {
+        if let Some(mut keyboard) = self.keyboard.take() {
+            // A child may end before it has read everything.
+            let _ = writeln!(keyboard, "{line}");
+        }
     }
 
     /// What the world keeps of it.

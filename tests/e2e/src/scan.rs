@@ -45,13 +45,18 @@ pub fn leaks_in_files(dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// The one command that prints an account's own token, after a yes: its standard output is what it is for.
+const RAW: &str = " token --raw ";
+
 /// Children whose output holds a planted secret.
 #[must_use]
 pub fn leaks_in_output(records: &[Record]) -> Vec<String> {
     let mut leaks = Vec::new();
     for record in records {
+        let is_raw = record.line.contains(RAW);
         for (name, stream) in [("standard output", &record.stdout), ("standard error", &record.stderr)] {
-            if holds_canary(stream.text().as_bytes()) {
+            let is_asked_for = is_raw && name == "standard output";
+            if !is_asked_for && holds_canary(stream.text().as_bytes()) {
                 leaks.push(format!("a secret stands in the {name} of `{}`", record.line));
             }
         }

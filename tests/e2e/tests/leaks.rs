@@ -88,20 +88,46 @@ impl Search {
             self.world.await_quiet();
         }
         (weather.comes)(&self.world);
+        let is_fine = weather.name == weather::FINE.name;
         let mut command = self.command(row.words, talk);
+        if !is_fine {
+            // Many answers mean "not yet" to whoever waits for a device code.
+            command.env("CODEX_DEVICE_AUTH_TIMEOUT_MS", "1500");
+        }
         (weather.variables)(&mut command);
         if row.how == How::Alone {
             command.env("CODEX_MULTI_AUTH_REAL_CODEX_BIN", codex::native());
         }
-        let running = self.world.start(command, b"");
-        let done = match row.how {
-            How::Runs | How::MayFail | How::WithoutLogin | How::Alone => running.wait(LIMIT),
-            How::SignsIn | How::SignsInAsAnother => self.signs_in(running),
-            How::Serves => self.serves(running),
+        if row.how == How::BesideAClient {
+            // It says whom that client goes on with.
+            self.world.log_in(Who::Account(1), &codex_auth_testkit::LoginKnobs::default());
+        }
+        if row.how == How::Denied {
+            weather::deny(&self.world);
+        }
+        let client = (row.how == How::BesideAClient).then(|| plain_client(&self.world));
+        let mut done = match row.how {
+            How::Pastes => self.pastes(command, ""),
+            How::PastesAnother => self.pastes(command, "x"),
+            How::SignsIn | How::SignsInAsAnother => self.signs_in(self.world.start(command, b"")),
+            How::Serves => self.serves(self.world.start(command, b"")),
+            How::Runs
+            | How::MayFail
+            | How::WithoutLogin
+            | How::Alone
+            | How::Denied
+            | How::HandsOut
+            | How::BesideAClient => self.world.start(command, b"").wait(LIMIT),
         };
-        let is_fine = weather.name == weather::FINE.name;
-        let may_fail = matches!(row.how, How::MayFail | How::SignsInAsAnother);
-        assert!(!is_fine || may_fail || done.code == Some(0), "{}", done.story());
+        let fails = matches!(row.how, How::MayFail | How::SignsInAsAnother | How::Denied | How::PastesAnother);
+        assert!(!is_fine || fails || done.code == Some(0), "{}", done.story());
+        if let Some(client) = client {
+            let is_told = done.said().contains(&format!("codex (pid {}) still uses", client.pid()));
+            assert!(!is_fine || is_told, "{}", done.story());
+        }
+        if row.how == How::HandsOut {
+            self.takes(&mut done, is_fine);
+        }
         let leaks = self.leaks(&done);
         let story = if leaks.is_empty() { String::new() } else { done.story() };
         assert!(leaks.is_empty(), "{}: `{}` leaks:\n{leaks:#?}\n{story}", weather.name, row.words.join(" "));
@@ -145,22 +171,49 @@ impl Search {
         self.watch.note(&read("line"), &environment);
     }
 
+    /// Takes what was handed out from standard output; it is a secret everywhere else.
+    fn takes(&mut self, done: &mut Finished, must_be_there: bool) {
+        let document: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+        let token = document["token"].as_str().unwrap_or(done.stdout.trim()).to_owned();
+        let is_token = token.starts_with("cma_cap_") || token.starts_with("eyJ");
+        assert!(is_token || !must_be_there, "{}", done.story());
+        if is_token {
+            self.secrets.add("capability", &token);
+            done.stdout = done.stdout.replacen(&token, "", 1);
+        }
+    }
+
     /// Somebody opens the printed address, agrees, and comes back.
     fn signs_in(&mut self, running: Running) -> Finished {
+        let Some(back) = self.opens(&running) else { return running.wait(LIMIT) };
+        let location = back.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.split_once('/'));
+        let (port, back) = location.expect("the issuer sends the browser to this machine");
+        Request::new("GET", port.parse().unwrap(), &format!("/{back}")).send(self.world.namespace());
+        running.wait(LIMIT)
+    }
+
+    /// Somebody opens the printed address, agrees, and pastes where the browser ended, with something behind it.
+    fn pastes(&mut self, command: Command, behind: &str) -> Finished {
+        let mut running = self.world.start_open(command);
+        if let Some(back) = self.opens(&running) {
+            running.types(&format!("{back}{behind}"));
+        }
+        running.wait(LIMIT)
+    }
+
+    /// Where the browser ends that opens the printed address; `None` where none is printed.
+    fn opens(&mut self, running: &Running) -> Option<String> {
         let printed = |running: &Running| {
             running.record().stderr.text().lines().find(|line| is_printed_address(line)).map(str::to_owned)
         };
         let has_ended = |running: &Running| Process::read(running.pid()).is_none();
-        let shown = wait::until(LIMIT, || printed(&running).map(Some).or_else(|| has_ended(&running).then_some(None)));
-        let Some(address) = shown.flatten() else { return running.wait(LIMIT) };
+        let shown = wait::until(LIMIT, || printed(running).map(Some).or_else(|| has_ended(running).then_some(None)));
+        let address = shown.flatten()?;
         let (_, path) = address.trim().split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap();
         let state = path.split('&').find_map(|pair| pair.strip_prefix("state=")).unwrap_or_default();
         self.secrets.add("state", state);
-        let location = self.world.fake().browse(&format!("/{path}")).headers["location"].clone();
-        let location = location.as_str().and_then(|to| to.strip_prefix("http://127.0.0.1:")?.split_once('/'));
-        let (port, back) = location.expect("the issuer sends the browser back");
-        Request::new("GET", port.parse().unwrap(), &format!("/{back}")).send(self.world.namespace());
-        running.wait(LIMIT)
+        let page = self.world.fake().browse(&format!("/{path}"));
+        Some(page.headers["location"].as_str().expect("the issuer sends the browser back").to_owned())
     }
 
     /// Callers with and without a right to call, each with something of its own that is nobody else's business.
@@ -228,6 +281,20 @@ fn leave_client(world: &World, outside: &Path) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+/// An official client that somebody left running without us: what tells it is its name, and its home.
+fn plain_client(world: &World) -> Running {
+    let path = world.work().join("plain/codex");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    if !path.exists() {
+        fs::copy("/bin/sh", &path).unwrap();
+    }
+    let mut command = world.command(&path);
+    command.args(["-c", "echo ready; read -r forever"]).env_remove("CODEX_REFRESH_TOKEN_URL_OVERRIDE");
+    let client = world.start_open(command);
+    client.wait_for_stdout("ready", LIMIT);
+    client
+}
+
 /// Where the trouble lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trouble {
@@ -242,11 +309,11 @@ fn endure(weathers: &[Weather], trouble: Trouble) {
     let mut search = Search { is_echoing: trouble == Trouble::Echoes, ..Search::begins() };
     let lies_in_the_network = matches!(trouble, Trouble::Echoes | Trouble::Silences);
     let is_tried = |row: &&Row| is_long() || !lies_in_the_network || ASKING.contains(&row.command);
-    for weather in weathers {
+    for (at, weather) in weathers.iter().enumerate() {
         let is_fine = weather.name == weather::FINE.name;
         let levels: &[&[(&str, &str)]] = if is_fine || is_long() { &[&[], &TALK] } else { &[&TALK] };
         for talk in levels {
-            for row in ROWS.iter().filter(is_tried).filter(|row| is_fine || row.how != How::Alone) {
+            for row in ROWS.iter().filter(is_tried).filter(|row| is_fine || row.is_tried_at(at, is_long())) {
                 search.tries(row, weather, talk);
             }
         }
@@ -264,7 +331,8 @@ fn leaks_every_command_has_a_row() {
         words.push("--help");
         let help = world.ours(&words).succeeds().stdout;
         let inner: Vec<String> = commands_of(&help).map(|name| format!("{command} {name}")).collect();
-        if inner.is_empty() {
+        // Some do something by themselves and have commands below them, too.
+        if inner.is_empty() || help.contains(&format!("multi-auth{command} [OPTIONS]\n")) {
             leaves.insert(command.trim().to_owned());
         }
         open.extend(inner);

@@ -14,10 +14,20 @@ pub(crate) fn sign_in(world: &World, command: Command) -> (Said, String) {
 }
 
 /// Runs a sign-in and types a line into it: what `line` makes of the address the browser ends at.
-pub(crate) fn paste(world: &World, mut command: Command, line: impl FnOnce(&str) -> String) -> Said {
+pub(crate) fn paste(world: &World, command: Command, line: impl FnOnce(&str) -> String) -> Said {
+    paste_at(world, command, str::to_owned, line)
+}
+
+/// The same by a browser that reaches the issuer at another address than the program does.
+pub(crate) fn paste_at(
+    world: &World,
+    mut command: Command,
+    reaches: impl FnOnce(&str) -> String,
+    line: impl FnOnce(&str) -> String,
+) -> Said {
     command.stdin(Stdio::piped());
     let (said, _) = attended(world, command, |address, child| {
-        let ends_at = ends_at(address);
+        let ends_at = ends_at(&reaches(address));
         let mut input = child.stdin.take().expect("piped");
         writeln!(input, "{}", line(&ends_at)).expect("typed");
         ends_at

@@ -160,3 +160,19 @@ fn the_debug_log_says_what_a_sign_in_did_and_no_secret() {
         assert!(!kept.contains(&secret), "{kept}");
     }
 }
+
+#[test]
+fn the_debug_log_is_put_aside_at_its_least_size() {
+    let world = World::beside(&Setup::default());
+    world.fake().next_login(SignIn::of(Who::Account(1)));
+    let log = world.root().join("logs/oauth-lifecycle.log");
+    let full = "x".repeat(16_384);
+    crate::world::write(&log, &full);
+    let mut command = world.own_command(&["login", "--no-browser"]);
+    // Far below the least, which then counts.
+    command.env("CODEX_AUTH_DEBUG", "1").env("CODEX_AUTH_DEBUG_MAX_BYTES", "1");
+    sign_in(&world, command).0.ok();
+    let aside = std::fs::read_to_string(world.root().join("logs/oauth-lifecycle.log.1")).expect("put aside");
+    let kept = std::fs::read_to_string(&log).expect("a new one");
+    assert!(aside == full && kept.lines().count() > 1 && !kept.starts_with('x'), "{kept}");
+}

@@ -7,10 +7,15 @@ use std::{
     process::{Child, Stdio},
 };
 
-use codex_auth_testkit::{Authority, CompanyProxy, CompanySetup, PoolKnobs, Setup, TlsFront, Verdict};
+use codex_auth_testkit::{
+    Authority, CompanyProxy, CompanySetup, PoolKnobs, Route, Setup, SignIn, TlsFront, Verdict, Who,
+};
 use serde_json::{Value, json};
 
-use crate::world::{World, read, write};
+use crate::{
+    browser::paste_at,
+    world::{Said, World, read, write},
+};
 
 const PASSWORD: &str = "CANARY-of-the-proxy";
 /// How it begins when it travels.
@@ -20,6 +25,7 @@ const ENCODED: &str = "bWU6Q0FOQVJZ";
 struct Office {
     world: World,
     proxy: CompanyProxy,
+    issuer: String,
     _front: TlsFront,
 }
 
@@ -53,7 +59,7 @@ impl Office {
         write(&world.root().join("codex-auth.json"), &known.to_string());
         world.set("CODEX_MULTI_AUTH_ISSUER_URL", &issuer);
         world.set("CODEX_MULTI_AUTH_BACKEND_URL", &format!("{issuer}/backend-api"));
-        Self { world, proxy, _front: front }
+        Self { world, proxy, issuer, _front: front }
     }
 
     fn proxied(&mut self, credentials: &str) {
@@ -101,6 +107,18 @@ impl Office {
         assert_eq!((&found["outcome"], self.presented()), (&json!("available"), vec![Verdict::Fresh]), "{found}");
     }
 
+    /// A sign-in as account 2 by paste. The person's browser knows the way to the issuer by itself.
+    fn signs_in_by_paste(&self) -> Said {
+        self.world.fake().next_login(SignIn::of(Who::Account(2)));
+        let (issuer, fake) = (self.issuer.clone(), self.world.fake().url());
+        let command = self.world.own_command(&["login", "--manual"]);
+        paste_at(&self.world, command, |address| address.replace(&issuer, &fake), str::to_owned)
+    }
+
+    fn asked(&self, route: Route) -> usize {
+        self.world.fake().log().iter().filter(|record| record.asked.route == route).count()
+    }
+
     #[track_caller]
     fn keeps_the_password(&self, said: &str) {
         let files = self.world.files().into_iter().map(|(path, text)| format!("{path} {text}"));
@@ -119,6 +137,50 @@ fn a_proxy_that_opens_connections_is_believed_once_its_authority_is_named() {
     office.stopped(&["its authority is not in ", "(SSL_CERT_FILE)"]);
     office.believing("CODEX_CA_CERTIFICATE", "company.pem");
     office.renewed();
+}
+
+/// The failure names the host, and what to set.
+#[track_caller]
+fn names_the_authority(said: &Said) {
+    for part in ["shown for issuer.test", "set CODEX_CA_CERTIFICATE to that PEM file"] {
+        assert!(said.err.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_sign_in_goes_through_a_proxy_that_opens_connections() {
+    let mut office = Office::opening();
+    office.proxied("");
+    let before = office.world.pool();
+    names_the_authority(&office.signs_in_by_paste().failed());
+    names_the_authority(&office.world.run("login --device-auth").failed());
+    assert_eq!((office.asked(Route::Token), office.asked(Route::DeviceCode)), (0, 0), "nothing reached the issuer");
+    assert_eq!(office.world.pool(), before);
+
+    office.believing("CODEX_CA_CERTIFICATE", "company.pem");
+    let said = office.signs_in_by_paste().ok();
+    assert!(said.out.starts_with("Added account. Total: 2\n"), "{said}");
+    office.world.fake().next_login(SignIn::of(Who::Account(2)));
+    let said = office.world.run("login --device-auth").ok();
+    assert!(said.out.contains("person2@example.test"), "{said}");
+    assert_eq!((office.asked(Route::Token), office.asked(Route::DeviceCode)), (2, 1));
+}
+
+#[test]
+fn a_revocation_goes_through_a_proxy_that_opens_connections() {
+    let mut office = Office::opening();
+    office.proxied("");
+    let said = office.world.run("remove 1 --revoke --yes").failed();
+    assert!(said.out.contains("may still be valid: ") && said.out.contains("CODEX_CA_CERTIFICATE"), "{said}");
+    assert_eq!(office.asked(Route::Revoke), 0, "nothing reached the issuer");
+
+    let mut office = Office::opening();
+    office.proxied("");
+    office.believing("CODEX_CA_CERTIFICATE", "company.pem");
+    let said = office.world.run("remove 1 --revoke --yes").ok();
+    assert!(said.out.contains("Its sign-in is revoked."), "{said}");
+    assert_eq!(office.asked(Route::Revoke), 1);
+    assert!(office.world.fake().state().account(Who::Account(1)).is_some_and(|state| state.revoked));
 }
 
 #[test]

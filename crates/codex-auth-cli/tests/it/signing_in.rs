@@ -318,3 +318,23 @@ fn no_way_through_a_sign_in_ends_what_is_alive() {
     let document = world.run("check --json").ok().document();
     assert_eq!(document["summary"]["available"], json!(3), "{document:#}");
 }
+
+#[test]
+fn variables_bound_the_wait_for_a_device_code_and_one_request() {
+    let tokens = TokenSetup { device_pending_polls: None, ..TokenSetup::default() };
+    let world = World::beside(&Setup { tokens, ..Setup::default() });
+    let started = std::time::Instant::now();
+    let waited = |variable: &str, words: &[&str]| {
+        let mut command = world.own_command(words);
+        command.env(variable, "1000");
+        world.said(&command.output().expect("it starts")).failed()
+    };
+    // Nobody ever types the code.
+    let said = waited("CODEX_DEVICE_AUTH_TIMEOUT_MS", &["login", "--device-auth"]);
+    assert!(said.err.contains("Login failed: "), "{said}");
+    world.fake().fault(Fault::once(Route::DeviceCode, Act::Hang));
+    let said = waited("CODEX_OAUTH_HTTP_TIMEOUT_MS", &["login", "--device-auth"]);
+    assert!(said.err.contains("Login failed: "), "{said}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(!world.root().exists());
+}

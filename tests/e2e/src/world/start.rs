@@ -70,6 +70,15 @@ impl World {
         running
     }
 
+    /// The same, with an input that comes later by [`Running::types`].
+    #[track_caller]
+    pub fn start_open(&self, command: Command) -> Running {
+        let line = line_of(&command);
+        let running = Running::start_open(command, line);
+        self.records.borrow_mut().push(running.record().clone());
+        running
+    }
+
     /// Our program, to be given words and variables.
     #[must_use]
     pub fn our_command(&self) -> Command {

@@ -15,6 +15,16 @@ pub(crate) enum How {
     SignsIn,
     /// The same, as somebody who is not expected.
     SignsInAsAnother,
+    /// With somebody who opens it elsewhere and pastes where the browser ended.
+    Pastes,
+    /// The same, with a paste that belongs to another attempt.
+    PastesAnother,
+    /// By device code, with somebody who says no to it.
+    Denied,
+    /// To its end; what it is for is a secret on standard output, which may stand there and nowhere else.
+    HandsOut,
+    /// To its end, beside an official client that runs without us and is told of.
+    BesideAClient,
     /// Until it is told to stop; meanwhile callers come, good ones and bad ones.
     Serves,
     /// To its end, where nothing is the matter: it has a world of its own.
@@ -29,6 +39,16 @@ pub(crate) struct Row {
     pub(crate) how: How,
 }
 
+impl Row {
+    /// Whether it is tried in trouble number `at`. At the usual size each command misses every third trouble, and each
+    /// trouble a third of the commands; a command and those below it go together, because they need each other.
+    pub(crate) fn is_tried_at(&self, at: usize, is_long: bool) -> bool {
+        let family = |row: &Self| row.command.split(' ').next();
+        let place = ROWS.iter().position(|row| family(row) == family(self)).unwrap_or_default();
+        self.how != How::Alone && (is_long || !(place + at).is_multiple_of(3))
+    }
+}
+
 const fn row(command: &'static str, words: &'static [&'static str], how: How) -> Row {
     Row { command, words, how }
 }
@@ -37,10 +57,15 @@ const fn row(command: &'static str, words: &'static [&'static str], how: How) ->
 pub(crate) const ROWS: &[Row] = &[
     row("login", &["login", "--no-browser"], How::SignsIn),
     row("login", &["login", "--no-browser", "--account", "1", "--json"], How::SignsInAsAnother),
+    row("login", &["login", "--device-auth"], How::Runs),
+    row("login", &["login", "--device-auth", "--json"], How::Denied),
+    row("login", &["login", "--manual"], How::Pastes),
+    row("login", &["login", "--manual", "--account", "2"], How::PastesAnother),
     row("import-current", &["import-current"], How::Runs),
     row("list", &["list"], How::Runs),
     row("status", &["status", "--json"], How::Runs),
     row("switch", &["switch", "2"], How::Runs),
+    row("switch", &["switch", "3"], How::BesideAClient),
     row("switch", &["switch", "99"], How::MayFail),
     row("unpin", &["unpin"], How::Runs),
     row("check", &["check"], How::MayFail),
@@ -49,6 +74,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("run", &["run", "--", "exec", "hello"], How::Runs),
     row("rotation status", &["rotation", "status", "--json"], How::Runs),
     row("run", &["run", "--", "exec", "hello"], How::WithoutLogin),
+    row("token", &["token", "--name", "ci", "--requests", "40", "--reopen"], How::HandsOut),
+    row("token", &["token", "--json", "--account", "2"], How::HandsOut),
+    row("token", &["token", "--config"], How::Runs),
+    row("token", &["token", "--raw", "--account", "1", "--yes"], How::HandsOut),
+    row("token list", &["token", "list"], How::Runs),
+    row("token list", &["token", "list", "--json"], How::Runs),
+    row("token revoke", &["token", "revoke", "ci"], How::MayFail),
+    row("token revoke", &["token", "revoke", "--all"], How::Runs),
+    row("token", &["token", "--name", "ci"], How::MayFail),
     row("serve", &["serve", "--json"], How::Serves),
     row("rotation disable", &["rotation", "disable"], How::Runs),
     row("rotation enable", &["rotation", "enable"], How::Runs),
@@ -64,6 +98,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("wrapper install", &["wrapper", "install"], How::Runs),
     row("wrapper remove", &["wrapper", "remove"], How::Runs),
     row("remove", &["remove", "3", "--yes"], How::Runs),
+    row("remove", &["remove", "2", "--revoke", "--yes"], How::Runs),
     row("undo", &["undo", "--list"], How::Runs),
     row("undo", &["undo"], How::MayFail),
     row("restore", &["restore", "--list"], How::Runs),
@@ -74,4 +109,5 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Commands that ask somebody over the network. Trouble there is tried with these, in the long run with all.
-pub(crate) const ASKING: &[&str] = &["login", "check", "run", "serve", "rotation status"];
+pub(crate) const ASKING: &[&str] =
+    &["login", "check", "run", "token", "token revoke", "serve", "rotation status", "remove"];

@@ -95,9 +95,25 @@ fn malformed(world: &World, how: Malformed) {
 }
 
 fn everywhere(world: &World, act: &Act) {
-    for route in [Route::Token, Route::Usage, Route::Models, Route::Responses, Route::AccountsCheck] {
+    for route in [
+        Route::Token,
+        Route::Revoke,
+        Route::DeviceCode,
+        Route::DeviceToken,
+        Route::Usage,
+        Route::Models,
+        Route::Responses,
+        Route::AccountsCheck,
+    ] {
         world.fake().fault(&Fault::always(route, act.clone()));
     }
+}
+
+/// The person has not decided yet at the first look, and says no at the second.
+pub(crate) fn deny(world: &World) {
+    let body = json!({ "error": "access_denied", "error_description": "the person said no" });
+    let act = Act::Answer { status: 400, headers: BTreeMap::new(), body };
+    world.fake().fault(&Fault { skip: 1, ..Fault::once(Route::DeviceToken, act) });
 }
 
 /// An answer that names every live secret wherever an error has room for words.
