@@ -108,7 +108,7 @@ fn a_login_in_its_clients_window_is_renewed_before_another_takes_its_place() {
     world.fake().write_login(&world.codex_home(), Who::Account(1), &expired).expect("written");
     let before = world.pool()["accounts"][0]["refreshToken"].clone();
     let login = read(&world.auth_json());
-    world.fake().fault(Fault::once(Route::Token, Act::HoldBeforeHeaders));
+    world.fake().fault(Fault::once(Route::Token, Act::HoldBeforeHeaders).of(Who::Account(1)));
     let mut client = plain_client(&world);
     let mut switch = world.own_command(&["switch", "2"]);
     let switch = switch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
