@@ -1,10 +1,14 @@
 //! Living beside the official client: both of its login files follow a switch, and its configuration changes only when
 //! asked.
 
-use codex_auth_testkit::{LoginKind, LoginKnobs, PoolKnobs, Setup, Who};
+use std::{process::Stdio, time::Duration};
+
+use codex_auth_testkit::{Act, Fault, LoginKind, LoginKnobs, PoolKnobs, Route, Setup, Who};
 use serde_json::json;
 
 use crate::world::{World, read, write};
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn world() -> World {
     World::with_pool(&Setup::default(), &PoolKnobs::default())
@@ -77,7 +81,7 @@ fn the_clients_files_may_lie_elsewhere() {
 fn plain_client(world: &World) -> std::process::Child {
     let path = world.home().join("codex");
     std::fs::copy("/bin/sleep", &path).expect("copied");
-    world.command(path.as_str(), &["60"]).stdin(std::process::Stdio::null()).spawn().expect("started")
+    world.command(path.as_str(), &["60"]).stdin(Stdio::null()).spawn().expect("started")
 }
 
 #[test]
@@ -103,8 +107,15 @@ fn a_login_in_its_clients_window_is_renewed_before_another_takes_its_place() {
     let expired = LoginKnobs { kind: LoginKind::ExpiredAccess, ..LoginKnobs::default() };
     world.fake().write_login(&world.codex_home(), Who::Account(1), &expired).expect("written");
     let before = world.pool()["accounts"][0]["refreshToken"].clone();
+    let login = read(&world.auth_json());
+    world.fake().fault(Fault::once(Route::Token, Act::HoldBeforeHeaders).of(Who::Account(1)));
     let mut client = plain_client(&world);
-    world.run("switch 2").ok();
+    let mut switch = world.own_command(&["switch", "2"]);
+    let switch = switch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    assert!(world.fake().wait_until_held(1, LIMIT), "the old login is not renewed");
+    assert_eq!(read(&world.auth_json()), login, "another login took its place before it was renewed");
+    world.fake().release();
+    world.said(&switch.wait_with_output().expect("it ends")).ok();
     client.kill().expect("ours");
     client.wait().expect("ended");
     assert_ne!(world.pool()["accounts"][0]["refreshToken"], before, "the old login was renewed by us");

@@ -146,6 +146,7 @@ async fn another_model_is_refused_and_not_counted() {
         turn(&secret, ""),
         turn(&secret, "gpt-5.5").body(b""),
         turn(&secret, "m").body(br#"{"model":"gpt-5.5","model":"gpt-6"}"#),
+        turn(&secret, "m").body(br#"{"model":"gpt-6","model":"gpt-5.5"}"#),
         turn(&secret, "gpt-6").header("x-codex-routing-hint", "model=gpt-5.5"),
         turn(&secret, "gpt-5.5").header("content-encoding", "gzip"),
         Ask::stranger("GET", "/v1/files").bearer(&secret),
