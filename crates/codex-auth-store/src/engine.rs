@@ -83,8 +83,9 @@ impl Engine {
 
     /// The pool, with the answers that wait in the journal.
     pub(crate) fn read(&self) -> Result<Arc<SavedPool>, StoreError> {
-        let pool = self.of_files()?;
+        // In this order: an answer leaves the journal only once the files have it, and must not be missed in both.
         let waiting = journal::entries(self)?;
+        let pool = self.of_files()?;
         if waiting.iter().all(|entry| entry.answer.is_none()) {
             return Ok(pool);
         }
@@ -96,8 +97,10 @@ impl Engine {
     /// One account of the pool. Costs the same however many there are, as long as the files stay as they are.
     pub(crate) fn find(&self, record: &RecordId) -> Result<Held, StoreError> {
         let gone = || StoreError::NoSuchAccount(record.clone());
+        // The journal first, for the same reason.
+        let waiting = journal::read(self, record)?;
         let mut held = self.of_files()?.find(record).cloned().ok_or_else(gone)?;
-        if let Some(entry) = journal::read(self, record)? {
+        if let Some(entry) = waiting {
             journal::replay_one(&entry, &mut held);
         }
         Ok(held)

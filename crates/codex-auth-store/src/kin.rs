@@ -46,10 +46,12 @@ pub(crate) fn logins(engine: &Engine) -> Vec<Login> {
 }
 
 fn accounts(store: &Engine) -> Vec<Held> {
+    // Answers its journal still holds count, too; where they cannot be read, the document's word does. The journal is
+    // read first: an answer leaves it only once the document has it.
+    let waiting = journal::entries(store).unwrap_or_default();
     let Ok(reading) = reading::read(store) else { return Vec::new() };
     let mut pool = reading.pool;
-    // Answers its journal still holds count, too; where they cannot be read, the document's word does.
-    let _ = journal::replay(store, &mut pool);
+    journal::replay_all(&waiting, &mut pool);
     pool.accounts
 }
 
