@@ -9,6 +9,7 @@ use super::FileEngine;
 use crate::{
     books::spent::SpentBook,
     journal::{self, Entry},
+    spare,
 };
 
 const SPENT: &str = "spent.json";
@@ -44,8 +45,13 @@ impl FileEngine {
                 (Outcome::Answered(_), _) => {}
                 // The token's name was kept with the intent, so that forgetting the entry clears no token.
                 (Outcome::Committed | Outcome::Lost, _) => {
-                    // Readers see an answer while it is only in the journal; so before that goes, the pool gets it.
-                    self.store.edit_now(|_| {})?;
+                    // Readers see an answer while it is only in the journal; so before that goes, the pool gets it, or
+                    // it lies aside where another token was written meanwhile.
+                    let pool = self.store.edit_now(|_| {})?;
+                    if let Some((fresh, entry)) = open.as_ref().and_then(|entry| Some((entry.answer.as_ref()?, entry)))
+                    {
+                        spare::settle(engine, &pool, &op.record, (&entry.token_hash, fresh))?;
+                    }
                     journal::forget(engine, &op.record)?;
                 }
                 (Outcome::Unspent, _) => {

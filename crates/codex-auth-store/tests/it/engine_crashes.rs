@@ -15,7 +15,10 @@ use codex_auth_store::{
     testing::{Fault, FaultFs},
 };
 
-use crate::world::{World, put, sign_in};
+use crate::{
+    claims::HASH_OF_R1,
+    world::{World, put, sign_in},
+};
 
 const TTL: Duration = Duration::from_secs(30);
 /// More steps than any operation takes.
@@ -147,7 +150,7 @@ async fn an_acknowledged_answer_is_found_and_its_token_never_clear() {
 async fn an_outcome_loses_no_answer() {
     let end = async |subject: &Subject| {
         let journal = subject.engine.parts().journal.expect("there");
-        let op = OpId { record: subject.id(), token: token("first") };
+        let op = OpId { record: subject.id(), token: token(HASH_OF_R1) };
         journal.intent(&op.record, &op.token).await?;
         journal.outcome(&op, Outcome::Answered(Contents::Plain(fresh()))).await?;
         journal.outcome(&op, Outcome::Committed).await
