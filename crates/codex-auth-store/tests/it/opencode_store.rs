@@ -38,7 +38,8 @@ impl World {
     }
 
     fn opencode_at(&self, domain: Domain, clock: Arc<ManualClock>) -> FileStore {
-        let waits = Waits { refresh: Duration::from_millis(50), root: Duration::from_mins(1), ..Waits::default() };
+        // Long enough for the documents that follow a commit: until they have, the claim is held.
+        let waits = Waits { refresh: Duration::from_secs(2), root: Duration::from_mins(1), ..Waits::default() };
         let layout = self.layout().with_opencode_pool_in(self.config_root(), domain);
         FileStore::over(layout, clock, Arc::new(OsFs)).with_waits(waits)
     }
