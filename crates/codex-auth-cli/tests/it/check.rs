@@ -1,9 +1,11 @@
 //! `check`: what is asked of whom, what is told, and what stays untouched.
 
-use codex_auth_testkit::{Act, Denial, Fault, PoolKnobs, Route, Setup, Who};
+use std::time::Duration;
+
+use codex_auth_testkit::{Act, ClockKind, Denial, Fault, LoginKnobs, PoolKnobs, Route, Setup, Who};
 use serde_json::json;
 
-use crate::world::{World, timeless};
+use crate::world::{World, in_millis, timeless};
 
 /// How often each route was asked.
 fn asked(world: &World, route: Route) -> usize {
@@ -42,6 +44,20 @@ fn a_token_that_was_refused_is_renewed_once_and_asked_again() {
     world.fake().expire_access(Who::Account(1));
     assert_eq!(world.run("check --json").ok().document()["summary"]["available"], json!(1));
     assert_eq!((asked(&world, Route::Usage), asked(&world, Route::Token)), (2, 1));
+}
+
+#[test]
+fn a_pair_that_another_program_bought_and_that_grew_old_is_renewed_too() {
+    let ten_minutes_ago = ClockKind::Manual { start_ms: in_millis(-600_000) };
+    let setup = Setup { clock: ten_minutes_ago, ..Setup::default() };
+    let world = World::with_pool(&setup, &PoolKnobs { only: Some(vec![1]), ..PoolKnobs::default() });
+    world.fake().advance(Duration::from_mins(1));
+    let own = LoginKnobs { own_sign_in: true, ..LoginKnobs::default() };
+    world.fake().write_login(&world.codex_home(), Who::Account(1), &own).expect("written");
+    world.fake().expire_access(Who::Account(1));
+    assert_eq!(world.run("check --json").ok().document()["summary"]["available"], json!(1));
+    // Ours, the one that was adopted, and the one that was bought.
+    assert_eq!((asked(&world, Route::Usage), asked(&world, Route::Token)), (3, 1));
 }
 
 #[test]

@@ -96,7 +96,7 @@ const NONE: Left = Left { crashes: 0, losses: 0, busy: 0 };
 #[test]
 fn behind_the_wrapper_no_token_is_spent_twice_and_nothing_is_lost_untold() {
     let (rounds, left) = if is_long() {
-        (2, Left { crashes: 2, losses: 2, busy: 1 })
+        (1, Left { crashes: 2, losses: 2, busy: 1 })
     } else {
         (1, Left { crashes: 1, losses: 1, busy: 1 })
     };

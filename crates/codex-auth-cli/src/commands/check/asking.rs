@@ -109,15 +109,25 @@ impl Asking {
         }
     }
 
-    /// A token that was refused may only have grown old: it is renewed once, and asked with once more.
+    /// A token that was refused may only have grown old: it is renewed, and asked with once more. A renewal may hand over
+    /// a pair that another program bought before, which may have grown old as well; only then there is a second one.
     async fn once_more(&self, held: &Held) -> Finding {
-        let fresh = match self.renewed(held, RefreshReason::UnauthorizedRecovery).await {
-            Ok(fresh) => fresh,
-            Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
-            Err(error) => return Finding::not_renewed(error),
-        };
-        let told = self.usage(&fresh).await;
-        self.found(&fresh, told).await
+        let began = self.clock.now();
+        let mut seen = held.clone();
+        loop {
+            let fresh = match self.renewed(&seen, RefreshReason::UnauthorizedRecovery).await {
+                Ok(fresh) => fresh,
+                Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
+                Err(error) => return Finding::not_renewed(error),
+            };
+            let told = self.usage(&fresh).await;
+            let is_another = fresh.credential.access != seen.credential.access;
+            let was_bought_before = is_another && fresh.credential.obtained_at.is_none_or(|at| at < began);
+            match told {
+                Told::Refused(Outcome::Unauthorized, _) if was_bought_before => seen = fresh,
+                told => return self.found(&fresh, told).await,
+            }
+        }
     }
 
     async fn found(&self, held: &Held, told: Told) -> Finding {
