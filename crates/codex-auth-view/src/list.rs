@@ -268,7 +268,9 @@ mod tests {
     /// One account of every sort.
     fn motley() -> SavedPool {
         let mut pool = testing::pool(6);
-        let [_, resting, dead, off, faulty, models] = pool.accounts.as_mut_slice() else { unreachable!() };
+        let [_, resting, dead, off, faulty, models] = pool.accounts.as_mut_slice() else {
+            panic!("six accounts were made above")
+        };
         let rest = |secs, reason| Rest::of_account(reason, NOW.after(Duration::from_secs(secs)), NOW);
         resting.account.rest(rest(3552, RestReason::UsageLimit));
         resting.account.seen.last_used_at = Timestamp::from_secs(1_800_000_000 - 3600);

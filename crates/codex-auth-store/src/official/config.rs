@@ -214,7 +214,7 @@ mod tests {
         check("", "file");
         check("cli_auth_credentials_store = 'file'\n", "file");
         check("cli_auth_credentials_store = \"keyring\"\n", "keyring");
-        check("cli_auth_credentials_store = \"ephemeral\" # for now\n", "ephemeral");
+        check("cli_auth_credentials_store = \"ephemeral\" # by choice\n", "ephemeral");
         check("[profiles.x]\ncli_auth_credentials_store = \"keyring\"\n", "file");
         check("x = [", "config.toml cannot be used: it is not TOML; mend it first");
     }
