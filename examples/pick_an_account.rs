@@ -10,7 +10,7 @@ fn main() {
     accounts[0].rest(Rest::of_account(RestReason::UsageLimit, Timestamp::from_secs(1_800_003_600), now));
     accounts[1].enabled = false;
 
-    let seats = accounts.each_ref().map(|account| Seat { account, in_flight: 0, left_percent: 100.0 });
+    let seats = accounts.each_ref().map(Seat::of);
     let standards = Standards { strategy: Strategy::Sequential, ..Standards::default() };
     let decision = evaluate(&seats, standards, Ask::default(), now);
 

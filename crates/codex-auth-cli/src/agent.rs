@@ -1,6 +1,8 @@
 //! What a running agent says of itself, as values. Nobody is asked, and no runtime started, where no agent is.
 
-use codex_auth_core::{Blocker, Decision, Reason, RestReason, RestScope, SavedPool, Standing, Timestamp};
+use codex_auth_core::{
+    Binding, Blocker, Decision, Hold, Reason, RestReason, RestScope, SavedPool, Standing, Timestamp,
+};
 use codex_auth_proxy::{AgentClient, ControlError};
 use codex_auth_view::{AgentView, SessionRow};
 use http::Method;
@@ -88,7 +90,14 @@ fn blocker_of(told: &Value, pool: &SavedPool, held: &codex_auth_core::Held) -> O
         resting(RestReason::Auth),
         resting(RestReason::Network),
         resting(RestReason::Server),
-        Blocker::NotPinned { pin: pool.pin.clone().unwrap_or_else(|| held.account.record.clone()) },
+        Blocker::NotPinned {
+            pin: pool.pin.clone().unwrap_or_else(|| held.account.record.clone()),
+            by: Binding::Switch,
+        },
+        Blocker::Held { hold: Hold::Paused },
+        Blocker::QuotaSpent { until },
+        Blocker::LacksModel { until },
+        Blocker::Burst { until },
         Blocker::AlreadyTried,
         Blocker::NoWorkspace,
     ];

@@ -4,7 +4,8 @@
 //! It is pure: the same world and instant give the same answer on every machine.
 
 use crate::{
-    Account, Blocker, Candidate, Reason, RecordId, Standing, Strategy, Timestamp, own_blockers, select::choose,
+    Account, Binding, Blocker, Candidate, Denial, Headroom, Reason, RecordId, Standing, Strategy, Terms, Timestamp,
+    own_blockers, select::choose,
 };
 
 /// What is known of one account at the moment of asking.
@@ -14,8 +15,19 @@ pub struct Seat<'a> {
     pub account: &'a Account,
     /// Requests it is serving now.
     pub in_flight: u32,
-    /// Percent left in its tightest known quota window.
-    pub left_percent: f64,
+    /// What is known of its quota.
+    pub headroom: Headroom,
+    /// What the user wants of it.
+    pub terms: Terms,
+    /// Until when the model of this request is known to be none of its own.
+    pub lacks_model_until: Option<Timestamp>,
+}
+
+impl<'a> Seat<'a> {
+    /// An account of which nothing more is known.
+    pub fn of(account: &'a Account) -> Self {
+        Self { account, in_flight: 0, headroom: Headroom::UNKNOWN, terms: Terms::default(), lacks_model_until: None }
+    }
 }
 
 /// What a request brings to the decision.
@@ -27,6 +39,10 @@ pub struct Ask<'a> {
     pub quota_key: Option<&'a str>,
     /// Accounts already tried for it.
     pub tried: &'a [RecordId],
+    /// The user's own rule that refuses it, whoever would serve.
+    pub denied: Option<&'a Denial>,
+    /// Until when the backend fails whoever is asked.
+    pub burst_until: Option<Timestamp>,
 }
 
 /// What the user decided beforehand.
@@ -36,6 +52,8 @@ pub struct Standards<'a> {
     pub strategy: Strategy,
     /// A hard constraint: this account or nobody.
     pub pin: Option<&'a RecordId>,
+    /// Who set the pin.
+    pub pinned_by: Binding,
     /// The selected account, used by [`Strategy::Manual`].
     pub active: Option<&'a RecordId>,
 }
@@ -53,7 +71,7 @@ pub struct Decision {
 pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Decision {
     let choice = pick(seats, standards, ask, now);
     let standings = seats.iter().map(|seat| {
-        let blockers = blockers(seat.account, standards.pin, ask, now).collect();
+        let blockers = blockers(seat, standards, ask, now).collect();
         Standing { record: seat.account.record.clone(), blockers }
     });
     Decision {
@@ -66,18 +84,20 @@ pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now:
 pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Option<(usize, Reason)> {
     if let Some((favourite, reason)) = favourite(standards, ask) {
         let place = seats.iter().position(|seat| seat.account.record == *favourite);
-        if let Some(place) = place.filter(|place| may_serve(seats[*place].account, standards, ask, now)) {
+        if let Some(place) = place.filter(|place| may_serve(&seats[*place], standards, ask, now)) {
             return Some((place, reason));
         }
     }
-    let candidates = seats.iter().enumerate().filter(|(_, seat)| may_serve(seat.account, standards, ask, now)).map(
-        |(position, seat)| Candidate {
-            position,
-            in_flight: seat.in_flight,
-            left_percent: seat.left_percent,
-            last_used_at: seat.account.seen.last_used_at,
-        },
-    );
+    let candidates =
+        seats.iter().enumerate().filter(|(_, seat)| may_serve(seat, standards, ask, now)).map(|(position, seat)| {
+            Candidate {
+                position,
+                in_flight: seat.in_flight,
+                headroom: seat.headroom,
+                terms: seat.terms,
+                last_used_at: seat.account.seen.last_used_at,
+            }
+        });
     choose(standards.strategy, candidates).map(|(chosen, reason)| (chosen.position, reason))
 }
 
@@ -90,19 +110,35 @@ pub fn favourite<'a>(standards: Standards<'a>, ask: Ask<'a>) -> Option<(&'a Reco
 }
 
 /// Whether nothing keeps an account from serving this request.
-pub fn may_serve(account: &Account, standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> bool {
-    blockers(account, standards.pin, ask, now).next().is_none()
+pub fn may_serve(seat: &Seat<'_>, standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> bool {
+    blockers(seat, standards, ask, now).next().is_none()
 }
 
 fn blockers<'a>(
-    account: &'a Account,
-    pin: Option<&'a RecordId>,
+    seat: &Seat<'a>,
+    standards: Standards<'a>,
     ask: Ask<'a>,
     now: Timestamp,
-) -> impl Iterator<Item = Blocker> + 'a {
-    let elsewhere = pin.filter(|pin| **pin != account.record).map(|pin| Blocker::NotPinned { pin: pin.clone() });
+) -> impl Iterator<Item = Blocker> + use<'a> {
+    let Seat { account, headroom, terms, lacks_model_until, .. } = *seat;
+    let Standards { pin, pinned_by, .. } = standards;
+    let held = terms.hold.map(|hold| Blocker::Held { hold });
+    let spent = headroom.spent_at(now).map(|until| Blocker::QuotaSpent { until });
+    let holds = move |until: &Timestamp| now < *until;
+    let model = lacks_model_until.filter(holds).map(|until| Blocker::LacksModel { until });
+    let denied = ask.denied.map(|denial| Blocker::Denied(denial.clone()));
+    let burst = ask.burst_until.filter(holds).map(|until| Blocker::Burst { until });
+    let elsewhere =
+        pin.filter(|pin| **pin != account.record).map(|pin| Blocker::NotPinned { pin: pin.clone(), by: pinned_by });
     let tried = ask.tried.contains(&account.record).then_some(Blocker::AlreadyTried);
-    own_blockers(account, ask.quota_key, now).chain(elsewhere).chain(tried)
+    own_blockers(account, ask.quota_key, now)
+        .chain(held)
+        .chain(spent)
+        .chain(model)
+        .chain(denied)
+        .chain(burst)
+        .chain(elsewhere)
+        .chain(tried)
 }
 
 impl Decision {
@@ -122,7 +158,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn seats(accounts: &[Account]) -> Vec<Seat<'_>> {
-        accounts.iter().map(|account| Seat { account, in_flight: 0, left_percent: 100.0 }).collect()
+        accounts.iter().map(Seat::of).collect()
     }
 
     fn decide(accounts: &[Account], standards: Standards<'_>, ask: Ask<'_>) -> Decision {
@@ -141,7 +177,7 @@ mod tests {
         let standards = Standards { pin: Some(&pin), ..sequential() };
         let decision = decide(&accounts, standards, Ask::default());
         assert_eq!(decision.choice, None);
-        assert_eq!(decision.standings[1].blockers, [Blocker::NotPinned { pin }]);
+        assert_eq!(decision.standings[1].blockers, [Blocker::NotPinned { pin, by: Binding::Switch }]);
     }
 
     #[test]
@@ -149,8 +185,12 @@ mod tests {
         let mut accounts = [account(1), account(2)];
         accounts[0].rest(Rest::of_account(RestReason::UsageLimit, Timestamp::from_millis(2_000_000), NOW));
         let drained = [
-            Seat { account: &accounts[0], in_flight: 0, left_percent: 100.0 },
-            Seat { account: &accounts[1], in_flight: 99, left_percent: 0.0 },
+            Seat::of(&accounts[0]),
+            Seat {
+                in_flight: 99,
+                headroom: Headroom { left_percent: 0.0, ..Headroom::UNKNOWN },
+                ..Seat::of(&accounts[1])
+            },
         ];
         let decision = evaluate(&drained, Standards::default(), Ask::default(), NOW);
         assert_eq!(decision.choice, Some((accounts[1].record.clone(), Reason::MostHeadroom)));
@@ -194,7 +234,7 @@ mod tests {
             let pin = pin.and_then(|index| accounts.get(index)).map(|account| account.record.clone());
             let tried: Vec<_> = tried.iter().filter_map(|index| accounts.get(*index)).map(|a| a.record.clone()).collect();
             for strategy in [Strategy::Hybrid, Strategy::Sequential] {
-                let standards = Standards { strategy, pin: pin.as_ref(), active: None };
+                let standards = Standards { strategy, pin: pin.as_ref(), ..Standards::default() };
                 let decision = decide(&accounts, standards, Ask { tried: &tried, ..Ask::default() });
                 match decision.choice {
                     Some((record, _)) => {

@@ -6,6 +6,7 @@
 //! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`claims`](Claims), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
 //! | [`rest`](Rest), [`quota`](QuotaSnapshot), [`outcome`](Outcome) | what did an answer teach about an account? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
+//! | [`headroom`](Headroom), [`terms`](Terms) | what can an account still give, and what does the user want of it? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
 //! | [`incident`](Incident) | when has renewing an account been tried often enough? |
@@ -20,7 +21,7 @@
 //! use codex_auth_core::{Ask, Seat, Standards, Strategy, Timestamp, evaluate, testing};
 //!
 //! let accounts = [testing::account(1), testing::account(2)];
-//! let seats = accounts.each_ref().map(|account| Seat { account, in_flight: 0, left_percent: 100.0 });
+//! let seats = accounts.each_ref().map(Seat::of);
 //! let standards = Standards { strategy: Strategy::Sequential, ..Standards::default() };
 //! let decision = evaluate(&seats, standards, Ask::default(), Timestamp::from_millis(0));
 //! assert_eq!(decision.choice.expect("both can serve").0, accounts[0].record);
@@ -37,6 +38,7 @@ mod consequence;
 mod credential;
 mod evaluate;
 mod family;
+mod headroom;
 mod identity;
 mod incident;
 mod issuer;
@@ -57,6 +59,7 @@ mod select;
 mod standing;
 mod state;
 mod store;
+mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;
@@ -68,6 +71,7 @@ pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
 pub use family::{FAMILIES, quota_key};
+pub use headroom::{Expiring, Headroom};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
 pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH, Vain};
 pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
@@ -85,7 +89,8 @@ pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
 pub use rotation::{Lease, Lesson, Query, Rotation, Settled};
 pub use secret::{AccessToken, ClientToken, IdToken, RefreshToken};
 pub use select::{Candidate, Reason, Strategy, UnknownStrategy, choose};
-pub use standing::{Blocker, Exit, Standing, own_blockers};
+pub use standing::{Binding, Blocker, Exit, Standing, own_blockers};
 pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
 pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
+pub use terms::{Denial, DeniedBy, Hold, Terms};
 pub use time::{Clock, Entropy, Timestamp};

@@ -1,6 +1,6 @@
 //! Why nobody can serve, in the words a person needs: one cause, when it ends, and what to do.
 
-use crate::{Blocker, Decision, RecordId, RestReason, Standing, Strategy, Timestamp};
+use crate::{Blocker, Decision, Denial, RecordId, RestReason, Standing, Strategy, Timestamp};
 
 /// Why a request has no account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +37,26 @@ pub enum Cause {
     },
     /// The strategy never moves by itself, and the selected account cannot serve.
     NothingSelected,
+    /// A rule of the user refuses the request.
+    Denied(Denial),
+    /// No account has access to the model.
+    NoModel {
+        /// When the first one is asked anew.
+        until: Timestamp,
+    },
 }
 
 /// Names the cause behind a decision without a choice.
 pub fn refusal_of(decision: &Decision, strategy: Strategy, pin: Option<&RecordId>) -> Refusal {
     let standings = decision.standings.clone();
-    let cause = match pin {
+    let cause = match (denial_of(&standings), pin) {
         _ if standings.is_empty() => Cause::NoAccounts,
-        Some(pin) => pinned(&standings, pin),
-        None if strategy == Strategy::Manual && standings.iter().any(Standing::is_ready) => Cause::NothingSelected,
-        None => of_pool(&standings),
+        (Some(denial), _) => Cause::Denied(denial),
+        (None, Some(pin)) => pinned(&standings, pin),
+        (None, None) if strategy == Strategy::Manual && standings.iter().any(Standing::is_ready) => {
+            Cause::NothingSelected
+        }
+        (None, None) => of_pool(&standings),
     };
     Refusal { cause, standings }
 }
@@ -55,9 +65,16 @@ fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
     let standing = standings.iter().find(|standing| standing.record == *pin);
     // A fault of the backend is no limit of the account: the client is to come back, not to give up.
     let faults_only = |blocker: &Blocker| match blocker {
-        Blocker::AlreadyTried => true,
+        Blocker::AlreadyTried | Blocker::Burst { .. } => true,
         Blocker::Resting { reason, .. } => *reason != RestReason::UsageLimit,
-        Blocker::Disabled | Blocker::NeedsLogin { .. } | Blocker::NotPinned { .. } | Blocker::NoWorkspace => false,
+        Blocker::Disabled
+        | Blocker::NeedsLogin { .. }
+        | Blocker::NotPinned { .. }
+        | Blocker::NoWorkspace
+        | Blocker::Held { .. }
+        | Blocker::QuotaSpent { .. }
+        | Blocker::LacksModel { .. }
+        | Blocker::Denied(_) => false,
     };
     match standing {
         Some(standing) if standing.blockers.iter().all(faults_only) => {
@@ -70,19 +87,45 @@ fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
 
 fn of_pool(standings: &[Standing]) -> Cause {
     let usage_limited = |standing: &&Standing| {
-        let is_usage = |blocker: &Blocker| matches!(blocker, Blocker::Resting { reason: RestReason::UsageLimit, .. });
+        let is_usage = |blocker: &Blocker| {
+            matches!(blocker, Blocker::Resting { reason: RestReason::UsageLimit, .. } | Blocker::QuotaSpent { .. })
+        };
         standing.blockers.iter().any(is_usage)
     };
     if let Some(until) = standings.iter().filter(usage_limited).filter_map(Standing::ready_at).min() {
         return Cause::UsageLimited { until };
     }
     let may_come_back = |standing: &Standing| {
-        standing.blockers.iter().all(|blocker| matches!(blocker, Blocker::Resting { .. } | Blocker::AlreadyTried))
+        let passes = |blocker: &Blocker| {
+            matches!(blocker, Blocker::Resting { .. } | Blocker::AlreadyTried | Blocker::Burst { .. })
+        };
+        standing.blockers.iter().all(passes)
     };
     if standings.iter().any(may_come_back) {
         return Cause::Unreachable { until: standings.iter().filter_map(Standing::ready_at).min() };
     }
+    let lacks_model =
+        |standing: &&Standing| standing.blockers.iter().any(|blocker| matches!(blocker, Blocker::LacksModel { .. }));
+    if let Some(until) = standings.iter().filter(lacks_model).filter_map(Standing::ready_at).min() {
+        return Cause::NoModel { until };
+    }
     Cause::NeedsUser
+}
+
+fn denial_of(standings: &[Standing]) -> Option<Denial> {
+    standings.iter().flat_map(|standing| &standing.blockers).find_map(|blocker| match blocker {
+        Blocker::Denied(denial) => Some(denial.clone()),
+        Blocker::Disabled
+        | Blocker::NeedsLogin { .. }
+        | Blocker::Resting { .. }
+        | Blocker::NotPinned { .. }
+        | Blocker::AlreadyTried
+        | Blocker::NoWorkspace
+        | Blocker::Held { .. }
+        | Blocker::QuotaSpent { .. }
+        | Blocker::LacksModel { .. }
+        | Blocker::Burst { .. } => None,
+    })
 }
 
 #[cfg(test)]

@@ -5,94 +5,27 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use crate::{
-    Affinity, Ask, Decision, Edit, Held, NeedsLogin, Outcome, QuotaSnapshot, Reaction, Reason, RecordId, Refusal, Rest,
-    RestPolicy, SavedPool, Seat, SessionKey, Standards, Strategy, Timestamp, Wave, breaker, consequence::Consequence,
-    evaluate, favourite, may_serve, pick, refusal_of,
+    Affinity, Decision, Held, NeedsLogin, Outcome, QuotaSnapshot, RecordId, Refusal, Rest, RestPolicy, SavedPool,
+    SessionKey, Strategy, Timestamp, Wave, breaker, consequence::Consequence, refusal_of,
 };
 
+mod lease;
 mod lessons;
+mod live;
 
+pub use lease::{Lease, Query, Settled};
 pub use lessons::Lesson;
 use lessons::Lessons;
-
-/// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
-const USE_STEP: Duration = Duration::from_mins(1);
+use live::{Busy, Live};
 
 /// The shared pool of the agent.
 #[derive(Debug)]
 pub struct Rotation {
     live: Mutex<Live>,
     policy: RestPolicy,
-}
-
-#[derive(Debug)]
-struct Live {
-    pool: SavedPool,
-    strategy: Strategy,
-    busy: HashMap<RecordId, Busy>,
-    affinity: Affinity,
-    /// What was learnt and may be missing in a pool read from disk.
-    lessons: Lessons,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Busy {
-    in_flight: u32,
-    quota: Option<QuotaSnapshot>,
-    /// The last use that was handed on to be kept.
-    noted_at: Timestamp,
-}
-
-/// What a request asks the rotation for.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// The conversation it belongs to.
-    pub session: Option<SessionKey>,
-    /// Quota key of its model, where known.
-    pub quota_key: Option<String>,
-    /// Accounts already tried for it.
-    pub tried: Vec<RecordId>,
-    /// Account that is to be asked once more, after its token or the request was mended.
-    pub again: Option<RecordId>,
-    /// The only account that may serve it, whatever the user pinned.
-    pub only: Option<RecordId>,
-}
-
-/// The right to use an account for one attempt; give it back with [`Rotation::settle`].
-#[derive(Debug)]
-#[must_use = "a lease counts as a request in flight until it is settled"]
-pub struct Lease {
-    /// The account and its tokens as they were when it was leased.
-    pub held: Held,
-    /// Why this account.
-    pub reason: Reason,
-    session: Option<SessionKey>,
-}
-
-/// What follows from an attempt.
-#[must_use]
-pub struct Settled {
-    /// What to do next.
-    pub reaction: Reaction,
-    /// A change to keep on disk, if any, and its name for [`Rotation::kept`].
-    pub edit: Option<(Edit, Lesson)>,
-    /// Whether the change must be durable before anything else happens.
-    pub is_urgent: bool,
-}
-
-impl std::fmt::Debug for Settled {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { reaction, edit, is_urgent } = self;
-        out.debug_struct("Settled")
-            .field("reaction", reaction)
-            .field("edit", &edit.is_some())
-            .field("is_urgent", is_urgent)
-            .finish()
-    }
 }
 
 impl Rotation {
@@ -155,7 +88,7 @@ impl Rotation {
         held.account.seen.last_used_at = now;
         match busy.get_mut(&held.account.record) {
             Some(busy) => busy.in_flight += 1,
-            None => drop(busy.insert(held.account.record.clone(), Busy { in_flight: 1, ..Busy::default() })),
+            None => drop(busy.insert(held.account.record.clone(), Busy::with_one())),
         }
         Ok(Lease { held: held.clone(), reason, session: query.session.clone() })
     }
@@ -238,97 +171,6 @@ impl Rotation {
     fn lock(&self) -> MutexGuard<'_, Live> {
         // Every change under the lock is complete in itself, so the state is good even after a panic elsewhere.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Live {
-    /// Who serves: a place in the pool. A favourite is looked at alone, so that a large pool costs a session nothing.
-    fn choose(&self, query: &Query, now: Timestamp) -> Option<(usize, Reason)> {
-        let (standards, ask) = (self.standards(query), self.ask(query, now));
-        if let Some((record, reason)) = favourite(standards, ask)
-            && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
-            && may_serve(&self.pool.accounts[place].account, standards, ask, now)
-        {
-            return Some((place, reason));
-        }
-        pick(&self.seats(now), standards, ask, now)
-    }
-
-    fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        evaluate(&self.seats(now), self.standards(query), self.ask(query, now), now)
-    }
-
-    fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
-        let accounts = self.pool.accounts.iter().map(|held| &held.account);
-        accounts
-            .map(|account| {
-                let busy = self.busy.get(&account.record).copied().unwrap_or_default();
-                let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
-                Seat { account, in_flight: busy.in_flight, left_percent }
-            })
-            .collect()
-    }
-
-    fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
-        let pin = query.only.as_ref().or(self.pool.pin.as_ref());
-        Standards { strategy: self.strategy, pin, active: self.pool.active.as_ref() }
-    }
-
-    fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
-        let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
-        let bound = query.again.as_ref().or_else(served_before);
-        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried }
-    }
-
-    /// A use of the account that screens should see, once in a while.
-    fn use_to_note(&mut self, record: &RecordId, outcome: &Outcome, now: Timestamp) -> Option<Consequence> {
-        let busy = self.busy.entry(record.clone()).or_default();
-        if *outcome != Outcome::Served || now.since(busy.noted_at) < USE_STEP {
-            return None;
-        }
-        busy.noted_at = now;
-        Some(Consequence::Used(now))
-    }
-
-    /// Applies what an outcome means for the account, here and as an edit for the disk.
-    fn consequence(
-        &mut self,
-        worn: &Held,
-        outcome: &Outcome,
-        refreshed: bool,
-        (policy, now): (RestPolicy, Timestamp),
-    ) -> (Option<(Edit, Lesson)>, bool) {
-        let record = &worn.account.record;
-        let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
-        let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
-        let direct = Consequence::of(outcome, worn, policy, now);
-        let used = || self.use_to_note(record, outcome, now);
-        let change = match (lasting, direct) {
-            // A rest after a fault is this process's own business; what it leads to is not.
-            (Some(lasting), Some(direct)) => {
-                if let Some(held) = self.pool.find_mut(record) {
-                    direct.apply(held);
-                }
-                Some(lasting)
-            }
-            (lasting, direct) => lasting.or(direct).or_else(used),
-        };
-        let Some(change) = change else { return (None, false) };
-        if let Some(held) = self.pool.find_mut(record) {
-            change.apply(held);
-        }
-        if !change.is_kept() {
-            return (None, false);
-        }
-        let is_urgent = change.is_urgent();
-        let lesson = self.lessons.learn(record, change.clone(), false);
-        let record = record.clone();
-        let edit: Edit = Box::new(move |pool: &mut SavedPool| {
-            if let Some(held) = pool.find_mut(&record) {
-                change.apply(held);
-            }
-        });
-        (Some((edit, lesson)), is_urgent)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use crate::{RecordId, Timestamp};
+use crate::{Headroom, RecordId, Terms, Timestamp};
 
 /// How an account is chosen; the names are those of the setting `schedulingStrategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,8 +58,10 @@ pub struct Candidate {
     pub position: usize,
     /// Requests it is serving now.
     pub in_flight: u32,
-    /// Percent left in its tightest known quota window; 100 when nothing is known.
-    pub left_percent: f64,
+    /// What is known of its quota.
+    pub headroom: Headroom,
+    /// What the user wants of it.
+    pub terms: Terms,
     /// When it was last chosen.
     pub last_used_at: Timestamp,
 }
@@ -121,7 +123,7 @@ fn by_headroom(a: &Candidate, b: &Candidate) -> Ordering {
     let decile = |left: f64| (left / 10.0).ceil();
     a.in_flight
         .cmp(&b.in_flight)
-        .then_with(|| decile(b.left_percent).total_cmp(&decile(a.left_percent)))
+        .then_with(|| decile(b.headroom.left_percent).total_cmp(&decile(a.headroom.left_percent)))
         .then_with(|| a.last_used_at.cmp(&b.last_used_at))
         .then_with(|| a.position.cmp(&b.position))
 }
@@ -131,7 +133,13 @@ mod tests {
     use super::*;
 
     fn candidate(position: usize) -> Candidate {
-        Candidate { position, in_flight: 0, left_percent: 100.0, last_used_at: Timestamp::default() }
+        Candidate {
+            position,
+            in_flight: 0,
+            headroom: Headroom::UNKNOWN,
+            terms: Terms::default(),
+            last_used_at: Timestamp::default(),
+        }
     }
 
     #[track_caller]
@@ -163,7 +171,7 @@ mod tests {
     fn hybrid_prefers_the_idle_then_the_full_then_the_rested() {
         let busy = Candidate { in_flight: 1, ..candidate(0) };
         check(Strategy::Hybrid, &[busy, candidate(1)], Some((1, Reason::MostHeadroom)));
-        let drained = Candidate { left_percent: 20.0, ..candidate(0) };
+        let drained = Candidate { headroom: Headroom { left_percent: 20.0, ..Headroom::UNKNOWN }, ..candidate(0) };
         check(Strategy::Hybrid, &[drained, candidate(1)], Some((1, Reason::MostHeadroom)));
         let recent = Candidate { last_used_at: Timestamp::from_millis(5), ..candidate(0) };
         check(Strategy::Hybrid, &[recent, candidate(1)], Some((1, Reason::MostHeadroom)));

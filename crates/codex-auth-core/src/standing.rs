@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::{Account, RecordId, RestReason, RestScope, Timestamp};
+use crate::{Account, Denial, DeniedBy, Hold, RecordId, RestReason, RestScope, Timestamp};
 
 /// Why an account may not serve a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +29,47 @@ pub enum Blocker {
     NotPinned {
         /// The pinned account.
         pin: RecordId,
+        /// Who pinned it.
+        by: Binding,
+    },
+    /// The user keeps it out of routing.
+    Held {
+        /// How.
+        hold: Hold,
+    },
+    /// A window of its quota is spent by measurement.
+    QuotaSpent {
+        /// When the window starts anew.
+        until: Timestamp,
+    },
+    /// The backend said that it has no access to the model of this request.
+    LacksModel {
+        /// When that is asked anew.
+        until: Timestamp,
+    },
+    /// A rule of the user refuses the request, whoever would serve it.
+    Denied(Denial),
+    /// The backend fails whoever is asked, so nobody is.
+    Burst {
+        /// When somebody is asked again.
+        until: Timestamp,
     },
     /// It was already tried for this request.
     AlreadyTried,
     /// The file names no workspace for it, so no request could carry its account id.
     NoWorkspace,
+}
+
+/// Who said that one account is to serve, or nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Binding {
+    /// `switch`.
+    #[default]
+    Switch,
+    /// The start of this run, with an account of its own.
+    Run,
+    /// The project the request comes from.
+    Project,
 }
 
 /// The way out of a blocker.
@@ -56,21 +92,30 @@ impl Blocker {
         match self {
             Self::Disabled => Exit::Command("codex-multi-auth switch {n}"),
             Self::NeedsLogin { .. } | Self::NoWorkspace => Exit::Command("codex-multi-auth login --account {n}"),
-            Self::Resting { until, .. } => Exit::Wait { until: *until },
-            Self::NotPinned { .. } => Exit::Command("codex-multi-auth unpin"),
-            Self::AlreadyTried => Exit::NextRequest,
+            Self::Resting { until, .. }
+            | Self::QuotaSpent { until }
+            | Self::LacksModel { until }
+            | Self::Burst { until }
+            | Self::Denied(Denial { until: Some(until), .. }) => Exit::Wait { until: *until },
+            Self::NotPinned { by: Binding::Switch, .. } => Exit::Command("codex-multi-auth unpin"),
+            Self::NotPinned { by: Binding::Run, .. } | Self::AlreadyTried => Exit::NextRequest,
+            Self::NotPinned { by: Binding::Project, .. } => Exit::Command("codex-multi-auth profile unbind"),
+            Self::Held { hold: Hold::Paused } => Exit::Command("codex-multi-auth account unpause {n}"),
+            Self::Held { hold: Hold::Drained } => Exit::Command("codex-multi-auth account undrain {n}"),
+            Self::Denied(Denial { by: DeniedBy::Policy, until: None, .. }) => {
+                Exit::Command("codex-multi-auth profile show")
+            }
+            Self::Denied(Denial { by: DeniedBy::Budget, until: None, .. }) => {
+                Exit::Command("codex-multi-auth budget list")
+            }
         }
     }
 
     /// When it ends by itself, if it does.
     pub fn until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Resting { until, .. } => Some(*until),
-            Self::Disabled
-            | Self::NeedsLogin { .. }
-            | Self::NotPinned { .. }
-            | Self::AlreadyTried
-            | Self::NoWorkspace => None,
+        match self.exit() {
+            Exit::Wait { until } => Some(until),
+            Exit::Command(_) | Exit::NextRequest => None,
         }
     }
 
@@ -78,9 +123,16 @@ impl Blocker {
     pub fn needs_login(&self) -> Option<&str> {
         match self {
             Self::NeedsLogin { code } => Some(code),
-            Self::Disabled | Self::Resting { .. } | Self::NotPinned { .. } | Self::AlreadyTried | Self::NoWorkspace => {
-                None
-            }
+            Self::Disabled
+            | Self::Resting { .. }
+            | Self::NotPinned { .. }
+            | Self::AlreadyTried
+            | Self::NoWorkspace
+            | Self::Held { .. }
+            | Self::QuotaSpent { .. }
+            | Self::LacksModel { .. }
+            | Self::Denied(_)
+            | Self::Burst { .. } => None,
         }
     }
 
@@ -96,6 +148,11 @@ impl Blocker {
             Self::NotPinned { .. } => "not-pinned",
             Self::AlreadyTried => "already-attempted",
             Self::NoWorkspace => "missing-account-id",
+            Self::Held { .. } => "policy-blocked",
+            Self::QuotaSpent { .. } => "quota-exhausted",
+            Self::LacksModel { .. } => "unsupported-model",
+            Self::Denied(denial) => denial.by.code(),
+            Self::Burst { .. } => "server-burst",
         }
     }
 }

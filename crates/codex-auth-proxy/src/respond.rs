@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{Blocker, Cause, RecordId, Refusal, SavedPool, Standing, Timestamp};
+use codex_auth_core::{Blocker, Cause, Denial, DeniedBy, RecordId, Refusal, SavedPool, Standing, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -165,6 +165,23 @@ pub(crate) fn refused(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, n
             error(StatusCode::BAD_REQUEST, "codex_pinned_account_unavailable", &message)
         }
         Cause::Unreachable { .. } => unreachable_backend(),
+        Cause::Denied(denial) => denied(denial, (refusal, plan), now),
+        Cause::NoModel { until } => {
+            let message = format!(
+                "No account has access to this model; that is asked anew in {} minutes. Choose another model with `-m`.",
+                until.since(now).as_secs().div_ceil(60)
+            );
+            error(StatusCode::BAD_REQUEST, "model_not_supported", &message)
+        }
+    }
+}
+
+/// A rule of the user refuses the request. A budget that starts anew is a limit like the backend's own.
+fn denied(denial: &Denial, refused: (&Refusal, Option<&str>), now: Timestamp) -> Answer {
+    let Denial { by, reason, until } = denial;
+    match (by, until) {
+        (DeniedBy::Budget, Some(until)) => usage_limited(by.code(), reason, refused, *until, now),
+        (DeniedBy::Budget | DeniedBy::Policy, _) => error(StatusCode::BAD_REQUEST, by.code(), reason),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owns how one account stands on a list: its markers, the reason it does not serve, and the way out.
 
-use codex_auth_core::{Account, Blocker, Exit, Rest, RestReason, RestScope, SavedPool, Standing, Timestamp};
+use codex_auth_core::{Account, Blocker, Exit, Hold, Rest, RestReason, RestScope, SavedPool, Standing, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -119,8 +119,17 @@ pub(crate) fn owner_of(format: &str) -> &str {
 /// Whether a blocker lies in the account itself, not in the request or in another account's pin.
 pub(crate) fn is_own(blocker: &Blocker) -> bool {
     match blocker {
-        Blocker::Disabled | Blocker::NeedsLogin { .. } | Blocker::Resting { .. } | Blocker::NoWorkspace => true,
-        Blocker::NotPinned { .. } | Blocker::AlreadyTried => false,
+        Blocker::Disabled
+        | Blocker::NeedsLogin { .. }
+        | Blocker::Resting { .. }
+        | Blocker::NoWorkspace
+        | Blocker::Held { .. }
+        | Blocker::QuotaSpent { .. } => true,
+        Blocker::NotPinned { .. }
+        | Blocker::AlreadyTried
+        | Blocker::LacksModel { .. }
+        | Blocker::Denied(_)
+        | Blocker::Burst { .. } => false,
     }
 }
 
@@ -135,10 +144,18 @@ fn models_resting(account: &Account, now: Timestamp) -> Vec<(&str, &Rest)> {
 
 fn marker(blocker: &Blocker, now: Timestamp) -> Option<String> {
     match blocker {
-        Blocker::Disabled | Blocker::NeedsLogin { .. } | Blocker::NoWorkspace => Some(blocker.code().to_owned()),
+        Blocker::Disabled | Blocker::NeedsLogin { .. } | Blocker::NoWorkspace | Blocker::QuotaSpent { .. } => {
+            Some(blocker.code().to_owned())
+        }
         Blocker::Resting { reason: RestReason::UsageLimit, .. } => Some("rate-limited".to_owned()),
         Blocker::Resting { until, reason, .. } => Some(format!("cooldown:{} ({})", left(*until, now), reason.as_str())),
-        Blocker::NotPinned { .. } | Blocker::AlreadyTried => None,
+        Blocker::Held { hold: Hold::Paused } => Some("paused".to_owned()),
+        Blocker::Held { hold: Hold::Drained } => Some("drained".to_owned()),
+        Blocker::NotPinned { .. }
+        | Blocker::AlreadyTried
+        | Blocker::LacksModel { .. }
+        | Blocker::Denied(_)
+        | Blocker::Burst { .. } => None,
     }
 }
 
@@ -151,6 +168,12 @@ pub(crate) fn reason(blocker: &Blocker, number: usize, now: Timestamp) -> String
         Blocker::Resting { until, reason, .. } => format!("rests {} more ({})", left(*until, now), reason.as_str()),
         Blocker::NotPinned { .. } => "another account is pinned".to_owned(),
         Blocker::AlreadyTried => "already tried for this request".to_owned(),
+        Blocker::Held { hold: Hold::Paused } => "paused".to_owned(),
+        Blocker::Held { hold: Hold::Drained } => "drained".to_owned(),
+        Blocker::QuotaSpent { until } => format!("its quota is spent for {} more", left(*until, now)),
+        Blocker::LacksModel { until } => format!("has no access to the model; asked anew in {}", left(*until, now)),
+        Blocker::Denied(denial) => denial.reason.clone(),
+        Blocker::Burst { until } => format!("the backend fails everybody; asked anew in {}", left(*until, now)),
     };
     match blocker.exit() {
         Exit::Command(command) => format!("{what}: {}", command.replace("{n}", &number.to_string())),

@@ -112,13 +112,13 @@ impl Acquisition {
     }
 
     fn chosen<'p>(&self, pool: &'p SavedPool, tried: &[RecordId]) -> Option<&'p Held> {
-        let seats: Vec<Seat<'_>> = pool
-            .accounts
-            .iter()
-            .map(|held| Seat { account: &held.account, in_flight: 0, left_percent: 100.0 })
-            .collect();
-        let standards =
-            Standards { strategy: Strategy::Sequential, pin: pool.pin.as_ref(), active: pool.active.as_ref() };
+        let seats: Vec<Seat<'_>> = pool.accounts.iter().map(|held| Seat::of(&held.account)).collect();
+        let standards = Standards {
+            strategy: Strategy::Sequential,
+            pin: pool.pin.as_ref(),
+            active: pool.active.as_ref(),
+            ..Standards::default()
+        };
         let bound = pool.active.as_ref().filter(|active| !tried.contains(active));
         let (place, _) = pick(&seats, standards, Ask { bound, tried, ..Ask::default() }, self.clock.now())?;
         pool.accounts.get(place)

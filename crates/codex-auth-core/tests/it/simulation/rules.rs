@@ -104,6 +104,8 @@ impl Rules {
                 pool.pin.as_ref() == Some(record) && until.is_none_or(|until| until > now)
             }
             Cause::NoAccounts => pool.accounts.is_empty(),
+            // Nobody makes such rules in this world.
+            Cause::Denied(_) | Cause::NoModel { .. } => false,
             Cause::NeedsUser | Cause::Unreachable { until: None } | Cause::NothingSelected => true,
         };
         self.world.must(is_due, || format!("a refusal gives {:?} at {now}", refusal.cause));
@@ -158,9 +160,14 @@ fn is_true(blocker: &Blocker, held: &Held, pool: &SavedPool, query: &Query, now:
         Blocker::Resting { until, .. } => {
             *until > now && held.account.rests.iter().any(|rest| rest.until == *until && keeps_away(&rest.scope, query))
         }
-        Blocker::NotPinned { pin } => pool.pin.as_ref() == Some(pin) && *pin != held.account.record,
+        Blocker::NotPinned { pin, .. } => pool.pin.as_ref() == Some(pin) && *pin != held.account.record,
         Blocker::AlreadyTried => query.tried.contains(&held.account.record),
         Blocker::NoWorkspace => held.account.owner.workspace.is_none(),
+        Blocker::Held { .. }
+        | Blocker::QuotaSpent { .. }
+        | Blocker::LacksModel { .. }
+        | Blocker::Denied(_)
+        | Blocker::Burst { .. } => false,
     }
 }
 

@@ -1,0 +1,128 @@
+//! The state behind the rotation's lock, and the questions it is asked.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{Lesson, Query, lessons::Lessons};
+use crate::{
+    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, QuotaSnapshot, Reason, RecordId, RestPolicy,
+    SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick,
+};
+
+/// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
+const USE_STEP: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) pool: SavedPool,
+    pub(super) strategy: Strategy,
+    pub(super) busy: HashMap<RecordId, Busy>,
+    pub(super) affinity: Affinity,
+    /// What was learnt and may be missing in a pool read from disk.
+    pub(super) lessons: Lessons,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Busy {
+    pub(super) in_flight: u32,
+    pub(super) quota: Option<QuotaSnapshot>,
+    /// The last use that was handed on to be kept.
+    noted_at: Timestamp,
+}
+
+impl Busy {
+    pub(super) fn with_one() -> Self {
+        Self { in_flight: 1, ..Self::default() }
+    }
+}
+
+impl Live {
+    /// Who serves: a place in the pool. A favourite is looked at alone, so that a large pool costs a session nothing.
+    pub(super) fn choose(&self, query: &Query, now: Timestamp) -> Option<(usize, Reason)> {
+        let (standards, ask) = (self.standards(query), self.ask(query, now));
+        if let Some((record, reason)) = favourite(standards, ask)
+            && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
+            && may_serve(&self.seat(&self.pool.accounts[place], now), standards, ask, now)
+        {
+            return Some((place, reason));
+        }
+        pick(&self.seats(now), standards, ask, now)
+    }
+
+    pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
+        evaluate(&self.seats(now), self.standards(query), self.ask(query, now), now)
+    }
+
+    fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
+        self.pool.accounts.iter().map(|held| self.seat(held, now)).collect()
+    }
+
+    fn seat<'a>(&self, held: &'a Held, now: Timestamp) -> Seat<'a> {
+        let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
+        let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
+        let headroom = Headroom { left_percent, ..Headroom::UNKNOWN };
+        Seat { in_flight: busy.in_flight, headroom, ..Seat::of(&held.account) }
+    }
+
+    pub(super) fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
+        let pin = query.only.as_ref().or(self.pool.pin.as_ref());
+        let pinned_by = if query.only.is_some() { Binding::Run } else { Binding::Switch };
+        Standards { strategy: self.strategy, pin, pinned_by, active: self.pool.active.as_ref() }
+    }
+
+    fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
+        let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
+        let bound = query.again.as_ref().or_else(served_before);
+        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, ..Ask::default() }
+    }
+
+    /// A use of the account that screens should see, once in a while.
+    fn use_to_note(&mut self, record: &RecordId, outcome: &Outcome, now: Timestamp) -> Option<Consequence> {
+        let busy = self.busy.entry(record.clone()).or_default();
+        if *outcome != Outcome::Served || now.since(busy.noted_at) < USE_STEP {
+            return None;
+        }
+        busy.noted_at = now;
+        Some(Consequence::Used(now))
+    }
+
+    /// Applies what an outcome means for the account, here and as an edit for the disk.
+    pub(super) fn consequence(
+        &mut self,
+        worn: &Held,
+        outcome: &Outcome,
+        refreshed: bool,
+        (policy, now): (RestPolicy, Timestamp),
+    ) -> (Option<(Edit, Lesson)>, bool) {
+        let record = &worn.account.record;
+        let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
+        let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
+        let direct = Consequence::of(outcome, worn, policy, now);
+        let used = || self.use_to_note(record, outcome, now);
+        let change = match (lasting, direct) {
+            // A rest after a fault is this process's own business; what it leads to is not.
+            (Some(lasting), Some(direct)) => {
+                if let Some(held) = self.pool.find_mut(record) {
+                    direct.apply(held);
+                }
+                Some(lasting)
+            }
+            (lasting, direct) => lasting.or(direct).or_else(used),
+        };
+        let Some(change) = change else { return (None, false) };
+        if let Some(held) = self.pool.find_mut(record) {
+            change.apply(held);
+        }
+        if !change.is_kept() {
+            return (None, false);
+        }
+        let is_urgent = change.is_urgent();
+        let lesson = self.lessons.learn(record, change.clone(), false);
+        let record = record.clone();
+        let edit: Edit = Box::new(move |pool: &mut SavedPool| {
+            if let Some(held) = pool.find_mut(&record) {
+                change.apply(held);
+            }
+        });
+        (Some((edit, lesson)), is_urgent)
+    }
+}
