@@ -156,7 +156,7 @@ fn beside_a_plain_client_every_way_to_a_second_presentation_has_a_name() {
             (2, Left { crashes: 0, losses: 0, busy: 1 }),
             (2, Left { crashes: 1, losses: 0, busy: 0 }),
         ];
-        let found = pairs.map(|(rounds, left)| explore("plain", Scene { left, rounds, ..LINEAGE }));
+        let found = pairs.map(|(rounds, left)| explore("plain", Scene { rounds, left, ..LINEAGE }));
         assert!(found.iter().any(|found| found.classes.contains_key(&TheyRepeat)), "{found:?}");
     }
 }
