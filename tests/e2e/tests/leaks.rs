@@ -7,7 +7,7 @@
 //! the `state` and the challenge; code and verifier stand nowhere.
 //!
 //! A new command needs one line in `rows.rs`, a new kind of trouble one in `weather.rs`. `CODEX_AUTH_LONG=1` runs every
-//! command in every weather at both levels.
+//! command in every weather at both levels; where nobody answers, those that ask somebody, at the louder one.
 
 mod rows;
 mod weather;
@@ -308,10 +308,11 @@ enum Trouble {
 fn endure(weathers: &[Weather], trouble: Trouble) {
     let mut search = Search { is_echoing: trouble == Trouble::Echoes, ..Search::begins() };
     let lies_in_the_network = matches!(trouble, Trouble::Echoes | Trouble::Silences);
-    let is_tried = |row: &&Row| is_long() || !lies_in_the_network || ASKING.contains(&row.command);
     for (at, weather) in weathers.iter().enumerate() {
         let is_fine = weather.name == weather::FINE.name;
-        let levels: &[&[(&str, &str)]] = if is_fine || is_long() { &[&[], &TALK] } else { &[&TALK] };
+        let is_whole = is_long() && !weather.is_a_wait();
+        let levels: &[&[(&str, &str)]] = if is_fine || is_whole { &[&[], &TALK] } else { &[&TALK] };
+        let is_tried = |row: &&Row| is_whole || !lies_in_the_network || ASKING.contains(&row.command);
         for talk in levels {
             for row in ROWS.iter().filter(is_tried).filter(|row| is_fine || row.is_tried_at(at, is_long())) {
                 search.tries(row, weather, talk);

@@ -22,6 +22,13 @@ const fn weather(name: &'static str, comes: fn(&World)) -> Weather {
     Weather { name, comes, variables: |_| {} }
 }
 
+impl Weather {
+    /// Whether a command that asks somebody waits for nothing here.
+    pub(crate) fn is_a_wait(&self) -> bool {
+        LONG.iter().any(|wait| wait.name == self.name)
+    }
+}
+
 /// Nothing is the matter.
 pub(crate) const FINE: Weather = weather("fine", |_| {});
 
