@@ -16,6 +16,7 @@ use crate::{
     call::Call,
     headers::{Wearing, inbound, outbound},
     inbound::{quota_key_of, session_of},
+    observe::Observer,
     proxy::Proxy,
     relay::relay,
     respond::{self, Answer},
@@ -183,7 +184,8 @@ fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http::Resp
     attempt.answering(&call.caller);
     note_quota(proxy, attempt.record(), answer.headers());
     let (head, body) = answer.into_parts();
-    let mut passed = http::Response::new(relay(body, attempt, proxy.config.silence));
+    let observer = Observer::of(&head.headers);
+    let mut passed = http::Response::new(relay(body, attempt, observer, proxy.config.silence));
     *passed.status_mut() = head.status;
     *passed.headers_mut() = inbound(&head.headers);
     passed

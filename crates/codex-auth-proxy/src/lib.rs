@@ -9,7 +9,7 @@
 //! 5. `renewals`, core's keeper: is its token good?
 //! 6. [`Upstream`]: send it (`headers` has swapped the credentials).
 //! 7. `verdict`, core's `classify`: what did the answer mean, and what now?
-//! 8. `relay`: bytes to the client; from the first one on, no retry.
+//! 8. `relay`: bytes to the client; from the first one on, no retry. `observe` looks at them as they pass.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
@@ -33,6 +33,7 @@ mod lanes;
 mod leases;
 mod listen;
 mod models;
+mod observe;
 mod own;
 mod permits;
 mod proxy;

@@ -17,6 +17,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::{
     attempt::Attempt,
     body::{BodyStream, StreamError},
+    observe::Observer,
+    verdict::outcome_of_end,
 };
 
 /// An upstream body on its way to the client, with the attempt it belongs to.
@@ -24,25 +26,34 @@ use crate::{
 struct Relay {
     upstream: BodyStream,
     attempt: Option<Attempt>,
+    observer: Observer,
     silence: Duration,
     deadline: Pin<Box<Sleep>>,
 }
 
 /// Passes a body on; silence longer than `silence` breaks it off. The attempt is settled when the body ends.
-pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, silence: Duration) -> BodyStream {
+pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, observer: Observer, silence: Duration) -> BodyStream {
     if upstream.is_end_stream() {
         attempt.end(&Outcome::Served);
         return upstream;
     }
-    Relay { upstream, attempt: Some(attempt), silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
+    Relay { upstream, attempt: Some(attempt), observer, silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
 }
 
 /// Passes on a body that belongs to no attempt; silence longer than `silence` breaks it off.
 pub(crate) fn bounded(upstream: BodyStream, silence: Duration) -> BodyStream {
-    Relay { upstream, attempt: None, silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
+    Relay { upstream, attempt: None, observer: Observer::blind(), silence, deadline: Box::pin(sleep(silence)) }
+        .boxed_unsync()
 }
 
 impl Relay {
+    /// The answer is complete, or said in its last event what it came to.
+    fn complete(&mut self) {
+        self.observer.end();
+        let outcome = outcome_of_end(self.observer.seen());
+        self.end(&outcome);
+    }
+
     fn end(&mut self, outcome: &Outcome) {
         if let Some(attempt) = self.attempt.take() {
             attempt.end(outcome);
@@ -63,9 +74,13 @@ impl Body for Relay {
             Poll::Ready(Some(Ok(frame))) => {
                 let next = deadline_after(this.silence);
                 this.deadline.as_mut().reset(next);
-                // A body of known length says so with its last frame and is not asked again.
-                if this.upstream.is_end_stream() {
-                    this.end(&Outcome::Served);
+                if let (Some(_), Some(bytes)) = (&this.attempt, frame.data_ref()) {
+                    this.observer.see(bytes);
+                }
+                // A client may leave after the terminal event. A body of known length says so with its last frame
+                // and is not asked again.
+                if this.observer.seen().is_over() || this.upstream.is_end_stream() {
+                    this.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -74,7 +89,7 @@ impl Body for Relay {
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
-                this.end(&Outcome::Served);
+                this.complete();
                 Poll::Ready(None)
             }
             Poll::Pending => {

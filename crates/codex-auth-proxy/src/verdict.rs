@@ -4,6 +4,8 @@ use codex_auth_core::{AnswerFacts, Outcome, Timestamp, WaitFields, classify, ret
 use http::HeaderMap;
 use serde_json::Value;
 
+use crate::observe::{EventKind, Observed};
+
 /// Classifies an answer whose body was read (bounded); bodies that are no JSON speak by their status alone.
 pub(crate) fn outcome_of(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Outcome {
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
@@ -28,6 +30,20 @@ pub(crate) fn outcome_of(status: u16, headers: &HeaderMap, body: &[u8], now: Tim
         message: at("/error/message").or_else(|| at("/detail")).or_else(|| at("/message")),
         retry_at,
     })
+}
+
+/// What a stream came to, by its terminal event. A failure that is the request's own is an answer like any other.
+pub(crate) fn outcome_of_end(seen: &Observed) -> Outcome {
+    let Some(event) = seen.terminal.as_ref().filter(|event| event.kind == EventKind::Failed) else {
+        return Outcome::Served;
+    };
+    let told = event.json();
+    let code = told.as_ref().and_then(|told| told.pointer("/response/error/code")).and_then(Value::as_str);
+    match code {
+        Some("usage_limit_reached" | "rate_limit_exceeded") => Outcome::UsageLimited { until: None },
+        Some("server_error" | "server_is_overloaded" | "slow_down") => Outcome::ServerFault { status: 503 },
+        Some(_) | None => Outcome::Served,
+    }
 }
 
 fn plain(value: &Value) -> String {

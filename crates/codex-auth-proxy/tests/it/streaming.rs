@@ -248,3 +248,40 @@ async fn a_connection_the_upstream_closed_is_not_used_again() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_account_whose_stream_ends_in_a_spent_quota_rests() {
+    for form in FORMS {
+        let failed = r#"{"type":"response.failed","response":{"error":{"code":"usage_limit_reached"}}}"#;
+        let script = move |seen: &crate::support::upstream::Seen| match seen.account() {
+            1 => {
+                let begun = event(r#"{"type":"response.created","response":{}}"#);
+                vec![Act::Send([stream_head(""), begun, event(failed), LAST.to_vec()].concat())]
+            }
+            _ => served(),
+        };
+        let upstream = Upstream::answering(script).await;
+        let world = World::before(&upstream, of(form)).await;
+        let got = Ask::turn().send(world.port).await;
+        assert!(got.is_whole && got.text().contains("usage_limit_reached"), "{form:?}: it passes as it came");
+        world.all_settled().await;
+        Ask::turn().send(world.port).await;
+        assert_eq!(upstream.asked(), [1, 2], "{form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_the_terminal_event_was_served() {
+    for form in FORMS {
+        let done = event(r#"{"type":"response.completed","response":{}}"#);
+        let script = move |_: &_| vec![Act::Send([stream_head(""), done.clone()].concat()), Act::Hang];
+        let upstream = Upstream::answering(script).await;
+        let world = World::before(&upstream, of(form)).await;
+        let mut line = Ask::turn().open(world.port).await;
+        line.head().await.unwrap();
+        line.piece().await.unwrap();
+        world.all_settled().await;
+        drop(line);
+        upstream.left(1).await;
+    }
+}
