@@ -5,6 +5,7 @@
 //! | [`time`](Timestamp), [`secret`](AccessToken) | what is an instant, what is a secret? |
 //! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`claims`](Claims), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
 //! | [`rest`](Rest), [`quota`](QuotaSnapshot), [`outcome`](Outcome) | what did an answer teach about an account? |
+//! | [`usage`](TokenUse) | what did an answer take? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`headroom`](Headroom), [`terms`](Terms) | what can an account still give, and what does the user want of it? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
@@ -63,6 +64,7 @@ mod terms;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time;
+mod usage;
 
 pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::Affinity;
@@ -94,3 +96,4 @@ pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
 pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
 pub use terms::{Denial, DeniedBy, Hold, Terms};
 pub use time::{Clock, Entropy, Timestamp};
+pub use usage::TokenUse;
