@@ -4,8 +4,8 @@
 //! It is pure: the same world and instant give the same answer on every machine.
 
 use crate::{
-    Account, Binding, Blocker, Candidate, Denial, Headroom, Reason, RecordId, Standing, Strategy, Terms, Timestamp,
-    own_blockers, select::choose,
+    Account, Binding, Blocker, Candidate, Denial, Headroom, Hold, Reason, RecordId, Standing, Strategy, Terms,
+    Timestamp, own_blockers, select::choose,
 };
 
 /// What is known of one account at the moment of asking.
@@ -122,7 +122,9 @@ fn blockers<'a>(
 ) -> impl Iterator<Item = Blocker> + use<'a> {
     let Seat { account, headroom, terms, lacks_model_until, .. } = *seat;
     let Standards { pin, pinned_by, .. } = standards;
-    let held = terms.hold.map(|hold| Blocker::Held { hold });
+    // A drained account keeps the sessions it has until they end; a paused one does not.
+    let stays = terms.hold == Some(Hold::Drained) && ask.bound == Some(&account.record);
+    let held = terms.hold.filter(|_| !stays).map(|hold| Blocker::Held { hold });
     let spent = headroom.spent_at(now).map(|until| Blocker::QuotaSpent { until });
     let holds = move |until: &Timestamp| now < *until;
     let model = lacks_model_until.filter(holds).map(|until| Blocker::LacksModel { until });
@@ -194,6 +196,21 @@ mod tests {
         ];
         let decision = evaluate(&drained, Standards::default(), Ask::default(), NOW);
         assert_eq!(decision.choice, Some((accounts[1].record.clone(), Reason::MostHeadroom)));
+    }
+
+    #[test]
+    fn a_drained_account_keeps_its_sessions_and_a_paused_one_does_not() {
+        let accounts = [account(1), account(2)];
+        for (hold, served_by) in [(Hold::Drained, 0), (Hold::Paused, 1)] {
+            let mut seats = seats(&accounts);
+            seats[0].terms.hold = Some(hold);
+            let chosen = |bound| {
+                let ask = Ask { bound, ..Ask::default() };
+                evaluate(&seats, Standards::default(), ask, NOW).choice.map(|(record, _)| record)
+            };
+            assert_eq!(chosen(None), Some(accounts[1].record.clone()));
+            assert_eq!(chosen(Some(&accounts[0].record)), Some(accounts[served_by].record.clone()));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`usage`](TokenUse) | what did an answer take? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`headroom`](Headroom), [`terms`](Terms) | what can an account still give, and what does the user want of it? |
+//! | [`policy`](Rulebook), [`budget`](Meter) | what do the user's rules mean for a request, and is there room for it? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
 //! | [`incident`](Incident) | when has renewing an account been tried often enough? |
@@ -33,6 +34,7 @@
 mod account;
 mod affinity;
 mod breaker;
+mod budget;
 pub mod capability;
 mod claims;
 mod consequence;
@@ -49,6 +51,7 @@ mod official;
 mod outcome;
 mod pacing;
 mod permit;
+mod policy;
 mod pool;
 mod quota;
 mod refresh;
@@ -69,6 +72,7 @@ mod usage;
 pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::Affinity;
 pub use breaker::{WAVE, Wave, is_sign, wave};
+pub use budget::{Budget, Limit, Meter, Reservation, Spent, SpentAt, Window};
 pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
@@ -83,6 +87,10 @@ pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
 pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
+pub use policy::{
+    AccountRules, Asked, Place, Policies, PolicySource, ProjectRules, Rulebook, Ruling, Subject, account_tag,
+    account_weight, budget_key, project_budget_key,
+};
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
 pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};

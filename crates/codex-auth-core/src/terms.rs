@@ -7,7 +7,7 @@ use crate::Timestamp;
 pub struct Terms {
     /// How large its share of new work is, against a usual 1; 0 to 10, and 0 means only when nobody else can.
     pub weight: f64,
-    /// How much the project likes it: tags it prefers less tags it avoids.
+    /// How much the project likes it: 1 with a tag it prefers, less 1 with a tag it avoids.
     pub preference: i32,
     /// Percent of every window that is left alone while another account can serve.
     pub reserve_percent: f64,
@@ -20,7 +20,7 @@ pub struct Terms {
 pub enum Hold {
     /// For a while; sessions it has move at once.
     Paused,
-    /// On its way out.
+    /// On its way out: sessions it has may stay, new ones go elsewhere.
     Drained,
 }
 

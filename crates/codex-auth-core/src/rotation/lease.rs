@@ -1,6 +1,6 @@
 //! What a request asks the rotation for, the right to one attempt, and what follows from it.
 
-use crate::{Edit, Held, Reaction, Reason, RecordId, SessionKey, rotation::Lesson};
+use crate::{Edit, Held, Reaction, Reason, RecordId, Ruling, SessionKey, rotation::Lesson};
 
 /// What a request asks the rotation for.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,8 @@ pub struct Query {
     pub again: Option<RecordId>,
     /// The only account that may serve it, whatever the user pinned.
     pub only: Option<RecordId>,
+    /// What the user's rules mean for it.
+    pub ruling: Ruling,
 }
 
 /// The right to use an account for one attempt; give it back with [`Rotation::settle`].

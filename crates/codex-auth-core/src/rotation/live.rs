@@ -41,38 +41,41 @@ impl Live {
         let (standards, ask) = (self.standards(query), self.ask(query, now));
         if let Some((record, reason)) = favourite(standards, ask)
             && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
-            && may_serve(&self.seat(&self.pool.accounts[place], now), standards, ask, now)
+            && may_serve(&self.seat(&self.pool.accounts[place], query, now), standards, ask, now)
         {
             return Some((place, reason));
         }
-        pick(&self.seats(now), standards, ask, now)
+        pick(&self.seats(query, now), standards, ask, now)
     }
 
     pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        evaluate(&self.seats(now), self.standards(query), self.ask(query, now), now)
+        evaluate(&self.seats(query, now), self.standards(query), self.ask(query, now), now)
     }
 
-    fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
-        self.pool.accounts.iter().map(|held| self.seat(held, now)).collect()
+    fn seats(&self, query: &Query, now: Timestamp) -> Vec<Seat<'_>> {
+        self.pool.accounts.iter().map(|held| self.seat(held, query, now)).collect()
     }
 
-    fn seat<'a>(&self, held: &'a Held, now: Timestamp) -> Seat<'a> {
+    fn seat<'a>(&self, held: &'a Held, query: &Query, now: Timestamp) -> Seat<'a> {
         let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
         let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
         let headroom = Headroom { left_percent, ..Headroom::UNKNOWN };
-        Seat { in_flight: busy.in_flight, headroom, ..Seat::of(&held.account) }
+        let terms = query.ruling.terms_of(&held.account);
+        Seat { in_flight: busy.in_flight, headroom, terms, ..Seat::of(&held.account) }
     }
 
     pub(super) fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
-        let pin = query.only.as_ref().or(self.pool.pin.as_ref());
-        let pinned_by = if query.only.is_some() { Binding::Run } else { Binding::Switch };
+        let named = [(query.only.as_ref(), Binding::Run), (query.ruling.bound.as_ref(), Binding::Project)];
+        let named = named.into_iter().find_map(|(record, by)| Some((Some(record?), by)));
+        let (pin, pinned_by) = named.unwrap_or((self.pool.pin.as_ref(), Binding::Switch));
         Standards { strategy: self.strategy, pin, pinned_by, active: self.pool.active.as_ref() }
     }
 
     fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
         let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
         let bound = query.again.as_ref().or_else(served_before);
-        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, ..Ask::default() }
+        let denied = query.ruling.denied.as_ref();
+        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, denied, ..Ask::default() }
     }
 
     /// A use of the account that screens should see, once in a while.
