@@ -5,5 +5,6 @@ mod decision_tables;
 mod executor;
 mod keeper_races;
 mod model;
+mod routing;
 mod simulation;
 mod stepped;
