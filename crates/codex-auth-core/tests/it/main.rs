@@ -6,4 +6,5 @@ mod executor;
 mod keeper_races;
 mod model;
 mod simulation;
+mod small_worlds;
 mod stepped;
