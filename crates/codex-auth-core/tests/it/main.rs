@@ -3,6 +3,7 @@
 
 mod decision_tables;
 mod executor;
+mod historic;
 mod keeper_races;
 mod model;
 mod simulation;
