@@ -128,7 +128,8 @@ fn blockers<'a>(
     let spent = headroom.spent_at(now).map(|until| Blocker::QuotaSpent { until });
     let holds = move |until: &Timestamp| now < *until;
     let model = lacks_model_until.filter(holds).map(|until| Blocker::LacksModel { until });
-    let denied = ask.denied.map(|denial| Blocker::Denied(denial.clone()));
+    let denied = ask.denied.filter(|denial| denial.until.as_ref().is_none_or(holds));
+    let denied = denied.map(|denial| Blocker::Denied(denial.clone()));
     let burst = ask.burst_until.filter(holds).map(|until| Blocker::Burst { until });
     let elsewhere =
         pin.filter(|pin| **pin != account.record).map(|pin| Blocker::NotPinned { pin: pin.clone(), by: pinned_by });

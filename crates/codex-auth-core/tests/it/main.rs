@@ -4,8 +4,10 @@
 mod decision_tables;
 mod executor;
 mod forecast;
+mod historic;
 mod keeper_races;
 mod model;
 mod routing;
 mod simulation;
+mod small_worlds;
 mod stepped;
