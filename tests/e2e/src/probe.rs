@@ -9,7 +9,7 @@ use crate::namespace::Namespace;
 use crate::process::Running;
 
 /// Longest span a probe may take: a large body through a slow debug build included.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One HTTP request to a loopback port.
 #[derive(Debug, Clone)]

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// A caller of a sign-in waits as long as the exchange behind it may take.
+const LIMIT: Duration = Duration::from_secs(50);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
