@@ -16,6 +16,7 @@
 //! | [`keys`] | the texts under which the predecessor's formats file things about an account |
 //! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
 //! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
+//! | [`FilePolicies`], [`FileStore::change_rule`] | the user's rules as one set, and changes of them that can be taken back |
 //! | [`catalog`] | the list of every file, and how those that are there are |
 //! | [`Fs`], [`OsFs`], `fs` | the seam to the disk, atomic replacement, locks |
 //! | [`opencode`] | the rules of OpenCode's `codex-accounts.json`, and that file |
@@ -69,6 +70,7 @@ mod project;
 mod publishing;
 mod reconcile;
 mod recovery;
+mod rule_files;
 mod scope;
 mod settings;
 mod sidecar;
@@ -112,6 +114,7 @@ pub use oplog::{Aside, Logged, Operation};
 pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
 pub use project::{OsPlaces, Places, Project, project_key};
+pub use rule_files::{FilePolicies, RuleChange, RuleTable};
 pub use scope::Scope;
 pub use settings::FileSettings;
 pub use sidecar::OLDER_TOKEN;

@@ -159,6 +159,12 @@ impl FileStore {
                 let rows = self.rows_taken(copy.as_deref());
                 self.operate_moving(note, take_back, &[], &|_| Ok(rows.clone()))?.after
             }
+            Some(Aside::Rule(change)) => {
+                if !self.take_back_rule(note, change)? {
+                    remarks.push(Remark::RuleStays { file: change.file.clone() });
+                }
+                self.read_now()?
+            }
             Some(Aside::Config(change)) => {
                 if self.take_back_config(note, change)? == ConfigUndo::ChangedSince {
                     remarks.push(Remark::ConfigStays { path: change.path.to_string() });

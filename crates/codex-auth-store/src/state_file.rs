@@ -189,10 +189,7 @@ impl<D: Document> StateFile<D> {
             if let (Recovery::Copy, Some(bytes)) = (D::RECOVERY, &bytes) {
                 replace_atomically(self.fs.as_ref(), &copy_of(&self.path), bytes)?;
             }
-            stamp::<D>(&mut object);
-            document.encode(&mut object);
-            let mut text = json::pretty(&object);
-            text.push(b'\n');
+            let text = written(&document, &mut object);
             held.still_held()?;
             replace_atomically(self.fs.as_ref(), &self.path, &text)?;
         }
@@ -241,6 +238,20 @@ impl<D: Document> StateFile<D> {
             }
         }
     }
+}
+
+/// Makes the object say what the document says, and returns its text.
+pub(crate) fn written<D: Document>(document: &D, object: &mut Object) -> Vec<u8> {
+    stamp::<D>(object);
+    document.encode(object);
+    text_of(object)
+}
+
+/// An object as a file's text.
+pub(crate) fn text_of(object: &Object) -> Vec<u8> {
+    let mut text = json::pretty(object);
+    text.push(b'\n');
+    text
 }
 
 /// The document in these bytes, or why there is none.

@@ -34,6 +34,11 @@ pub enum Remark {
         /// The file.
         path: String,
     },
+    /// The rule says something else by now.
+    RuleStays {
+        /// The file.
+        file: String,
+    },
     /// Its tokens are in no copy any more.
     NoCopy {
         /// The account.
@@ -48,6 +53,7 @@ impl fmt::Display for Remark {
             Self::ThereAgain { who } => write!(out, "{who} is there again already."),
             Self::LoginStays { why } => write!(out, "Codex's own login stays as it is: {why}."),
             Self::ConfigStays { path } => write!(out, "The key in {path} was set anew since and stays."),
+            Self::RuleStays { file } => write!(out, "The rule in {file} was changed since and stays."),
             Self::NoCopy { who } => {
                 write!(
                     out,

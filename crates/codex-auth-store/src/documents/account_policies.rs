@@ -1,17 +1,18 @@
-//! `account-policies.json`: what the user wants of single accounts: tags, weight, pause, drain, note.
+//! `account-policies.json`: what the user wants of single accounts: tags, weight, pause, drain, reserve, note.
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::{Account, Timestamp};
+use codex_auth_core::{Account, AccountRules, SavedPool, Timestamp, account_tag as tag, account_weight as weight};
 use serde_json::json;
 
 use super::{
     rows::{self, Row},
-    words::{cut, plain_or, set_of, slug},
+    words::{cut, set_of},
 };
 use crate::{
     hash::sha256_hex,
     json::{self, Object},
+    rule_files::RuleTable,
     state_file::{Document, Recovery, Schema, no_object},
 };
 
@@ -36,6 +37,8 @@ pub struct AccountPolicy {
     pub is_paused: bool,
     /// Takes no new requests.
     pub is_drained: bool,
+    /// Percent of every window left alone while another account can serve; our own key.
+    pub reserve_percent: f64,
     /// A note of at most 500 letters.
     pub note: Option<String>,
     /// When it was set.
@@ -45,14 +48,14 @@ pub struct AccountPolicy {
 impl Default for AccountPolicy {
     fn default() -> Self {
         let (tags, updated_at) = (Vec::new(), Timestamp::default());
-        Self { tags, weight: 1.0, is_paused: false, is_drained: false, note: None, updated_at }
+        Self { tags, weight: 1.0, is_paused: false, is_drained: false, reserve_percent: 0.0, note: None, updated_at }
     }
 }
 
 impl AccountPolicies {
     /// The policy of an account; the ordinary one where none is set.
     pub fn of(&self, account: &Account) -> AccountPolicy {
-        self.accounts.get(&policy_key(account)).cloned().unwrap_or_default()
+        filed(&self.accounts, account).cloned().unwrap_or_default()
     }
 }
 
@@ -65,14 +68,42 @@ pub fn policy_key(account: &Account) -> String {
     format!("sha256:{}", sha256_hex(named))
 }
 
-/// A tag as it is kept: lower case, `[a-z0-9._-]`, at most 64 letters.
-pub fn tag(text: &str) -> String {
-    slug(text, 64, |letter| plain_or(letter, "._-"))
+/// A key for one seat alone, for accounts whose policy key another account of the pool has, too.
+pub fn seat_key(account: &Account) -> Option<String> {
+    let (user, workspace) = (account.owner.user.as_ref()?, account.owner.workspace.as_ref()?);
+    Some(format!("sha256:{}", sha256_hex(format!("{}\n{}", user.as_str(), workspace.as_str().trim()))))
 }
 
-/// A weight as it counts: 0 to 10, 1 where it is no number.
-pub fn weight(told: Option<f64>) -> f64 {
-    told.filter(|told| told.is_finite()).map_or(1.0, |told| told.clamp(0.0, 10.0))
+/// The key under which a rule for this account of the pool is written: the predecessor's, unless that names another
+/// account, too.
+pub fn key_in(pool: &SavedPool, account: &Account) -> String {
+    let key = policy_key(account);
+    let others = pool.accounts.iter().map(|held| &held.account).filter(|other| other.record != account.record);
+    let is_shared = others.into_iter().any(|other| policy_key(other) == key);
+    is_shared.then(|| seat_key(account)).flatten().unwrap_or(key)
+}
+
+/// What is filed under an account, its own seat first.
+pub(super) fn filed<'v, V>(rows: &'v BTreeMap<String, V>, account: &Account) -> Option<&'v V> {
+    let own = seat_key(account).and_then(|key| rows.get(&key));
+    own.or_else(|| rows.get(&policy_key(account)))
+}
+
+impl AccountPolicy {
+    /// The rules in it, for the evaluator.
+    pub fn rules(&self) -> AccountRules {
+        let Self { tags, weight, is_paused, is_drained, reserve_percent, .. } = self.clone();
+        AccountRules { tags, weight, is_paused, is_drained, reserve_percent }
+    }
+}
+
+/// A share of a window, in percent.
+fn percent(told: Option<f64>) -> f64 {
+    told.map_or(0.0, |told| told.clamp(0.0, 100.0))
+}
+
+impl RuleTable for AccountPolicies {
+    const TABLE: &'static str = TABLE;
 }
 
 impl Document for AccountPolicies {
@@ -104,6 +135,7 @@ impl Row for AccountPolicy {
             weight: weight(json::number(row, "weight")),
             is_paused: json::flag(row, "paused").unwrap_or(false),
             is_drained: json::flag(row, "drained").unwrap_or(false),
+            reserve_percent: percent(json::number(row, "reservePercent")),
             note: json::text(row, "note").and_then(|note| cut(note, LONGEST_NOTE)),
             updated_at: json::millis(row, "updatedAt").unwrap_or_default(),
         })
@@ -115,6 +147,10 @@ impl Row for AccountPolicy {
         json::set_real(row, "weight", weight(Some(self.weight)));
         json::set(row, "paused", Some(json!(self.is_paused)));
         json::set(row, "drained", Some(json!(self.is_drained)));
+        match percent(Some(self.reserve_percent)) {
+            0.0 => json::set(row, "reservePercent", None),
+            reserve => json::set_real(row, "reservePercent", reserve),
+        }
         json::set(row, "note", Some(json!(self.note.as_deref().and_then(|note| cut(note, LONGEST_NOTE)))));
         json::set(row, "updatedAt", Some(json!(self.updated_at.as_millis())));
     }
@@ -127,18 +163,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_normalised() {
-        for (text, expect) in [("Team A", "team-a"), ("x/y", "x-y"), ("é", "-"), (" a__b ", "a__b")] {
-            assert_eq!(tag(text), expect);
-        }
-        assert_eq!(tag(&"a".repeat(99)).len(), 64);
+    fn tags_are_a_set() {
         assert_eq!(set_of(&["b".into(), "A".into(), "a".into(), " ".into()], tag), ["a", "b"]);
     }
 
     #[test]
-    fn weights_are_clamped() {
-        let told = [None, Some(f64::NAN), Some(-1.0), Some(0.5), Some(99.0)].map(|told| weight(told).to_string());
-        assert_eq!(told, ["1", "1", "0", "0.5", "10"]);
+    fn f60_two_seats_of_a_workspace_are_two_accounts() {
+        let mut pool = testing::pool(2);
+        let shared = pool.accounts[0].account.owner.workspace.clone();
+        assert_eq!(key_in(&pool, &pool.accounts[1].account), policy_key(&pool.accounts[1].account));
+        pool.accounts[1].account.owner.workspace = shared;
+        let [first, second] = [0, 1].map(|place| pool.accounts[place].account.clone());
+        assert_eq!(policy_key(&first), policy_key(&second));
+        let paused = AccountPolicy { is_paused: true, ..AccountPolicy::default() };
+        let mut policies = AccountPolicies { accounts: [(key_in(&pool, &second), paused.clone())].into() };
+        assert_eq!((policies.of(&first).is_paused, policies.of(&second).is_paused), (false, true));
+        // What the predecessor wrote for both holds for whoever has no rules of their own.
+        policies.accounts.insert(policy_key(&first), AccountPolicy { weight: 3.0, ..AccountPolicy::default() });
+        assert_eq!((policies.of(&first).weight.to_bits(), policies.of(&second)), (3.0_f64.to_bits(), paused));
     }
 
     #[test]

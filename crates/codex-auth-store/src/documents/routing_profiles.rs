@@ -1,23 +1,27 @@
-//! `routing-profiles.json`: which accounts and models a project prefers, allows and forbids.
+//! `routing-profiles.json`: which accounts and models a project prefers, allows and forbids, and who alone serves it.
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::Timestamp;
+use codex_auth_core::{
+    ProjectRules, RecordId, SavedPool, Timestamp, account_tag as tag, account_weight as weight, budget_key,
+};
 use serde_json::json;
 
 use super::{
-    account_policies::{tag, weight},
-    budget_guards::budget_key,
+    account_policies::filed,
     rows::{self, Row},
     words::{cut, set_of},
 };
 use crate::{
     json::{self, Object},
+    rule_files::RuleTable,
     state_file::{Document, Recovery, Schema, no_object},
 };
 
 const TABLE: &str = "profiles";
 const WEIGHTS: &str = "accountWeightByKey";
+/// Our own key: a record id.
+const BOUND: &str = "boundRecordId";
 const LONGEST_NAME: usize = 80;
 /// How a project without a name is called in the file.
 const UNNAMED: &str = "project";
@@ -48,20 +52,37 @@ pub struct RoutingProfile {
     pub weights: BTreeMap<String, f64>,
     /// A budget beside the project's own.
     pub budget_key: Option<String>,
+    /// The only account that may serve it.
+    pub bound: Option<RecordId>,
     /// When it was set.
     pub updated_at: Timestamp,
 }
 
 impl RoutingProfile {
-    /// Whether a request for this model is allowed. A name matches when it equals or contains the pattern; an unknown
-    /// model passes only where every model does.
-    pub fn allows(&self, model: Option<&str>) -> bool {
-        let model = model.map(|model| model.trim().to_lowercase());
-        let matches = |patterns: &[String]| {
-            model.as_ref().is_some_and(|model| patterns.iter().any(|pattern| model.contains(pattern.as_str())))
-        };
-        !matches(&self.denied_models) && (self.allowed_models.is_empty() || matches(&self.allowed_models))
+    /// The rules in it, for the accounts of this pool.
+    pub fn rules(&self, pool: &SavedPool) -> ProjectRules {
+        let accounts = pool.accounts.iter().map(|held| &held.account);
+        let weights = accounts.filter_map(|account| Some((account.record.clone(), *filed(&self.weights, account)?)));
+        ProjectRules {
+            preferred_tags: self.preferred_tags.clone(),
+            avoid_tags: self.avoid_tags.clone(),
+            allowed_models: self.allowed_models.clone(),
+            denied_models: self.denied_models.clone(),
+            weights: weights.collect(),
+            budget_key: self.budget_key.clone(),
+            bound: self.bound.clone(),
+        }
     }
+
+    /// Whether it says nothing.
+    pub fn is_blank(&self) -> bool {
+        let Self { name, identity_root, updated_at, .. } = self.clone();
+        *self == Self { name, identity_root, updated_at, ..Self::default() }
+    }
+}
+
+impl RuleTable for RoutingProfiles {
+    const TABLE: &'static str = TABLE;
 }
 
 impl Document for RoutingProfiles {
@@ -102,6 +123,7 @@ impl Row for RoutingProfile {
             denied_models: set_of(&json::texts(row, "modelDenylist"), model),
             weights: weights.map(|(key, told)| (key.clone(), weight(told.as_f64()))).collect(),
             budget_key: json::text(row, "budgetKey").map(|key| budget_key(key).chars().take(LONGEST_NAME).collect()),
+            bound: json::text(row, BOUND).and_then(RecordId::parse),
             updated_at: json::millis(row, "updatedAt").unwrap_or_default(),
         })
     }
@@ -121,32 +143,11 @@ impl Row for RoutingProfile {
         }
         row.insert(WEIGHTS.to_owned(), weights.into());
         json::set(row, "budgetKey", Some(json!(self.budget_key)));
+        json::set(row, BOUND, self.bound.as_ref().map(|record| json!(record.as_str())));
         json::set(row, "updatedAt", Some(json!(self.updated_at.as_millis())));
     }
 }
 
 fn model(text: &str) -> String {
     text.trim().to_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(allowed: &[&str], denied: &[&str], model: Option<&str>, expect: bool) {
-        let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let profile =
-            RoutingProfile { allowed_models: list(allowed), denied_models: list(denied), ..RoutingProfile::default() };
-        assert_eq!(profile.allows(model), expect);
-    }
-
-    #[test]
-    fn models_match_by_part_and_denial_wins() {
-        check(&[], &[], None, true);
-        check(&["gpt-5.5"], &[], Some("GPT-5.5-pro"), true);
-        check(&["gpt-5.5"], &[], None, false);
-        check(&["gpt-5.5"], &["pro"], Some("gpt-5.5-pro"), false);
-        check(&[], &["pro"], None, true);
-    }
 }

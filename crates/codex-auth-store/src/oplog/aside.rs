@@ -1,4 +1,5 @@
-//! Owns what the log says of changes outside the pool: the official client's login, and a key of its configuration.
+//! Owns what the log says of changes outside the pool: the official client's login, a key of its configuration, and the
+//! user's rules.
 
 use camino::Utf8PathBuf;
 use codex_auth_core::RecordId;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     json::{self, Object},
     official::{config::ConfigChange, config_edit::Before},
+    rule_files::RuleChange,
 };
 
 /// A change besides the pool.
@@ -37,6 +39,8 @@ pub enum Aside {
         /// The account.
         record: RecordId,
     },
+    /// A row of the user's rules.
+    Rule(RuleChange),
     /// Nothing a person did: a broken document was put together again, and these bytes were kept.
     Recovery {
         /// Where; `None` when there were none.
@@ -55,6 +59,9 @@ impl Aside {
                 json!({ "kind": "parked", "parked": parked, "back": back, "copy": copy })
             }
             Self::Handed { record } => json!({ "kind": "handed", "record": record.as_str() }),
+            Self::Rule(RuleChange { file, table, key, before, after }) => json!({
+                "kind": "rule", "file": file, "table": table, "key": key, "before": before, "after": after,
+            }),
             Self::Recovery { quarantined } => json!({ "kind": "recovery", "quarantined": quarantined }),
             Self::Config(ConfigChange { path, before, after, copy }) => {
                 let (was, value) = match before {
@@ -82,6 +89,17 @@ impl Aside {
                 Some(Self::Parked { parked: count("parked"), back: count("back"), copy: whole("copy") })
             }
             "handed" => Some(Self::Handed { record: record("record")? }),
+            "rule" => {
+                let row = |key: &str| aside.get(key).filter(|row| !row.is_null()).cloned();
+                let (before, after) = (row("before"), row("after"));
+                Some(Self::Rule(RuleChange {
+                    file: whole("file")?,
+                    table: whole("table")?,
+                    key: whole("key")?,
+                    before,
+                    after,
+                }))
+            }
             "recovery" => Some(Self::Recovery { quarantined: whole("quarantined").map(Into::into) }),
             "config" => {
                 let before = match json::text(aside, "was")? {
@@ -110,6 +128,14 @@ mod tests {
 
     #[test]
     fn asides_read_as_they_were_written() {
+        let rule = RuleChange {
+            file: "budget-guards.json".into(),
+            table: "limits".into(),
+            key: "global".into(),
+            before: None,
+            after: Some(json!({ "maxRequests": 1.5 })),
+        };
+        check(&Aside::Rule(rule));
         check(&Aside::Recovery { quarantined: Some("/r/q".into()) });
         check(&Aside::Handed { record: RecordId::parse("record:1").expect("a name") });
         check(&Aside::Parked { parked: 1, back: 2, copy: Some("parked-1.json".into()) });

@@ -10,15 +10,12 @@ use std::{
 };
 
 use camino::Utf8Path;
-use codex_auth_core::Timestamp;
+use codex_auth_core::{Budget, Limit, Meter, Timestamp, Window};
 use codex_auth_store::{
     Fs, OsFs, Write,
-    documents::{
-        budget_guards::{BudgetGuard, BudgetWindow},
-        usage_ledger::{
-            AccountMark, Sums, Tokens, UsageGroup, UsageLedger, UsageOperation, UsageOutcome, UsageRow, UsageSource,
-            cost_e8,
-        },
+    documents::usage_ledger::{
+        AccountMark, Sums, Tokens, UsageGroup, UsageLedger, UsageOperation, UsageOutcome, UsageRow, UsageSource,
+        cost_e8,
     },
 };
 use serde_json::{Value, json};
@@ -215,14 +212,13 @@ fn groups_and_windows() {
     assert_eq!(by(UsageGroup::Outcome), ["blocked:1", "success:2"]);
     assert_eq!(by(UsageGroup::Project), ["global:2", "p:1"]);
     assert_eq!(by(UsageGroup::Model), ["gpt-5.5:3"]);
-    let guard = BudgetGuard {
-        window: BudgetWindow::Day,
-        max_requests: Some(2.0),
-        max_tokens: Some(1e9),
-        max_cost_usd: None,
-        updated_at: AT,
+    let limit = Limit { window: Window::Month, max_requests: Some(2.0), max_tokens: Some(1e9), max_cost_usd: None };
+    let meter = Meter::default();
+    meter.seed(&totals.spent(limit.window.begins(AT)));
+    let spent = |projects: Option<&str>| {
+        let projects = projects.map(|project| vec![project.to_owned()]);
+        meter.stands(&Budget { key: "any".to_owned(), limit, projects }, AT.after(Duration::from_hours(24))).0
     };
-    let today = totals.since(guard.window.begins(AT), None);
-    assert_eq!(guard.exceeded(&today), ["requests 2/2"], "a refused request is no spent one");
-    assert_eq!(guard.exceeded(&totals.since(AT, Some("p"))), Vec::<String>::new());
+    assert_eq!(spent(None).requests, 2, "f60: a refused request is no spent one");
+    assert_eq!([spent(Some("p")).requests, spent(Some("q")).requests], [1, 0]);
 }

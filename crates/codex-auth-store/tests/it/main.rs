@@ -24,6 +24,7 @@ mod opencode_store;
 mod operations;
 mod parking;
 mod recovery;
+mod rules;
 mod state_files;
 mod storage_paths;
 mod two_processes;

@@ -4,13 +4,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8PathBuf;
-use codex_auth_core::{QuotaSnapshot, QuotaWindow, Timestamp};
+use codex_auth_core::{Limit, QuotaSnapshot, QuotaWindow, Timestamp, Window};
 use codex_auth_store::{
     Document, Found, Recovery, Schema, StateFile,
     documents::{
         account_policies::{AccountPolicies, AccountPolicy},
         app_bind::{AppBind, ConfigBackup, RouterStatus},
-        budget_guards::{BudgetGuard, BudgetGuards, BudgetWindow},
+        budget_guards::{BudgetGuard, BudgetGuards},
         client_tokens::ClientTokens,
         first_run::FirstRun,
         observability::{Counter, Observability},
@@ -83,7 +83,7 @@ fn f6_unknown_keys_survive_a_change() {
     };
     changes::<BudgetGuards>(
         &guard(10),
-        |all| all.limits.values_mut().for_each(|limit| limit.max_tokens = Some(20.0)),
+        |all| all.limits.values_mut().for_each(|limit| limit.limit.max_tokens = Some(20.0)),
         &guard(20),
     );
     let profile = |budget: &str| {
@@ -292,13 +292,8 @@ fn f2_files_and_directories_are_private_from_creation() {
 fn f3_a_change_is_on_disk_before_it_is_told() {
     use codex_auth_store::testing::{Fault, FaultFs};
     let old = json!({ "version": 1, "limits": {} }).to_string();
-    let guard = BudgetGuard {
-        window: BudgetWindow::Day,
-        max_requests: Some(1.0),
-        max_tokens: None,
-        max_cost_usd: None,
-        updated_at: AT,
-    };
+    let limit = Limit { window: Window::Day, max_requests: Some(1.0), max_tokens: None, max_cost_usd: None };
+    let guard = BudgetGuard { limit, updated_at: AT };
     for step in 0.. {
         let (_world, file) = holding::<BudgetGuards>(&old);
         let disk = std::sync::Arc::new(FaultFs::with(Fault::Stop(step)));

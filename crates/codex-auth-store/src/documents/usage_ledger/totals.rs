@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::Timestamp;
+use codex_auth_core::{Spent, SpentAt, Timestamp};
 use serde_json::{Value, json};
 
 use super::row::{AccountMark, UsageOutcome, UsageRow};
@@ -122,7 +122,7 @@ impl Sums {
 }
 
 impl UsageTotals {
-    /// Everything from the hour of `since` on; of one project, where named. What budgets ask for.
+    /// Everything from the hour of `since` on; of one project, where named.
     pub fn since(&self, since: Timestamp, project: Option<&str>) -> Sums {
         let mut sums = Sums::default();
         for (cell, part) in self.hours.range(hour_of(since)..).flat_map(|(_, cells)| cells) {
@@ -131,6 +131,22 @@ impl UsageTotals {
             }
         }
         sums
+    }
+
+    /// What was spent from the hour of `since` on, by hour and project, as budgets count it.
+    pub fn spent(&self, since: Timestamp) -> Vec<SpentAt> {
+        let hours = self.hours.range(hour_of(since)..);
+        let cells = hours.flat_map(|(hour, cells)| cells.iter().map(move |(cell, sums)| (hour, cell, sums)));
+        let spent = cells.map(|(hour, cell, sums)| SpentAt {
+            at: Timestamp::from_millis(hour.saturating_mul(HOUR_MS)),
+            project: cell.project.clone(),
+            spent: Spent {
+                requests: sums.successes.saturating_add(sums.cancelled),
+                tokens: sums.total,
+                cost_e8: sums.cost_e8,
+            },
+        });
+        spent.collect()
     }
 
     /// Sums by group over the hours of both instants and those between.
