@@ -13,6 +13,7 @@
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
+//! | [`record`] | how is a decision kept, so that it can be made once more? |
 //! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
 //! Choosing an account needs nothing but values:
@@ -50,6 +51,7 @@ mod pacing;
 mod permit;
 mod pool;
 mod quota;
+pub mod record;
 mod refresh;
 mod refusal;
 mod rest;
