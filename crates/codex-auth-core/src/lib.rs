@@ -15,6 +15,7 @@
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
+//! | [`record`] | how is a decision kept, so that it can be made once more? |
 //! | [`capability`] | what may an engine that keeps all this promise, and what must it? |
 //!
 //! Choosing an account needs nothing but values:
@@ -54,6 +55,7 @@ mod permit;
 mod policy;
 mod pool;
 mod quota;
+pub mod record;
 mod refresh;
 mod refusal;
 mod rest;

@@ -4,12 +4,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
     Affinity, Decision, Held, NeedsLogin, Outcome, QuotaSnapshot, RecordId, Refusal, Rest, RestPolicy, SavedPool,
-    SessionKey, Strategy, Timestamp, Wave, breaker, consequence::Consequence, refusal_of,
+    SessionKey, Strategy, Timestamp, Wave, breaker,
+    consequence::Consequence,
+    record::{Watch, Witness},
+    refusal_of,
 };
 
 mod lease;
@@ -31,9 +34,20 @@ pub struct Rotation {
 impl Rotation {
     /// A rotation over a pool just read.
     pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
-        let live =
-            Live { pool, strategy, busy: HashMap::new(), affinity: Affinity::default(), lessons: Lessons::default() };
+        let live = Live {
+            pool,
+            strategy,
+            busy: HashMap::new(),
+            affinity: Affinity::default(),
+            lessons: Lessons::default(),
+            watch: None,
+        };
         Self { live: Mutex::new(live), policy }
+    }
+
+    /// From here on this witness hears of every decision that a request meets.
+    pub fn watched_by(&self, witness: Arc<dyn Witness>) {
+        self.lock().watch = Some(Watch::by(witness));
     }
 
     /// A pool is about to be read: what is on disk by now, it will tell.
@@ -80,7 +94,9 @@ impl Rotation {
     /// Chooses an account for one attempt, or says why nobody can serve.
     pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
         let mut live = self.lock();
-        let Some((place, reason)) = live.choose(query, now) else {
+        let choice = live.choose(query, now);
+        live.witnessed(query, choice, now);
+        let Some((place, reason)) = choice else {
             return Err(refusal_of(&live.decide(query, now), live.strategy, live.standards(query).pin));
         };
         let Live { pool, busy, .. } = &mut *live;

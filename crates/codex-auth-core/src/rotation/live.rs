@@ -6,6 +6,7 @@ use super::{Lesson, Query, lessons::Lessons};
 use crate::{
     Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, QuotaSnapshot, Reason, RecordId, RestPolicy,
     SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick,
+    record::Watch,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -19,6 +20,8 @@ pub(super) struct Live {
     pub(super) affinity: Affinity,
     /// What was learnt and may be missing in a pool read from disk.
     pub(super) lessons: Lessons,
+    /// Who hears of every decision, if somebody does.
+    pub(super) watch: Option<Watch>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -50,6 +53,15 @@ impl Live {
 
     pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
         evaluate(&self.seats(query, now), self.standards(query), self.ask(query, now), now)
+    }
+
+    /// Hands a decision on to whoever takes it down.
+    pub(super) fn witnessed(&mut self, query: &Query, choice: Option<(usize, Reason)>, now: Timestamp) {
+        let Some(mut watch) = self.watch.take() else { return };
+        let seats = self.pool.accounts.iter().map(|held| self.seat(held, query, now));
+        let asked = (self.standards(query), self.ask(query, now));
+        watch.note(seats, asked, query.session.as_ref(), choice, now);
+        self.watch = Some(watch);
     }
 
     fn seats(&self, query: &Query, now: Timestamp) -> Vec<Seat<'_>> {
