@@ -20,7 +20,7 @@ pub struct Terms {
 pub enum Hold {
     /// For a while; sessions it has move at once.
     Paused,
-    /// On its way out: sessions it has may stay, new ones go elsewhere.
+    /// On its way out: it goes on with the sessions it has, and gets no others. sessions it has may stay, new ones go elsewhere.
     Drained,
 }
 

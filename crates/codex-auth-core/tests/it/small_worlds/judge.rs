@@ -1,7 +1,7 @@
 //! The laws of every decision, said once more and independently of the code that decides.
 
 use codex_auth_core::{
-    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Reason, Seat, Standards, Strategy, evaluate,
+    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Reason, Seat, Standards, Strategy, evaluate,
     favourite, pick, refusal_of,
 };
 
@@ -155,6 +155,10 @@ impl World {
     /// What keeps the account at `place` away.
     fn blockers(&self, place: usize) -> Vec<Blocker> {
         let mut blockers = self.kinds[place].blockers(self.weather != Weather::NoModel);
+        if self.bound == Some(place) {
+            // Who is on the way out goes on with the sessions it has.
+            blockers.retain(|blocker| *blocker != Blocker::Held { hold: Hold::Drained });
+        }
         blockers.extend(self.weather.blockers());
         if let Some(pin) = self.pin.filter(|pin| *pin != place) {
             blockers.push(Blocker::NotPinned { pin: made_at(pin).record.clone(), by: self.by });
