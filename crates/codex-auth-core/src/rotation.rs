@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Affinity, Decision, Held, NeedsLogin, Outcome, QuotaSnapshot, RecordId, Refusal, Rest, RestPolicy, SavedPool,
+    Affinity, Decision, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Report, Rest, RestPolicy, SavedPool,
     SessionKey, Strategy, Timestamp, Wave, breaker, consequence::Consequence, refusal_of,
 };
 
@@ -31,8 +31,14 @@ pub struct Rotation {
 impl Rotation {
     /// A rotation over a pool just read.
     pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
-        let live =
-            Live { pool, strategy, busy: HashMap::new(), affinity: Affinity::default(), lessons: Lessons::default() };
+        let live = Live {
+            pool,
+            strategy,
+            busy: HashMap::new(),
+            quotas: HashMap::new(),
+            affinity: Affinity::default(),
+            lessons: Lessons::default(),
+        };
         Self { live: Mutex::new(live), policy }
     }
 
@@ -138,9 +144,14 @@ impl Rotation {
         }
     }
 
-    /// Notes the quota windows an answer told.
-    pub fn saw_quota(&self, record: &RecordId, quota: QuotaSnapshot) {
-        self.lock().busy.entry(record.clone()).or_default().quota = Some(quota);
+    /// Notes what was told of an account's quota.
+    pub fn saw_quota(&self, record: &RecordId, report: &Report) {
+        self.lock().quotas.entry(record.clone()).or_default().learn(report);
+    }
+
+    /// What is known of an account's quota.
+    pub fn quota(&self, record: &RecordId) -> Option<Quota> {
+        self.lock().quotas.get(record).cloned()
     }
 
     /// The wave of sign-outs that is on, as far as it is known here; the keeper asks the disk.

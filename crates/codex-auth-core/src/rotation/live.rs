@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Lesson, Query, lessons::Lessons};
 use crate::{
-    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, QuotaSnapshot, Reason, RecordId, RestPolicy,
-    SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick,
+    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, Quota, Reason, RecordId, RestPolicy, SavedPool,
+    Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -16,6 +16,7 @@ pub(super) struct Live {
     pub(super) pool: SavedPool,
     pub(super) strategy: Strategy,
     pub(super) busy: HashMap<RecordId, Busy>,
+    pub(super) quotas: HashMap<RecordId, Quota>,
     pub(super) affinity: Affinity,
     /// What was learnt and may be missing in a pool read from disk.
     pub(super) lessons: Lessons,
@@ -24,7 +25,6 @@ pub(super) struct Live {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Busy {
     pub(super) in_flight: u32,
-    pub(super) quota: Option<QuotaSnapshot>,
     /// The last use that was handed on to be kept.
     noted_at: Timestamp,
 }
@@ -41,25 +41,28 @@ impl Live {
         let (standards, ask) = (self.standards(query), self.ask(query, now));
         if let Some((record, reason)) = favourite(standards, ask)
             && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
-            && may_serve(&self.seat(&self.pool.accounts[place], now), standards, ask, now)
+            && may_serve(&self.seat(&self.pool.accounts[place], query, now), standards, ask, now)
         {
             return Some((place, reason));
         }
-        pick(&self.seats(now), standards, ask, now)
+        pick(&self.seats(query, now), standards, ask, now)
     }
 
     pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        evaluate(&self.seats(now), self.standards(query), self.ask(query, now), now)
+        evaluate(&self.seats(query, now), self.standards(query), self.ask(query, now), now)
     }
 
-    fn seats(&self, now: Timestamp) -> Vec<Seat<'_>> {
-        self.pool.accounts.iter().map(|held| self.seat(held, now)).collect()
+    fn seats(&self, query: &Query, now: Timestamp) -> Vec<Seat<'_>> {
+        self.pool.accounts.iter().map(|held| self.seat(held, query, now)).collect()
     }
 
-    fn seat<'a>(&self, held: &'a Held, now: Timestamp) -> Seat<'a> {
+    fn seat<'a>(&self, held: &'a Held, query: &Query, now: Timestamp) -> Seat<'a> {
         let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
-        let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
-        let headroom = Headroom { left_percent, ..Headroom::UNKNOWN };
+        let plan = held.account.owner.plan.as_deref();
+        let headroom = match self.quotas.get(&held.account.record) {
+            Some(quota) => quota.headroom(query.model(), plan, now),
+            None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
+        };
         Seat { in_flight: busy.in_flight, headroom, ..Seat::of(&held.account) }
     }
 

@@ -5,5 +5,8 @@ mod decision_tables;
 mod executor;
 mod keeper_races;
 mod model;
+mod quota_merge;
+mod quota_readers;
 mod simulation;
 mod stepped;
+mod waits;
