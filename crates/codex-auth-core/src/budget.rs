@@ -7,7 +7,7 @@ mod limit;
 mod meter;
 mod window;
 
-pub use limit::{Budget, Limit};
+pub use limit::{Budget, BudgetLimit};
 pub use meter::{Meter, Reservation};
 pub use window::Window;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`time`](Timestamp), [`secret`](AccessToken) | what is an instant, what is a secret? |
 //! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`claims`](Claims), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
-//! | [`rest`](Rest), [`quota`](QuotaSnapshot), [`outcome`](Outcome) | what did an answer teach about an account? |
+//! | [`rest`](Rest), [`quota`](Quota), [`wait`](retry_at), [`outcome`](Outcome) | what did an answer teach about an account? |
 //! | [`usage`](TokenUse) | what did an answer take? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`headroom`](Headroom), [`terms`](Terms) | what can an account still give, and what does the user want of it? |
@@ -70,11 +70,12 @@ mod terms;
 pub mod testing;
 mod time;
 mod usage;
+mod wait;
 
 pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::Affinity;
 pub use breaker::{WAVE, Wave, is_sign, wave};
-pub use budget::{Budget, Limit, Meter, Reservation, Spent, SpentAt, Window};
+pub use budget::{Budget, BudgetLimit, Meter, Reservation, Spent, SpentAt, Window};
 pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
@@ -86,7 +87,7 @@ pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
-pub use outcome::{AnswerFacts, Outcome, Reaction, WaitFields, classify, retry_at, wait_of};
+pub use outcome::{AnswerFacts, Outcome, Reaction, classify};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
 pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use policy::{
@@ -94,7 +95,10 @@ pub use policy::{
     account_weight, budget_key, project_budget_key,
 };
 pub use pool::{Edit, Held, NotSelected, SavedPool};
-pub use quota::{QuotaSnapshot, QuotaWindow, epoch};
+pub use quota::{
+    Confidence, Credits, GUESS_HOLDS, Limit, LimitsEvent, Quota, QuotaSnapshot, QuotaWindow, Reading, Refused, Report,
+    Source, Span, UsagePayload, WindowState, plan_size,
+};
 pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};
 pub use refusal::{Cause, Refusal, refusal_of};
 pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
@@ -107,3 +111,4 @@ pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
 pub use terms::{Denial, DeniedBy, Hold, Terms};
 pub use time::{Clock, Entropy, Timestamp};
 pub use usage::TokenUse;
+pub use wait::{LONGEST_RETRY, WaitFields, epoch, retry_at, wait_in_words, wait_of};

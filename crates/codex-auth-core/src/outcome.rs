@@ -1,8 +1,6 @@
 //! What an answer of the backend means for the account that was asked, and what to do next.
 
-use std::time::Duration;
-
-use crate::{RestPolicy, RestReason, Timestamp, breaker::is_sign, quota::epoch};
+use crate::{RestPolicy, RestReason, Timestamp, breaker::is_sign};
 
 /// The parts of an answer that the classification looks at. Bodies are looked at for refusals only.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,7 +13,7 @@ pub struct AnswerFacts<'a> {
     pub kind: Option<&'a str>,
     /// Message text of a JSON body, for the one signal that comes as prose only.
     pub message: Option<&'a str>,
-    /// When the answer asks to come back, already parsed by [`retry_at`].
+    /// When the answer asks to come back, already parsed by [`retry_at`](crate::retry_at).
     pub retry_at: Option<Timestamp>,
 }
 
@@ -179,36 +177,6 @@ impl Outcome {
     }
 }
 
-/// The wait-related fields of an answer, as text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct WaitFields<'a> {
-    /// Header `retry-after-ms`.
-    pub retry_after_ms: Option<&'a str>,
-    /// Header `retry-after`: whole seconds.
-    pub retry_after: Option<&'a str>,
-    /// Body `error.resets_at`: epoch seconds, or milliseconds from ten digits on.
-    pub resets_at: Option<&'a str>,
-    /// Body `error.resets_in_seconds`.
-    pub resets_in_seconds: Option<&'a str>,
-}
-
-/// When an answer asks to come back. A reset named in the body is the truth about a quota; headers speak of retries.
-pub fn retry_at(fields: WaitFields<'_>, now: Timestamp) -> Option<Timestamp> {
-    let number = |text: &str| text.trim().parse::<u64>().ok().filter(|value| *value > 0);
-    let seconds = |text: &str| Some(now.after(Duration::from_secs(number(text)?)));
-    let millis = |text: &str| Some(now.after(Duration::from_millis(number(text)?)));
-    let reset = fields.resets_at.and_then(epoch).filter(|reset| *reset > now);
-    reset
-        .or_else(|| fields.resets_in_seconds.and_then(seconds))
-        .or_else(|| fields.retry_after_ms.and_then(millis))
-        .or_else(|| fields.retry_after.and_then(seconds))
-}
-
-/// How long an answer asks to wait, for callers that wait themselves.
-pub fn wait_of(fields: WaitFields<'_>, now: Timestamp) -> Option<Duration> {
-    retry_at(fields, now).map(|at| at.since(now))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,28 +222,5 @@ mod tests {
     fn a_second_401_moves_on() {
         assert_eq!(Outcome::Unauthorized.reaction(false), Reaction::RefreshAndRetry);
         assert_eq!(Outcome::Unauthorized.reaction(true), Reaction::TryAnother);
-    }
-
-    #[track_caller]
-    fn waits(fields: WaitFields<'_>, expect: Option<u64>) {
-        let now = Timestamp::from_secs(1_767_268_800);
-        assert_eq!(retry_at(fields, now), expect.map(|wait| now.after(Duration::from_millis(wait))));
-    }
-
-    #[test]
-    fn waits_are_read_in_order_of_truth() {
-        waits(WaitFields { retry_after: Some("30"), ..WaitFields::default() }, Some(30_000));
-        waits(WaitFields { retry_after: Some("0"), ..WaitFields::default() }, None);
-        waits(
-            WaitFields { retry_after_ms: Some("1500"), retry_after: Some("30"), ..WaitFields::default() },
-            Some(1500),
-        );
-        waits(
-            WaitFields { resets_at: Some("1767268860"), retry_after: Some("5"), ..WaitFields::default() },
-            Some(60_000),
-        );
-        waits(WaitFields { resets_at: Some("1767268809000"), ..WaitFields::default() }, Some(9000));
-        waits(WaitFields { resets_in_seconds: Some("77"), ..WaitFields::default() }, Some(77_000));
-        waits(WaitFields { resets_at: Some("1"), ..WaitFields::default() }, None);
     }
 }

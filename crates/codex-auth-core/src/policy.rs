@@ -24,7 +24,7 @@ use std::{
 };
 
 use crate::{
-    Account, Budget, Denial, DeniedBy, Hold, Limit, RecordId, SavedPool, SpentAt, StoreError, Terms, Timestamp,
+    Account, Budget, BudgetLimit, Denial, DeniedBy, Hold, RecordId, SavedPool, SpentAt, StoreError, Terms, Timestamp,
 };
 
 mod names;
@@ -46,7 +46,7 @@ pub struct Policies {
     /// Of projects, by project key.
     pub projects: BTreeMap<String, ProjectRules>,
     /// Limits by budget key.
-    pub limits: BTreeMap<String, Limit>,
+    pub limits: BTreeMap<String, BudgetLimit>,
 }
 
 /// Where the rules are kept; read behind the requests, never for one.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Affinity, Decision, Held, NeedsLogin, Outcome, QuotaSnapshot, RecordId, Refusal, Rest, RestPolicy, SavedPool,
+    Affinity, Decision, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Report, Rest, RestPolicy, SavedPool,
     SessionKey, Strategy, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
@@ -38,6 +38,7 @@ impl Rotation {
             pool,
             strategy,
             busy: HashMap::new(),
+            quotas: HashMap::new(),
             affinity: Affinity::default(),
             lessons: Lessons::default(),
             watch: None,
@@ -154,9 +155,14 @@ impl Rotation {
         }
     }
 
-    /// Notes the quota windows an answer told.
-    pub fn saw_quota(&self, record: &RecordId, quota: QuotaSnapshot) {
-        self.lock().busy.entry(record.clone()).or_default().quota = Some(quota);
+    /// Notes what was told of an account's quota.
+    pub fn saw_quota(&self, record: &RecordId, report: &Report) {
+        self.lock().quotas.entry(record.clone()).or_default().learn(report);
+    }
+
+    /// What is known of an account's quota.
+    pub fn quota(&self, record: &RecordId) -> Option<Quota> {
+        self.lock().quotas.get(record).cloned()
     }
 
     /// The wave of sign-outs that is on, as far as it is known here; the keeper asks the disk.

@@ -230,10 +230,9 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
 }
 
 fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
-    let now = proxy.ports.clock.now();
-    let look_up = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(quota) = codex_auth_core::QuotaSnapshot::from_headers(look_up, now) {
-        proxy.rotation.saw_quota(record, quota);
+    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    if let Some(report) = codex_auth_core::Report::of_headers(pairs, proxy.ports.clock.now()) {
+        proxy.rotation.saw_quota(record, &report);
     }
 }
 

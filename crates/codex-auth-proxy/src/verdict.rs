@@ -13,13 +13,18 @@ pub(crate) fn outcome_of(status: u16, headers: &HeaderMap, body: &[u8], now: Tim
     let number =
         |pointer: &str| body.pointer(pointer).filter(|value| value.is_number() || value.is_string()).map(plain);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let (resets_at, resets_in) = (number("/error/resets_at"), number("/error/resets_in_seconds"));
+    let resets_at = number("/error/resets_at").or_else(|| number("/error/reset_at"));
+    let resets_in = number("/error/resets_in_seconds");
+    let (millis, seconds) = (number("/error/retry_after_ms"), number("/error/retry_after"));
     let retry_at = retry_at(
         WaitFields {
             retry_after_ms: header("retry-after-ms"),
             retry_after: header("retry-after"),
             resets_at: resets_at.as_deref(),
             resets_in_seconds: resets_in.as_deref(),
+            body_retry_after_ms: millis.as_deref(),
+            body_retry_after: seconds.as_deref(),
+            message: at("/error/message").filter(|_| status == 429),
         },
         now,
     );

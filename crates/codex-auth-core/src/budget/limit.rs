@@ -5,7 +5,7 @@ use crate::{Denial, DeniedBy, Timestamp};
 
 /// How much may be spent in a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limit {
+pub struct BudgetLimit {
     /// Over which calendar window it counts.
     pub window: Window,
     /// Most requests.
@@ -22,12 +22,12 @@ pub struct Budget {
     /// Normalised; see [`budget_key`](crate::budget_key).
     pub key: String,
     /// How much.
-    pub limit: Limit,
+    pub limit: BudgetLimit,
     /// The projects whose use counts; all use where it is `None`.
     pub projects: Option<Vec<String>>,
 }
 
-impl Limit {
+impl BudgetLimit {
     /// Which of its maxima these sums have reached, in the predecessor's words; nothing while there is room.
     pub fn reached(&self, spent: Spent) -> Vec<String> {
         #[expect(clippy::cast_precision_loss, reason = "limits are no exact counts")]
@@ -59,18 +59,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(limit: Limit, (requests, tokens, cost_e8): (u64, u64, u64), expect: &[&str]) {
+    fn check(limit: BudgetLimit, (requests, tokens, cost_e8): (u64, u64, u64), expect: &[&str]) {
         assert_eq!(limit.reached(Spent { requests, tokens, cost_e8 }), expect);
     }
 
     #[test]
     fn a_reached_limit_says_both_numbers() {
-        let none = Limit { window: Window::Day, max_requests: None, max_tokens: None, max_cost_usd: None };
+        let none = BudgetLimit { window: Window::Day, max_requests: None, max_tokens: None, max_cost_usd: None };
         check(none, (9, 9, 9), &[]);
-        let requests = Limit { max_requests: Some(3.0), ..none };
+        let requests = BudgetLimit { max_requests: Some(3.0), ..none };
         check(requests, (2, 0, 0), &[]);
         check(requests, (3, 0, 0), &["request limit reached (3/3)"]);
-        let all = Limit { max_tokens: Some(1000.0), max_cost_usd: Some(0.01), ..requests };
+        let all = BudgetLimit { max_tokens: Some(1000.0), max_cost_usd: Some(0.01), ..requests };
         let every = ["request limit reached (4/3)", "token limit reached (1000/1000)"];
         check(all, (4, 1000, 2_000_000), &[every[0], every[1], "cost limit reached (0.020000/0.010000)"]);
     }

@@ -167,13 +167,13 @@ mod tests {
     use proptest::prelude::{Strategy as _, any, prop, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::Limit;
+    use crate::BudgetLimit;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     fn budget(key: &str, max_requests: f64, projects: Option<&[&str]>) -> Budget {
         let limit =
-            Limit { window: Window::Day, max_requests: Some(max_requests), max_tokens: None, max_cost_usd: None };
+            BudgetLimit { window: Window::Day, max_requests: Some(max_requests), max_tokens: None, max_cost_usd: None };
         let projects = projects.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
         Budget { key: key.to_owned(), limit, projects }
     }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn tokens_under_way_are_expected_to_be_what_others_took() {
         let meter = Meter::default();
-        let limit = Limit { max_requests: None, max_tokens: Some(250.0), ..budget("", 1.0, None).limit };
+        let limit = BudgetLimit { max_requests: None, max_tokens: Some(250.0), ..budget("", 1.0, None).limit };
         let tokens = [Budget { limit, ..budget("global", 1.0, None) }];
         meter.feed(&SpentAt { at: NOW, project: None, spent: one() });
         let first = meter.reserve(None, &tokens, NOW).expect("100 of 250");

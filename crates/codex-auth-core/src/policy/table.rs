@@ -197,8 +197,12 @@ fn f60_weight_0_serves_only_when_nobody_else_can() {
 
 #[test]
 fn a_project_key_is_one_key() {
-    let limit =
-        crate::Limit { window: crate::Window::Day, max_requests: Some(1.0), max_tokens: None, max_cost_usd: None };
+    let limit = crate::BudgetLimit {
+        window: crate::Window::Day,
+        max_requests: Some(1.0),
+        max_tokens: None,
+        max_cost_usd: None,
+    };
     let shop = ProjectRules { budget_key: Some("team".to_owned()), ..ProjectRules::default() };
     let limits = ["global", "team", "project:my-shop-1"].map(|key| (key.to_owned(), limit));
     let projects = [("My-Shop-1".to_owned(), shop.clone()), ("blog-2".to_owned(), shop)];

@@ -19,6 +19,13 @@ pub struct Query {
     pub ruling: Ruling,
 }
 
+impl Query {
+    /// The model, where its quota key is known.
+    pub fn model(&self) -> Option<&str> {
+        self.quota_key.as_deref().and_then(|key| key.split_once(':')).map(|(_, model)| model)
+    }
+}
+
 /// The right to use an account for one attempt; give it back with [`Rotation::settle`].
 #[derive(Debug)]
 #[must_use = "a lease counts as a request in flight until it is settled"]

@@ -4,8 +4,8 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Lesson, Query, lessons::Lessons};
 use crate::{
-    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, QuotaSnapshot, Reason, RecordId, RestPolicy,
-    SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick,
+    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, Quota, Reason, RecordId, RestPolicy, SavedPool,
+    Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size,
     record::Watch,
 };
 
@@ -17,6 +17,7 @@ pub(super) struct Live {
     pub(super) pool: SavedPool,
     pub(super) strategy: Strategy,
     pub(super) busy: HashMap<RecordId, Busy>,
+    pub(super) quotas: HashMap<RecordId, Quota>,
     pub(super) affinity: Affinity,
     /// What was learnt and may be missing in a pool read from disk.
     pub(super) lessons: Lessons,
@@ -27,7 +28,6 @@ pub(super) struct Live {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Busy {
     pub(super) in_flight: u32,
-    pub(super) quota: Option<QuotaSnapshot>,
     /// The last use that was handed on to be kept.
     noted_at: Timestamp,
 }
@@ -70,8 +70,11 @@ impl Live {
 
     fn seat<'a>(&self, held: &'a Held, query: &Query, now: Timestamp) -> Seat<'a> {
         let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
-        let left_percent = busy.quota.map_or(100.0, |quota| quota.left_percent(now));
-        let headroom = Headroom { left_percent, ..Headroom::UNKNOWN };
+        let plan = held.account.owner.plan.as_deref();
+        let headroom = match self.quotas.get(&held.account.record) {
+            Some(quota) => quota.headroom(query.model(), plan, now),
+            None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
+        };
         let terms = query.ruling.terms_of(&held.account);
         Seat { in_flight: busy.in_flight, headroom, terms, ..Seat::of(&held.account) }
     }

@@ -3,7 +3,7 @@
 
 use codex_auth_core::{
     AccessToken, Cause, Edit, Outcome, Query, QuotaSnapshot, QuotaWindow, RecordId, RestPolicy, Rotation, SavedPool,
-    SessionKey, Settled, Strategy, Timestamp,
+    SessionKey, Settled, Source, Strategy, Timestamp,
     testing::{held, pool},
 };
 
@@ -88,7 +88,8 @@ fn the_fifty_first_request_is_served_too() {
 fn the_last_percents_of_the_last_account_are_served() {
     let rotation = rotation(pool(1), Strategy::Hybrid);
     let window = QuotaWindow { used_percent: 99.6, window_minutes: Some(10_080), resets_at: Some(LATER) };
-    rotation.saw_quota(&record(1), QuotaSnapshot { primary: Some(window), secondary: None, seen_at: NOW });
+    let told = QuotaSnapshot { primary: Some(window), secondary: None, seen_at: NOW };
+    rotation.saw_quota(&record(1), &told.report(Source::Headers, None));
     assert_eq!(attempt(&rotation, &Query::default(), &Outcome::Served), record(1));
 }
 

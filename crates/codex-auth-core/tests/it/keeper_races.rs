@@ -177,7 +177,7 @@ fn a_lost_answer_is_never_asked_for_again() {
     check(&[lost, Ok(granted())], Beside::Nothing, |run| {
         assert_eq!(times(run, "refresh-1"), 1);
         assert!(run.stored.account.needs_login.is_some());
-        assert_eq!(generations(run), []);
+        assert_eq!(generations(run), [0_u64; 0]);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::{Limit, Timestamp, Window, budget_key};
+use codex_auth_core::{BudgetLimit, Timestamp, Window, budget_key};
 use serde_json::{Value, json};
 
 use super::rows::{self, Row};
@@ -26,7 +26,7 @@ pub struct BudgetGuards {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BudgetGuard {
     /// How much, over which window.
-    pub limit: Limit,
+    pub limit: BudgetLimit,
     /// When it was set.
     pub updated_at: Timestamp,
 }
@@ -78,14 +78,14 @@ impl Row for BudgetGuard {
     fn decode(row: &Object) -> Option<Self> {
         let [max_requests, max_tokens, max_cost_usd] = MAXIMA.map(|key| maximum(row, key));
         let updated_at = json::millis(row, "updatedAt").unwrap_or_default();
-        let limit = Limit { window: window(row)?, max_requests, max_tokens, max_cost_usd };
+        let limit = BudgetLimit { window: window(row)?, max_requests, max_tokens, max_cost_usd };
         Some(Self { limit, updated_at })
     }
 
     fn encode(&self, key: &str, row: &mut Object) {
         json::set(row, "key", Some(json!(key)));
         json::set(row, "window", Some(json!(self.limit.window.as_str())));
-        let Limit { max_requests, max_tokens, max_cost_usd, .. } = self.limit;
+        let BudgetLimit { max_requests, max_tokens, max_cost_usd, .. } = self.limit;
         for (key, most) in MAXIMA.into_iter().zip([max_requests, max_tokens, max_cost_usd]) {
             match most {
                 Some(most) => json::set_real(row, key, most),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use camino::Utf8Path;
-use codex_auth_core::{Budget, Limit, Meter, Timestamp, Window};
+use codex_auth_core::{Budget, BudgetLimit, Meter, Timestamp, Window};
 use codex_auth_store::{
     Fs, OsFs, Write,
     documents::usage_ledger::{
@@ -212,7 +212,8 @@ fn groups_and_windows() {
     assert_eq!(by(UsageGroup::Outcome), ["blocked:1", "success:2"]);
     assert_eq!(by(UsageGroup::Project), ["global:2", "p:1"]);
     assert_eq!(by(UsageGroup::Model), ["gpt-5.5:3"]);
-    let limit = Limit { window: Window::Month, max_requests: Some(2.0), max_tokens: Some(1e9), max_cost_usd: None };
+    let limit =
+        BudgetLimit { window: Window::Month, max_requests: Some(2.0), max_tokens: Some(1e9), max_cost_usd: None };
     let meter = Meter::default();
     meter.seed(&totals.spent(limit.window.begins(AT)));
     let spent = |projects: Option<&str>| {

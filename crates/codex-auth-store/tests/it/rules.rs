@@ -1,6 +1,6 @@
 //! The user's rules on disk: read as one set, changed row by row, taken back, and never taken for none.
 
-use codex_auth_core::{Limit, PolicySource as _, Timestamp, Window};
+use codex_auth_core::{BudgetLimit, PolicySource as _, Timestamp, Window};
 use codex_auth_store::{
     FilePolicies, Operation, Remark,
     documents::{
@@ -15,7 +15,7 @@ use crate::world::{NOW, World, sign_in};
 const AT: Timestamp = Timestamp::from_secs(NOW);
 
 fn guard(most: f64) -> BudgetGuard {
-    let limit = Limit { window: Window::Day, max_requests: Some(most), max_tokens: None, max_cost_usd: None };
+    let limit = BudgetLimit { window: Window::Day, max_requests: Some(most), max_tokens: None, max_cost_usd: None };
     BudgetGuard { limit, updated_at: AT }
 }
 

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8PathBuf;
-use codex_auth_core::{Limit, QuotaSnapshot, QuotaWindow, Timestamp, Window};
+use codex_auth_core::{BudgetLimit, QuotaSnapshot, QuotaWindow, Timestamp, Window};
 use codex_auth_store::{
     Document, Found, Recovery, Schema, StateFile,
     documents::{
@@ -292,7 +292,7 @@ fn f2_files_and_directories_are_private_from_creation() {
 fn f3_a_change_is_on_disk_before_it_is_told() {
     use codex_auth_store::testing::{Fault, FaultFs};
     let old = json!({ "version": 1, "limits": {} }).to_string();
-    let limit = Limit { window: Window::Day, max_requests: Some(1.0), max_tokens: None, max_cost_usd: None };
+    let limit = BudgetLimit { window: Window::Day, max_requests: Some(1.0), max_tokens: None, max_cost_usd: None };
     let guard = BudgetGuard { limit, updated_at: AT };
     for step in 0.. {
         let (_world, file) = holding::<BudgetGuards>(&old);

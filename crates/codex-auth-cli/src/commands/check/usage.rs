@@ -1,6 +1,6 @@
 //! What the backend's usage answer says. Source: `GET /wham/usage` as the official client maps it.
 
-use codex_auth_core::{AnswerFacts, Outcome, QuotaSnapshot, QuotaWindow, Timestamp, classify};
+use codex_auth_core::{AnswerFacts, Outcome, Quota, QuotaSnapshot, Timestamp, UsagePayload, classify};
 use serde_json::Value;
 
 /// The usage of an account.
@@ -16,29 +16,12 @@ pub(super) struct Usage {
 
 /// Reads a good answer; `None` when it is no usage document.
 pub(super) fn read(body: &[u8], now: Timestamp) -> Option<Usage> {
-    let document: Value = serde_json::from_slice(body).ok()?;
-    let limits = document.as_object()?.get("rate_limit")?;
-    let window = |name: &str| window(&limits[name], now);
-    let (primary, secondary) = (window("primary_window"), window("secondary_window"));
-    let quota =
-        (primary.is_some() || secondary.is_some()).then_some(QuotaSnapshot { primary, secondary, seen_at: now });
-    let is_spent = [primary, secondary].into_iter().flatten().any(|window| window.is_exhausted(now));
-    Some(Usage {
-        quota,
-        plan: document["plan_type"].as_str().map(str::to_owned),
-        is_exhausted: is_spent || limits["limit_reached"] == true || limits["allowed"] == false,
-    })
-}
-
-fn window(told: &Value, now: Timestamp) -> Option<QuotaWindow> {
-    let seconds = told["limit_window_seconds"].as_u64().filter(|seconds| *seconds > 0);
-    let after = told["reset_after_seconds"].as_u64().filter(|seconds| *seconds > 0);
-    let at = told["reset_at"].as_i64().filter(|at| *at > 0).map(Timestamp::from_secs);
-    Some(QuotaWindow {
-        used_percent: told["used_percent"].as_f64().filter(|used| used.is_finite())?,
-        window_minutes: seconds.map(|seconds| seconds.div_ceil(60)),
-        resets_at: after.map(|seconds| now.after(std::time::Duration::from_secs(seconds))).or(at),
-    })
+    let document: UsagePayload = serde_json::from_slice(body).ok().filter(UsagePayload::tells_usage)?;
+    let mut quota = Quota::default();
+    quota.learn(&document.report(now));
+    let is_spent = quota.headroom(None, None, now).left_percent <= 0.0;
+    let plan = quota.plan().map(str::to_owned);
+    Some(Usage { quota: quota.snapshot(now), plan, is_exhausted: is_spent || document.is_refusing() })
 }
 
 /// What an answer that is not good means for the account.

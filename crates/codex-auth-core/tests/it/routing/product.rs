@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use codex_auth_core::{
-    Lease, Outcome, Query, QuotaSnapshot, QuotaWindow, RestPolicy, Rotation, SessionKey, Strategy, Timestamp,
+    Lease, Outcome, Query, QuotaSnapshot, QuotaWindow, RestPolicy, Rotation, SessionKey, Source, Strategy, Timestamp,
     testing::pool,
 };
 
@@ -49,7 +49,7 @@ impl Policy for Product {
         });
         self.rotation.answering(lease, at(now));
         let quota = QuotaSnapshot { primary, secondary, seen_at: at(now) };
-        self.rotation.saw_quota(&lease.held.account.record, quota);
+        self.rotation.saw_quota(&lease.held.account.record, &quota.report(Source::Headers, None));
     }
 
     fn ends(&mut self, request: &Request, _: usize, _: u64, now: i64) {
