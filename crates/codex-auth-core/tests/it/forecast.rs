@@ -6,6 +6,7 @@ mod baselines;
 mod chance;
 mod families;
 mod judge;
+mod ours;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,11 +15,12 @@ use baselines::{ConstantRate, Smoothed};
 use chance::Chance;
 use families::{Family, HOUR};
 use judge::{Forecaster, Says, Score, judge, judge_life};
+use ours::Ours;
 use world::{LENGTHS, Life, Span, Told, lives};
 
 /// Families with as many of their seeds as this run takes.
 fn seeds() -> BTreeMap<Family, Vec<u64>> {
-    let takes = if is_long() { usize::MAX } else { 2 };
+    let takes = if is_long() { usize::MAX } else { 1 };
     let lines = include_str!("forecast/seeds.txt").lines().filter(|line| !line.starts_with('#'));
     let family = |line: &str| {
         let (name, seeds) = line.split_once(':').unwrap();
@@ -100,4 +102,33 @@ fn a_pace_alone_is_a_poor_prophet_but_no_coin() {
     let mut rate = ConstantRate::default();
     rate.saw(Told { window: 0, at: 0, used: 100.0, resets_at: LENGTHS[0] });
     assert!(rate.usable(HOUR, 0) < 0.5 && rate.usable(LENGTHS[0], 0) > 0.5);
+}
+
+#[test]
+fn the_interval_holds_as_often_as_it_says_and_chances_beat_a_pace() {
+    let ours = judge(&seeds(), every(), || Box::<Ours>::default());
+    let rate = judge(&seeds(), every(), || Box::<ConstantRate>::default());
+    let smoothed = judge(&seeds(), every(), || Box::<Smoothed>::default());
+    let mut all = Score::default();
+    for (family, [short, long]) in &ours {
+        let (name, both) = (family.name(), short.plus(*long));
+        println!(
+            "{name:14} short {:5.1}% of {:5}, long {:5.1}% of {:5}, lasted {}/{}, brier {:.4} (rate {:.4}, smoothed {:.4})",
+            short.coverage(),
+            short.said,
+            long.coverage(),
+            long.said,
+            both.lasted,
+            both.lasting,
+            short.brier(),
+            rate[family][0].brier(),
+            smoothed[family][0].brier(),
+        );
+        assert!(short.brier() < rate[family][0].brier(), "{name}: a constant pace knows better");
+        assert!(short.brier() < smoothed[family][0].brier(), "{name}: a smoothed pace knows better");
+        all = all.plus(both);
+    }
+    let (low, high) = if is_long() { (88.0, 92.0) } else { (86.0, 94.0) };
+    assert!((low..=high).contains(&all.coverage()), "{:.1} % of {} held", all.coverage(), all.said);
+    assert!(f64::from(all.lasted) >= 0.9 * f64::from(all.lasting), "{} of {} lasted", all.lasted, all.lasting);
 }

@@ -1,6 +1,6 @@
 //! Owns the score: how often the interval held, and how far from the truth the probabilities were.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread};
 
 use super::{
     chance::Chance,
@@ -134,18 +134,22 @@ pub(super) fn judge_life(life: &Life, forecaster: &mut dyn Forecaster, chance: &
 pub(super) fn judge(
     seeds: &BTreeMap<Family, Vec<u64>>,
     every: f64,
-    make: impl Fn() -> Box<dyn Forecaster>,
+    make: impl Fn() -> Box<dyn Forecaster> + Sync,
 ) -> BTreeMap<Family, Scores> {
-    let of_family = |(family, seeds): (&Family, &Vec<u64>)| {
+    let of_family = |family: Family, seeds: &[u64]| {
         let mut sum = Scores::default();
         for seed in seeds {
             let mut chance = Chance::of_seed(seed.wrapping_add(1_000_003));
-            for life in lives(*family, *seed) {
+            for life in lives(family, *seed) {
                 let scores = judge_life(&life, make().as_mut(), &mut chance, every);
                 sum = [sum[0].plus(scores[0]), sum[1].plus(scores[1])];
             }
         }
-        (*family, sum)
+        sum
     };
-    seeds.iter().map(of_family).collect()
+    thread::scope(|scope| {
+        let running = seeds.iter().map(|(family, seeds)| (*family, scope.spawn(move || of_family(*family, seeds))));
+        let running: Vec<_> = running.collect();
+        running.into_iter().map(|(family, judged)| (family, judged.join().expect("a family is judged"))).collect()
+    })
 }

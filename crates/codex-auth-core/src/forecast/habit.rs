@@ -1,0 +1,136 @@
+//! What was used of one window in the past, step by step: a bounded memory that readings fill.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::Timestamp;
+
+/// A step of a short window, and of any window from a day on.
+const SHORT_STEP: i64 = 10 * 60_000;
+const LONG_STEP: i64 = 60 * 60_000;
+const DAY: i64 = 24 * LONG_STEP;
+/// How long each is remembered.
+const SHORT_KEPT: i64 = 14 * DAY;
+const LONG_KEPT: i64 = 56 * DAY;
+
+/// What an answer told of one quota window of an account.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WindowReading {
+    /// How long the window is.
+    pub length: Duration,
+    /// Share used, in percent.
+    pub used_percent: f64,
+    /// When it starts anew.
+    pub resets_at: Timestamp,
+    /// When this was told.
+    pub seen_at: Timestamp,
+}
+
+/// How one window of one account was used. Steps in which the window was spent are left out: nobody knows what would have
+/// been used, and work that waited comes after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Habit {
+    length: i64,
+    /// The step after the last one kept, counted from the epoch.
+    end: i64,
+    /// Percent used in each step; `None` while the window was spent.
+    steps: VecDeque<Option<f32>>,
+    last: Option<WindowReading>,
+}
+
+impl Habit {
+    /// Nothing is known yet of a window of this length.
+    pub fn of_length(length: Duration) -> Self {
+        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX).max(60_000);
+        Self { length, end: 0, steps: VecDeque::new(), last: None }
+    }
+
+    /// Takes in a reading; one that is older than the last, or of another window, teaches nothing.
+    pub fn saw(&mut self, reading: WindowReading) {
+        let WindowReading { used_percent, resets_at, seen_at, .. } = reading;
+        if !used_percent.is_finite() || self.last.is_some_and(|last| seen_at < last.seen_at) {
+            return;
+        }
+        let used = used_percent.clamp(0.0, 100.0);
+        let same_run = self.last.filter(|last| self.is_same_run(last, &reading));
+        let rise = (used - same_run.map_or(0.0, |last| last.used_percent.clamp(0.0, 100.0))).max(0.0);
+        // What was used before anybody looked belongs to no step we know.
+        let is_first = self.last.is_none();
+        let was_spent = same_run.is_some_and(|last| last.used_percent >= 100.0);
+        let step = seen_at.as_millis().div_euclid(self.step());
+        self.go_on_to(step);
+        if let Some(now) = self.steps.back_mut() {
+            match now {
+                _ if is_first => {}
+                Some(sum) if !was_spent => *sum += narrow(rise),
+                Some(_) | None => {}
+            }
+        }
+        self.last = Some(WindowReading { used_percent: used, resets_at, ..reading });
+    }
+
+    /// The last reading.
+    pub fn last(&self) -> Option<WindowReading> {
+        self.last
+    }
+
+    /// How long the window is.
+    pub fn length(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.length).unwrap_or(0))
+    }
+
+    /// How many milliseconds a step has.
+    pub(super) fn step(&self) -> i64 {
+        if self.length < DAY { SHORT_STEP } else { LONG_STEP }
+    }
+
+    /// The steps up to now, with their place since the epoch; the ones in which nothing was told are idle.
+    pub(super) fn until(&self, now: Timestamp) -> Self {
+        let mut grown = self.clone();
+        grown.go_on_to(now.as_millis().div_euclid(self.step()));
+        grown
+    }
+
+    pub(super) fn steps(&self) -> impl DoubleEndedIterator<Item = (i64, Option<f32>)> {
+        let begin = self.end - i64::try_from(self.steps.len()).unwrap_or(0);
+        (begin..).zip(self.steps.iter().copied()).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Makes `step` the last one.
+    fn go_on_to(&mut self, step: i64) {
+        if self.steps.is_empty() {
+            self.end = step;
+        }
+        let kept = usize::try_from(if self.length < DAY { SHORT_KEPT } else { LONG_KEPT } / self.step()).unwrap_or(0);
+        let most = i64::try_from(kept).unwrap_or(0);
+        if step - self.end > most {
+            self.steps.clear();
+            self.end = step - most;
+        }
+        while self.end <= step {
+            let starts_at = self.end * self.step();
+            let is_spent = self.last.is_some_and(|last| {
+                last.used_percent >= 100.0
+                    && starts_at < last.resets_at.as_millis()
+                    && last.seen_at.as_millis() < starts_at
+            });
+            self.steps.push_back((!is_spent).then_some(0.0));
+            self.end += 1;
+            if self.steps.len() > kept {
+                self.steps.pop_front();
+            }
+        }
+    }
+
+    /// Two readings are of the same run of the window when they name the same end, give or take a clock's error.
+    fn is_same_run(&self, last: &WindowReading, next: &WindowReading) -> bool {
+        let (a, b) = (last.resets_at.as_millis(), next.resets_at.as_millis());
+        next.seen_at < last.resets_at
+            && (a - b).abs() < self.length / 20
+            && next.used_percent >= last.used_percent - 1.0
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "percent")]
+fn narrow(percent: f64) -> f32 {
+    percent as f32
+}
