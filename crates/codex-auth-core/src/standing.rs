@@ -4,10 +4,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Account, Denial, DeniedBy, Hold, RecordId, RestReason, RestScope, Timestamp};
 
 /// Why an account may not serve a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Blocker {
     /// The user took it out of service.
     Disabled,
@@ -61,7 +64,8 @@ pub enum Blocker {
 }
 
 /// Who said that one account is to serve, or nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Binding {
     /// `switch`.
     #[default]
@@ -164,7 +168,8 @@ impl fmt::Display for Blocker {
 }
 
 /// Where one account stands with regard to one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// The account.
     pub record: RecordId,
