@@ -12,6 +12,7 @@
 //! | `kept` | the values: an account reduced to what decides, what was asked, what stood |
 //! | `watch` | what changed since the last decision, found under the rotation's lock |
 //! | `write`, `read` | entries from moments, and decisions from entries |
+//! | `what_if` | recorded decisions under other standards, counted |
 //! | `items`, `groups` | changes one after another; one account's |
 //! | `bytes`, `codes`, `check` | numbers, instants and texts; the numbers of our enums; sums |
 
@@ -24,6 +25,7 @@ mod kept;
 mod log;
 mod read;
 mod watch;
+mod what_if;
 mod write;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use log::DecisionLog;
 pub use read::{Reader, Recorded};
 pub(crate) use watch::Watch;
 pub use watch::Witness;
+pub use what_if::{Served, Supposition, WhatIf};
 pub use write::{Writer, Written};
 
 use std::time::Duration;

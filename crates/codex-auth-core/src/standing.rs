@@ -90,6 +90,43 @@ pub enum Exit {
     NextRequest,
 }
 
+/// How far a blocker reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// To every request that the account could serve.
+    Account,
+    /// To the requests of one quota key.
+    QuotaKey(&'a str),
+    /// To the requests of this request's model.
+    Model,
+    /// To this request alone.
+    Request,
+    /// To every account alike.
+    Everybody,
+}
+
+impl fmt::Display for Reach<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account => out.write_str("account"),
+            Self::QuotaKey(key) => write!(out, "quota:{key}"),
+            Self::Model => out.write_str("model"),
+            Self::Request => out.write_str("request"),
+            Self::Everybody => out.write_str("everybody"),
+        }
+    }
+}
+
+impl Exit {
+    /// What the user runs for the account of this number on screen; nothing where waiting is all.
+    pub fn command(&self, number: usize) -> Option<String> {
+        match self {
+            Self::Command(command) => Some(command.replace("{n}", &number.to_string())),
+            Self::Wait { .. } | Self::NextRequest => None,
+        }
+    }
+}
+
 impl Blocker {
     /// The way out.
     pub fn exit(&self) -> Exit {
@@ -112,6 +149,22 @@ impl Blocker {
             Self::Denied(Denial { by: DeniedBy::Budget, until: None, .. }) => {
                 Exit::Command("codex-multi-auth budget list")
             }
+        }
+    }
+
+    /// What it keeps the account away from.
+    pub fn reach(&self) -> Reach<'_> {
+        match self {
+            Self::Disabled
+            | Self::NeedsLogin { .. }
+            | Self::NoWorkspace
+            | Self::Held { .. }
+            | Self::QuotaSpent { .. }
+            | Self::Resting { scope: RestScope::Account, .. } => Reach::Account,
+            Self::Resting { scope: RestScope::QuotaKey(key), .. } => Reach::QuotaKey(key),
+            Self::LacksModel { .. } => Reach::Model,
+            Self::AlreadyTried | Self::Denied(_) => Reach::Request,
+            Self::NotPinned { .. } | Self::Burst { .. } => Reach::Everybody,
         }
     }
 
