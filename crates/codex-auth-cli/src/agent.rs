@@ -1,11 +1,10 @@
 //! What a running agent says of itself, as values. Nobody is asked, and no runtime started, where no agent is.
 
-use codex_auth_core::{
-    Binding, Blocker, Decision, Hold, Reason, RestReason, RestScope, SavedPool, Standing, Timestamp,
-};
+use codex_auth_core::{Decision, SavedPool};
 use codex_auth_proxy::{AgentClient, ControlError};
 use codex_auth_view::{AgentView, SessionRow};
 use http::Method;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{assemble::Product, error::CliError};
@@ -51,62 +50,16 @@ pub(crate) fn status_of(document: &Value) -> (AgentView, Vec<SessionRow>) {
 }
 
 /// The agent's decision about a pool, as `/v1/decide` tells. `None` when the agent knows another pool than we read: it
-/// is a moment behind a change.
+/// is a moment behind a change. Or it is of another version, and knows words that we do not.
 pub(crate) fn decision_of(document: &Value, pool: &SavedPool) -> Option<Decision> {
-    let told = document["standings"].as_array()?;
-    if told.len() != pool.accounts.len() {
-        return None;
-    }
-    let standings = pool.accounts.iter().zip(told).map(|(held, standing)| {
-        let blockers = standing["blockers"].as_array()?.iter().map(|blocker| blocker_of(blocker, pool, held));
-        Some(Standing { record: held.account.record.clone(), blockers: blockers.collect::<Option<_>>()? })
-    });
-    let standings = standings.collect::<Option<Vec<_>>>()?;
-    let chosen = document["account"].as_u64().and_then(|number| usize::try_from(number).ok());
-    let choice = match (chosen, document["reason"].as_str()) {
-        (Some(number), Some(reason)) => {
-            Some((pool.accounts.get(number.checked_sub(1)?)?.account.record.clone(), reason_of(reason)?))
-        }
-        (_, _) => None,
-    };
-    Some(Decision { choice, standings })
-}
-
-fn reason_of(told: &str) -> Option<Reason> {
-    let all = [Reason::Pinned, Reason::SameSession, Reason::FirstInOrder, Reason::MostHeadroom, Reason::Selected];
-    all.into_iter().find(|reason| reason.as_str() == told)
-}
-
-/// A blocker by its code; what the code leaves out is in the pool.
-fn blocker_of(told: &Value, pool: &SavedPool, held: &codex_auth_core::Held) -> Option<Blocker> {
-    let code = told["code"].as_str()?;
-    let until = told["until"].as_i64().map(Timestamp::from_millis).unwrap_or_default();
-    let resting = |reason| Blocker::Resting { until, reason, scope: RestScope::Account };
-    let needs_login = held.account.needs_login.as_ref().map_or("unknown", |needs| needs.code.as_str());
-    let all = [
-        Blocker::Disabled,
-        Blocker::NeedsLogin { code: needs_login.to_owned() },
-        resting(RestReason::UsageLimit),
-        resting(RestReason::Auth),
-        resting(RestReason::Network),
-        resting(RestReason::Server),
-        Blocker::NotPinned {
-            pin: pool.pin.clone().unwrap_or_else(|| held.account.record.clone()),
-            by: Binding::Switch,
-        },
-        Blocker::Held { hold: Hold::Paused },
-        Blocker::QuotaSpent { until },
-        Blocker::LacksModel { until },
-        Blocker::Burst { until },
-        Blocker::AlreadyTried,
-        Blocker::NoWorkspace,
-    ];
-    all.into_iter().find(|blocker| blocker.code() == code)
+    let decision = Decision::deserialize(&document["decision"]).ok()?;
+    let told = decision.standings.iter().map(|standing| &standing.record);
+    told.eq(pool.accounts.iter().map(|held| &held.account.record)).then_some(decision)
 }
 
 #[cfg(test)]
 mod tests {
-    use codex_auth_core::RecordId;
+    use codex_auth_core::{Reason, RecordId, Timestamp};
     use serde_json::json;
 
     use super::*;
@@ -123,10 +76,12 @@ mod tests {
 
     #[test]
     fn what_the_agent_tells_is_a_decision() {
-        let told = json!({ "account": 2, "reason": Reason::FirstInOrder.as_str(), "standings": [
-            { "account": 1, "ready": false, "blockers": [{ "code": "rate-limited", "until": 9000 }] },
-            { "account": 2, "ready": true, "blockers": [] },
-        ]});
+        let told = json!({ "decision": { "choice": ["record:2", "firstInOrder"], "standings": [
+            { "record": "record:1", "blockers": [
+                { "resting": { "until": 9000, "reason": "usageLimit", "scope": { "quotaKey": "codex" } } },
+            ]},
+            { "record": "record:2", "blockers": [] },
+        ]}});
         let decision = decision_of(&told, &pool()).expect("a decision");
         let second = RecordId::parse("record:2").expect("not blank");
         assert_eq!(decision.choice, Some((second, Reason::FirstInOrder)));
@@ -135,11 +90,12 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_behind_is_not_believed() {
-        let told = json!({ "account": null, "reason": null, "standings": [] });
+        let told = json!({ "decision": { "choice": null, "standings": [] } });
         assert_eq!(decision_of(&told, &pool()), None);
-        let strange = json!({ "standings": [
-            { "blockers": [{ "code": "abducted" }] }, { "blockers": [] },
-        ]});
+        let strange = json!({ "decision": { "choice": null, "standings": [
+            { "record": "record:1", "blockers": ["abducted"] },
+            { "record": "record:2", "blockers": [] },
+        ]}});
         assert_eq!(decision_of(&strange, &pool()), None);
     }
 }

@@ -14,7 +14,8 @@ use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir, Scope,
+    DecisionFile, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir,
+    Scope,
     documents::settings::{SettingsEnvironment, SettingsFile},
 };
 
@@ -128,6 +129,11 @@ impl Product {
         PathBuf::from(self.environment.text("XDG_RUNTIME_DIR").unwrap_or("/tmp")).join(name)
     }
 
+    /// The log of what the agent decided.
+    pub(crate) fn decisions(&self) -> DecisionFile {
+        DecisionFile::within(self.agent_dir.path())
+    }
+
     /// Where the user works.
     pub(crate) fn working_directory() -> String {
         std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
@@ -220,6 +226,7 @@ impl Product {
             codex_home: self.layout.codex_home().to_string(),
             socket: self.socket(),
             logins: self.official.clone(),
+            decisions: Arc::new(self.decisions()),
             entropy: self.entropy.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             port,

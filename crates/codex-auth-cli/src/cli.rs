@@ -13,7 +13,7 @@ use crate::{
     assemble::Product,
     commands::{
         auth_store, backup, check, export, files, import, import_current, list, login, remove, reset, restore,
-        rotation, run, serve, switch, token, undo, unpin, why_selected, wrapper,
+        rotation, run, serve, switch, token, undo, unpin, what_if, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -69,6 +69,8 @@ enum Commands {
     Check(check::CheckArguments),
     /// Show who serves the next request, and why not the others
     WhySelected(why_selected::WhyArguments),
+    /// Count how recorded choices would have been others, under another strategy or pin
+    WhatIf(what_if::WhatIfArguments),
     /// Show where codex keeps its login, or make it keep it in auth.json
     AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
@@ -169,6 +171,7 @@ impl Commands {
             Self::Reset(asked) => ("reset", asked.json.is_wanted()),
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
+            Self::WhatIf(asked) => ("what-if", asked.json.is_wanted()),
             Self::Export(asked) => ("export", asked.json.is_wanted()),
             Self::Backup(asked) => ("backup", asked.json.is_wanted()),
             Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
@@ -198,6 +201,7 @@ impl Commands {
             Self::Reset(asked) => reset::reset(product, &asked),
             Self::Check(asked) => check::check(product, asked),
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
+            Self::WhatIf(asked) => what_if::what_if(product, &asked),
             Self::Export(asked) => export::export(product, &asked),
             Self::Backup(asked) => backup::backup(product, &asked),
             Self::AuthStore(asked) => auth_store::auth_store(product, asked),

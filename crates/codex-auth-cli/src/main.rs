@@ -9,6 +9,7 @@ mod cli;
 mod client_version;
 mod command_line;
 mod commands;
+mod decided;
 mod environment;
 mod error;
 mod invocation;

@@ -1,6 +1,8 @@
-//! A span of time as a person types it.
+//! A span of time, or an instant, as a person types it.
 
 use std::time::Duration;
+
+use codex_auth_core::Timestamp;
 
 /// `90s`, `30m`, `8h` or `7d`.
 pub(crate) fn span(text: &str) -> Option<Duration> {
@@ -18,6 +20,17 @@ pub(crate) fn span(text: &str) -> Option<Duration> {
         return None;
     }
     Some(Duration::from_secs(digits.parse::<u64>().ok()?.checked_mul(seconds)?))
+}
+
+/// An age before `now`, a day by the clock of this machine, or an instant.
+pub(crate) fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::system()).ok();
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| Some(day()?.timestamp()));
+    if let Some(at) = at {
+        return Some(Timestamp::from_millis(at.as_millisecond()));
+    }
+    let age = i64::try_from(span(text)?.as_millis()).ok()?;
+    Some(Timestamp::from_millis(now.as_millis().checked_sub(age)?))
 }
 
 /// The span as a person would type it.

@@ -3,6 +3,8 @@
 //! Routing, `status`, `list`, `check` and `why-selected` all ask here, so they cannot disagree.
 //! It is pure: the same world and instant give the same answer on every machine.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Account, Binding, Blocker, Candidate, Denial, Headroom, Hold, Reason, RecordId, Standing, Strategy, Terms,
     Timestamp, own_blockers, select::choose,
@@ -59,7 +61,8 @@ pub struct Standards<'a> {
 }
 
 /// The answer: a choice or a refusal, with every account's standing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// Who serves and why, or `None`: then every standing has a live blocker, or the strategy is manual.
     pub choice: Option<(RecordId, Reason)>,

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 macro_rules! name_text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -48,6 +50,19 @@ name_text!(
     /// One conversation of a client: its `session-id`, `thread-id` or `prompt_cache_key`.
     SessionKey
 );
+
+impl Serialize for RecordId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordId {
+    fn deserialize<D: Deserializer<'de>>(read: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(read)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a record has no name"))
+    }
+}
 
 impl WorkspaceId {
     /// Whether this text may be sent as an account id at all: platform organisations (`org-…`) are

@@ -107,7 +107,7 @@ pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
 pub use rotation::{Lease, Lesson, Query, Rotation, Settled};
 pub use secret::{AccessToken, ClientToken, IdToken, RefreshToken};
 pub use select::{Candidate, Reason, Strategy, UnknownStrategy, choose};
-pub use standing::{Binding, Blocker, Exit, Standing, own_blockers};
+pub use standing::{Binding, Blocker, Exit, Reach, Standing, own_blockers};
 pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
 pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
 pub use terms::{Denial, DeniedBy, Hold, Terms};

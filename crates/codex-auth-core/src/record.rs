@@ -8,9 +8,11 @@
 //!
 //! | Room | What it owns |
 //! |---|---|
+//! | `log` | the port to where entries are kept |
 //! | `kept` | the values: an account reduced to what decides, what was asked, what stood |
 //! | `watch` | what changed since the last decision, found under the rotation's lock |
 //! | `write`, `read` | entries from moments, and decisions from entries |
+//! | `what_if` | recorded decisions under other standards, counted |
 //! | `items`, `groups` | changes one after another; one account's |
 //! | `bytes`, `codes`, `check` | numbers, instants and texts; the numbers of our enums; sums |
 
@@ -20,8 +22,10 @@ mod codes;
 mod groups;
 mod items;
 mod kept;
+mod log;
 mod read;
 mod watch;
+mod what_if;
 mod write;
 
 #[cfg(test)]
@@ -29,9 +33,11 @@ mod tests;
 
 pub use check::SessionHash;
 pub use kept::{Asked, KeptSeat, Moment, Premises, Stood};
+pub use log::DecisionLog;
 pub use read::{Reader, Recorded};
 pub(crate) use watch::Watch;
 pub use watch::Witness;
+pub use what_if::{Served, Supposition, WhatIf};
 pub use write::{Writer, Written};
 
 use std::time::Duration;
@@ -67,6 +73,11 @@ pub enum RecordError {
     /// The state does not fit a keyframe, or a text an entry.
     #[error("the state is too large to be recorded")]
     TooLarge,
+}
+
+/// Whether an entry is a keyframe, from which on a log can be read.
+pub fn is_keyframe(entry: &[u8]) -> bool {
+    entry.first() == Some(&(write::FORMAT << 4 | write::KEYFRAME))
 }
 
 impl RecordError {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// The longest wait we believe; a wrong clock or a wild header costs at most this.
@@ -19,7 +21,8 @@ pub struct Rest {
 }
 
 /// What an account recovers from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RestReason {
     /// The backend said the account's quota is spent.
     UsageLimit,
@@ -32,7 +35,8 @@ pub enum RestReason {
 }
 
 /// Which requests a rest keeps away.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RestScope {
     /// All of them.
     Account,

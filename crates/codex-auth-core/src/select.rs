@@ -2,10 +2,13 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Headroom, RecordId, Terms, Timestamp};
 
 /// How an account is chosen; the names are those of the setting `schedulingStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// A session stays; a new one goes where most is left and least is going on.
     #[default]
@@ -67,7 +70,8 @@ pub struct Candidate {
 }
 
 /// Why the chosen account was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The user pinned it.
     Pinned,

@@ -4,10 +4,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Account, Denial, DeniedBy, Hold, RecordId, RestReason, RestScope, Timestamp};
 
 /// Why an account may not serve a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Blocker {
     /// The user took it out of service.
     Disabled,
@@ -61,7 +64,8 @@ pub enum Blocker {
 }
 
 /// Who said that one account is to serve, or nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Binding {
     /// `switch`.
     #[default]
@@ -86,6 +90,43 @@ pub enum Exit {
     NextRequest,
 }
 
+/// How far a blocker reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// To every request that the account could serve.
+    Account,
+    /// To the requests of one quota key.
+    QuotaKey(&'a str),
+    /// To the requests of this request's model.
+    Model,
+    /// To this request alone.
+    Request,
+    /// To every account alike.
+    Everybody,
+}
+
+impl fmt::Display for Reach<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account => out.write_str("account"),
+            Self::QuotaKey(key) => write!(out, "quota:{key}"),
+            Self::Model => out.write_str("model"),
+            Self::Request => out.write_str("request"),
+            Self::Everybody => out.write_str("everybody"),
+        }
+    }
+}
+
+impl Exit {
+    /// What the user runs for the account of this number on screen; nothing where waiting is all.
+    pub fn command(&self, number: usize) -> Option<String> {
+        match self {
+            Self::Command(command) => Some(command.replace("{n}", &number.to_string())),
+            Self::Wait { .. } | Self::NextRequest => None,
+        }
+    }
+}
+
 impl Blocker {
     /// The way out.
     pub fn exit(&self) -> Exit {
@@ -108,6 +149,22 @@ impl Blocker {
             Self::Denied(Denial { by: DeniedBy::Budget, until: None, .. }) => {
                 Exit::Command("codex-multi-auth budget list")
             }
+        }
+    }
+
+    /// What it keeps the account away from.
+    pub fn reach(&self) -> Reach<'_> {
+        match self {
+            Self::Disabled
+            | Self::NeedsLogin { .. }
+            | Self::NoWorkspace
+            | Self::Held { .. }
+            | Self::QuotaSpent { .. }
+            | Self::Resting { scope: RestScope::Account, .. } => Reach::Account,
+            Self::Resting { scope: RestScope::QuotaKey(key), .. } => Reach::QuotaKey(key),
+            Self::LacksModel { .. } => Reach::Model,
+            Self::AlreadyTried | Self::Denied(_) => Reach::Request,
+            Self::NotPinned { .. } | Self::Burst { .. } => Reach::Everybody,
         }
     }
 
@@ -164,7 +221,8 @@ impl fmt::Display for Blocker {
 }
 
 /// Where one account stands with regard to one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// The account.
     pub record: RecordId,

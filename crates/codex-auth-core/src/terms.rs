@@ -1,5 +1,7 @@
 //! What the user wants of one account, as the evaluator needs it; where it is written down is the store's business.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 
 /// The terms on which an account serves one request.
@@ -16,7 +18,8 @@ pub struct Terms {
 }
 
 /// How the user keeps an account out of routing without disabling it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Hold {
     /// For a while; sessions it has move at once.
     Paused,
@@ -31,7 +34,8 @@ impl Default for Terms {
 }
 
 /// A request that the user's own rules refuse, whatever account would serve it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Denial {
     /// Which kind of rule.
     pub by: DeniedBy,
@@ -42,7 +46,8 @@ pub struct Denial {
 }
 
 /// The kind of rule that refuses a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum DeniedBy {
     /// A project's list of models.
     Policy,

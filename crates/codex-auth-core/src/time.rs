@@ -2,13 +2,16 @@
 //!
 //! Wall time rather than monotonic time, because rests and expiries survive restarts.
 
+use serde::{Deserialize, Serialize};
+
 use std::{
     fmt::{self, Debug},
     time::Duration,
 };
 
 /// An instant: milliseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -12,7 +12,9 @@ mod record;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use codex_auth_core::{AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError};
+use codex_auth_core::{
+    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError, record::DecisionLog,
+};
 use tokio::{
     net::UnixListener,
     sync::{mpsc, watch},
@@ -55,6 +57,8 @@ pub struct AgentSetup {
     pub socket: PathBuf,
     /// Logins of leased homes.
     pub logins: Arc<dyn OfficialLogins>,
+    /// Where its decisions are recorded.
+    pub decisions: Arc<dyn DecisionLog>,
     /// Chance, for tokens.
     pub entropy: Arc<dyn Entropy>,
     /// Version of this program.
@@ -112,6 +116,7 @@ pub async fn run_agent(
     let permits = Permits::kept_in(setup.directory.clone());
     let leases = Leases::new(setup.logins.clone(), client_token.clone()).with_permits(permits);
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
+    proxy.recording_to(setup.decisions.clone());
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));

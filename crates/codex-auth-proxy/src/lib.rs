@@ -13,7 +13,7 @@
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
-//! for), `keeping` (the disk, off the path), `permits` (capabilities: limited, revocable callers),
+//! for), `keeping` (the disk, off the path), `recording` (what was decided, and from what), `permits` (capabilities: limited, revocable callers),
 //! `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
@@ -37,6 +37,7 @@ mod observe;
 mod own;
 mod permits;
 mod proxy;
+mod recording;
 mod refresher;
 mod relay;
 mod renewals;

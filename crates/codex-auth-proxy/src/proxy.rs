@@ -1,13 +1,15 @@
 //! The proxy as one value: its pool, its ports and its rooms' shared state.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
     AccountStore, Clock, CredentialKeeper, Held, KeepError, RefreshReason, RestPolicy, Rotation, SettingsSource,
-    StoreError, TokenIssuer,
+    StoreError, TokenIssuer, record::DecisionLog,
 };
 
-use crate::{config::ProxyConfig, keeping::Keeping, leases::Leases, renewals::Renewals, upstream::Upstream};
+use crate::{
+    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals, upstream::Upstream,
+};
 
 /// The outside as the proxy needs it.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ pub struct Proxy {
     pub(crate) leases: Leases,
     pub(crate) renewals: Renewals,
     pub(crate) keeping: Keeping,
+    recording: OnceLock<Recording>,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -55,8 +58,14 @@ impl Proxy {
             leases,
             renewals,
             keeping,
+            recording: OnceLock::new(),
             reloading: tokio::sync::Mutex::default(),
         }))
+    }
+
+    /// Records every decision from now on. Must be called within a tokio runtime.
+    pub fn recording_to(&self, log: Arc<dyn DecisionLog>) {
+        self.recording.get_or_init(|| Recording::start(&self.rotation, log));
     }
 
     /// The leases of this proxy.
@@ -96,5 +105,8 @@ impl Proxy {
         self.renewals.finish().await;
         self.leases.permits().settle_down().await;
         self.keeping.finish().await;
+        if let Some(recording) = self.recording.get() {
+            recording.finish().await;
+        }
     }
 }

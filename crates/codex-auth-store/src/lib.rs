@@ -12,7 +12,8 @@
 //! | [`AccountsJson`], [`ClientStore`], [`ConfigChange`] | its list of logins, and where its configuration keeps them |
 //! | [`import`], [`merge()`] | sign-ins from elsewhere, folded in by identity |
 //! | [`Exported`], [`NamedBackup`], `path_guard` | the pool in a file of its own; which named paths are allowed |
-//! | [`FileSettings`], [`PrivateDir`], [`LineLog`] | settings, the agent's directory, the log of changes; a bounded log |
+//! | [`FileSettings`], [`PrivateDir`] | settings, the agent's directory |
+//! | [`LineLog`], [`DecisionFile`] | a bounded log; the log of recorded decisions |
 //! | [`keys`] | the texts under which the predecessor's formats file things about an account |
 //! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
 //! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
@@ -35,6 +36,7 @@ mod books;
 pub mod catalog;
 mod claim;
 mod claims;
+mod decision_log;
 mod document;
 pub mod documents;
 mod engine;
@@ -83,6 +85,7 @@ mod undo;
 
 mod watching;
 
+pub use decision_log::DecisionFile;
 pub use engine::Waits;
 pub use export::{ExportError, Exported};
 pub use file_engine::FileEngine;

@@ -8,7 +8,7 @@ use codex_auth_core::StoreError;
 use crate::fs::{
     Fs, Write, io_error,
     os::{self, OsFs},
-    parent_of,
+    parent_of, read_optional,
 };
 
 /// A log file, 0600 in a directory of 0700.
@@ -28,6 +28,12 @@ impl LineLog {
         Self { path: path.into(), limit, fs: Arc::new(OsFs) }
     }
 
+    /// The same over another disk.
+    #[must_use]
+    pub fn over(self, fs: Arc<dyn Fs>) -> Self {
+        Self { fs, ..self }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -35,19 +41,47 @@ impl LineLog {
 
     /// Adds a line. It is handed to the system, not made durable: a log is no state.
     pub fn append(&self, line: &str) -> Result<(), StoreError> {
+        self.append_all([line])
+    }
+
+    /// Adds lines in one write. A line that was left torn is ended first, so that it spoils no other.
+    pub fn append_all<'a>(&self, lines: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
         let dir = parent_of(&self.path);
         self.fs.make_dir(&dir).map_err(|error| io_error("create", &dir, &error))?;
         if os::length(&self.path).is_some_and(|bytes| bytes >= self.limit) {
             self.put_aside()?;
         }
-        let bytes = format!("{line}\n").into_bytes();
-        self.fs.put(&self.path, &bytes, Write::Append).map_err(|error| io_error("append to", &self.path, &error))
+        let mut text = String::new();
+        if self.is_torn()? {
+            text.push('\n');
+        }
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let written = self.fs.put(&self.path, text.as_bytes(), Write::Append);
+        written.map_err(|error| io_error("append to", &self.path, &error))
+    }
+
+    /// The bytes of the file put aside, and of the file, in this order; none where there is none.
+    pub fn read(&self) -> Result<[Vec<u8>; 2], StoreError> {
+        let read = |path: &Utf8Path| read_optional(self.fs.as_ref(), path).map(Option::unwrap_or_default);
+        Ok([read(&self.predecessor())?, read(&self.path)?])
+    }
+
+    fn is_torn(&self) -> Result<bool, StoreError> {
+        let Some(last) = os::length(&self.path).and_then(|length| length.checked_sub(1)) else { return Ok(false) };
+        let end = self.fs.read_from(&self.path, last).map_err(|error| io_error("read", &self.path, &error))?;
+        Ok(end.last().is_some_and(|byte| *byte != b'\n'))
+    }
+
+    fn predecessor(&self) -> Utf8PathBuf {
+        Utf8PathBuf::from(format!("{}.1", self.path))
     }
 
     /// The file takes the place of its predecessor. Another program may have done so a moment ago.
     fn put_aside(&self) -> Result<(), StoreError> {
-        let predecessor = Utf8PathBuf::from(format!("{}.1", self.path));
-        match self.fs.rename(&self.path, &predecessor) {
+        match self.fs.rename(&self.path, &self.predecessor()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("put aside", &self.path, &error)),
             Ok(()) | Err(_) => Ok(()),
         }

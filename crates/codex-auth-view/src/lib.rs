@@ -17,6 +17,7 @@
 //! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
 //! | `check` ([`Checked`]) | what the backend says about every account |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
+//! | `what_if` ([`WhatIf`]) | recorded decisions under another strategy |
 //! | `capabilities` ([`Capabilities`], [`CapabilityMade`], [`RawToken`]) | what lets other programs in |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
 //! | `files` ([`Files`]) | every known file, and how it is |
@@ -39,6 +40,7 @@ mod saved;
 mod screen;
 mod undone;
 mod wait;
+mod what_if;
 mod why;
 mod words;
 mod workspace;
@@ -59,7 +61,8 @@ pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};
 pub use undone::{LoginAgain, OperationList, OperationRow, TakenBack};
 pub use wait::{age, wait};
-pub use why::{Candidate, CandidateBlocker, DecidedBy, WhyMode, WhySelected};
+pub use what_if::WhatIf;
+pub use why::{Candidate, CandidateBlocker, DecidedBy, Recalled, WhyMode, WhySelected};
 pub use words::wrapped;
 pub use workspace::OtherWorkspace;
 pub use wrapper::{WrapperChange, WrapperState, WrapperStatus};

@@ -1,6 +1,6 @@
 //! Owns how one account stands on a list: its markers, the reason it does not serve, and the way out.
 
-use codex_auth_core::{Account, Blocker, Exit, Hold, Rest, RestReason, RestScope, SavedPool, Standing, Timestamp};
+use codex_auth_core::{Account, Blocker, Hold, Rest, RestReason, RestScope, SavedPool, Standing, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -175,8 +175,8 @@ pub(crate) fn reason(blocker: &Blocker, number: usize, now: Timestamp) -> String
         Blocker::Denied(denial) => denial.reason.clone(),
         Blocker::Burst { until } => format!("the backend fails everybody; asked anew in {}", left(*until, now)),
     };
-    match blocker.exit() {
-        Exit::Command(command) => format!("{what}: {}", command.replace("{n}", &number.to_string())),
-        Exit::Wait { .. } | Exit::NextRequest => what,
+    match blocker.exit().command(number) {
+        Some(command) => format!("{what}: {command}"),
+        None => what,
     }
 }

@@ -1,9 +1,15 @@
 //! `why-selected`: who serves the next request, and why not the others.
 
-use codex_auth_core::{Decision, Reason, SavedPool, Standing, Strategy, Timestamp};
+use codex_auth_core::{Blocker, Decision, Reason, SavedPool, Standing, Strategy, Timestamp};
 use serde::Serialize;
 
-use crate::{named::Named, row::reason, screen::Screen, words::Lines};
+use crate::{
+    named::Named,
+    row::reason,
+    screen::Screen,
+    wait::age,
+    words::{Lines, plain},
+};
 
 /// Which selection was asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -11,7 +17,7 @@ use crate::{named::Named, row::reason, screen::Screen, words::Lines};
 pub enum WhyMode {
     /// The one a request would meet now.
     Now,
-    /// The last one. None is kept yet, so it is made once more.
+    /// The last one that the agent made, made once more from its record.
     Last,
 }
 
@@ -23,6 +29,27 @@ pub enum DecidedBy {
     Agent,
     /// This command, from the files alone: no agent is running.
     Files,
+    /// The agent, at that time; its record was asked.
+    Log,
+}
+
+/// Which decision a record is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recalled {
+    /// When it was made, in milliseconds since the epoch.
+    pub at: i64,
+    /// A hash of the session, where the request named one.
+    pub session: Option<String>,
+    /// The quota key of its model, where known.
+    pub quota_key: Option<String>,
+    /// How many accounts the request had tried before.
+    pub tried: usize,
+    /// Whether this version, asked once more, comes to the same decision.
+    pub same_again: bool,
+    /// Who was chosen then, where this version chooses otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen_then: Option<String>,
 }
 
 /// One account and what keeps it from serving.
@@ -42,6 +69,9 @@ pub struct Candidate {
     pub blockers: Vec<CandidateBlocker>,
     /// The same in words, with the command that helps.
     pub reason: Option<String>,
+    /// Whether the pool no longer has it; then its number is the one it had.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// One thing that keeps an account away.
@@ -49,8 +79,12 @@ pub struct Candidate {
 pub struct CandidateBlocker {
     /// Its code.
     pub code: &'static str,
+    /// What it keeps the account away from: `account`, `quota:<key>`, `model`, `request` or `everybody`.
+    pub scope: String,
     /// When it ends by itself, in milliseconds since the epoch.
     pub until: Option<i64>,
+    /// What the user runs to end it; nothing where it ends by itself or with the request.
+    pub command: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,6 +103,10 @@ pub struct WhySelected {
     ok: bool,
     decided_by: DecidedBy,
     strategy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<Recalled>,
+    #[serde(skip)]
+    now: Timestamp,
     available_count: usize,
     total_count: usize,
     selected: Option<Selected>,
@@ -90,18 +128,32 @@ struct ErrorInfo {
 }
 
 impl WhySelected {
-    /// The decision over a pool; both are in pool order.
-    pub fn new(asked: (WhyMode, DecidedBy, Strategy), pool: &SavedPool, decision: &Decision, now: Timestamp) -> Self {
+    /// The decision as it would be now.
+    pub fn new(asked: (DecidedBy, Strategy), pool: &SavedPool, decision: &Decision, now: Timestamp) -> Self {
+        let (decided_by, strategy) = asked;
+        Self::of((WhyMode::Now, decided_by, strategy), pool, decision, now)
+    }
+
+    /// A decision of the past; waits are counted from when it was made.
+    pub fn last(
+        recorded: Recalled,
+        strategy: Strategy,
+        (pool, decision): (&SavedPool, &Decision),
+        now: Timestamp,
+    ) -> Self {
+        let at = Timestamp::from_millis(recorded.at);
+        let past = Self::of((WhyMode::Last, DecidedBy::Log, strategy), pool, decision, at);
+        Self { recorded: Some(recorded), now, ..past }
+    }
+
+    fn of(asked: (WhyMode, DecidedBy, Strategy), pool: &SavedPool, decision: &Decision, now: Timestamp) -> Self {
         let (mode, decided_by, strategy) = asked;
-        let accounts = pool.accounts.iter().map(|held| &held.account).zip(&decision.standings);
-        let candidates: Vec<Candidate> = accounts
-            .enumerate()
-            .map(|(index, (account, standing))| candidate(Named::at(index, account), account.enabled, standing, now))
-            .collect();
-        let chosen = decision.choice.as_ref();
-        let selected = chosen.and_then(|(record, why): &(_, Reason)| {
-            let number = pool.number_of(record)?;
-            Some(Selected { candidate: candidates.get(number - 1)?.clone(), selection_reason: why.as_str() })
+        let standings = decision.standings.iter().enumerate();
+        let candidates: Vec<Candidate> =
+            standings.map(|(place, standing)| candidate(place, standing, pool, now)).collect();
+        let selected = decision.choice.as_ref().and_then(|(record, why): &(_, Reason)| {
+            let candidate = candidates.iter().find(|candidate| candidate.account.record_id == record.as_str())?;
+            Some(Selected { candidate: candidate.clone(), selection_reason: why.as_str() })
         });
         let failure = match (&selected, candidates.is_empty()) {
             (Some(_), _) => None,
@@ -121,6 +173,8 @@ impl WhySelected {
             ok: selected.is_some(),
             decided_by,
             strategy: strategy.as_str(),
+            recorded: None,
+            now,
             available_count: candidates.iter().filter(|candidate| candidate.available).count(),
             total_count: candidates.len(),
             selected,
@@ -136,20 +190,48 @@ impl WhySelected {
     }
 }
 
-fn candidate(account: Named, enabled: bool, standing: &Standing, now: Timestamp) -> Candidate {
-    let Standing { blockers, .. } = standing;
+fn candidate(place: usize, standing: &Standing, pool: &SavedPool, now: Timestamp) -> Candidate {
+    let Standing { record, blockers } = standing;
+    let known = Named::of(pool, record);
+    let gone = known.is_none();
+    let account = known.unwrap_or_else(|| Named {
+        index: place,
+        number: place + 1,
+        record_id: record.to_string(),
+        alias: None,
+        label: format!("an account that is gone ({record})"),
+    });
     let reasons: Vec<_> = blockers.iter().map(|blocker| reason(blocker, account.number, now)).collect();
-    let code = |blocker: &codex_auth_core::Blocker| CandidateBlocker {
+    let blocker = |blocker: &Blocker| CandidateBlocker {
         code: blocker.code(),
+        scope: blocker.reach().to_string(),
         until: blocker.until().map(Timestamp::as_millis),
+        command: blocker.exit().command(account.number),
     };
     Candidate {
         one_based_index: account.number,
-        enabled,
+        enabled: !blockers.contains(&Blocker::Disabled),
         available: standing.is_ready(),
-        blockers: blockers.iter().map(code).collect(),
+        blockers: blockers.iter().map(blocker).collect(),
         reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        gone,
         account,
+    }
+}
+
+impl Recalled {
+    fn write(&self, lines: &mut Lines, now: Timestamp) {
+        let ago = age(Timestamp::from_millis(self.at), now);
+        let session = self.session.as_ref().map(|hash| format!("session {}", plain(hash)));
+        let model = self.quota_key.as_ref().map(|key| format!("quota key {}", plain(key)));
+        let tried = (self.tried > 0).then(|| format!("after {} other account(s)", self.tried));
+        let about: Vec<_> = session.into_iter().chain(model).chain(tried).collect();
+        let about = if about.is_empty() { "a request that named no session".to_owned() } else { about.join(", ") };
+        lines.line(&format!("Made: {ago} ago, for {about}"));
+        if !self.same_again {
+            let then = self.chosen_then.as_deref().unwrap_or("nobody was chosen");
+            lines.line(&format!("This version decides otherwise. Then: {}.", plain(then)));
+        }
     }
 }
 
@@ -162,14 +244,18 @@ impl Screen for WhySelected {
         let mut lines = Lines::new(width);
         let what = match self.mode {
             WhyMode::Now => "Selection right now",
-            WhyMode::Last => "Last selection (made once more; no past decision is kept yet)",
+            WhyMode::Last => "Last selection",
         };
         let by = match self.decided_by {
             DecidedBy::Agent => "the running agent",
             DecidedBy::Files => "the files; no agent is running",
+            DecidedBy::Log => "the agent, at that time; made once more from its log",
         };
         lines.line(&format!("why-selected: {what}"));
         lines.line(&format!("Decided by: {by}"));
+        if let Some(recorded) = &self.recorded {
+            recorded.write(&mut lines, self.now);
+        }
         lines.line(&format!("Strategy: {}", self.strategy));
         lines.line(&format!("Available: {} of {} account(s)", self.available_count, self.total_count)).gap();
         match &self.selected {
@@ -188,9 +274,9 @@ impl Screen for WhySelected {
         if !self.candidates.is_empty() {
             lines.gap().line("Candidates:");
         }
-        let chosen = self.selected.as_ref().map(|selected| selected.candidate.account.index);
+        let chosen = self.selected.as_ref().map(|selected| &selected.candidate.account.record_id);
         for Candidate { account, available, reason, .. } in &self.candidates {
-            let mark = match (chosen == Some(account.index), available) {
+            let mark = match (chosen == Some(&account.record_id), available) {
                 (true, _) => "*",
                 (false, true) => "-",
                 (false, false) => "x",
@@ -216,7 +302,7 @@ mod tests {
     fn why(pool: &SavedPool) -> WhySelected {
         let rotation = Rotation::new(pool.clone(), Strategy::Sequential, RestPolicy::default());
         let decision = rotation.decide(&Query::default(), NOW);
-        WhySelected::new((WhyMode::Now, DecidedBy::Files, Strategy::Sequential), pool, &decision, NOW)
+        WhySelected::new((DecidedBy::Files, Strategy::Sequential), pool, &decision, NOW)
     }
 
     fn first_rests() -> SavedPool {
@@ -239,6 +325,26 @@ mod tests {
         let why = why(&pool);
         assert!(!why.is_ok());
         insta::assert_snapshot!(why.text(80));
+    }
+
+    #[test]
+    fn a_past_selection_says_when_and_for_whom() {
+        let mut pool = first_rests();
+        pool.accounts[0].account.enabled = false;
+        let rotation = Rotation::new(pool.clone(), Strategy::Sequential, RestPolicy::default());
+        let decision = rotation.decide(&Query::default(), NOW);
+        pool.accounts.remove(2);
+        let recorded = Recalled {
+            at: NOW.as_millis(),
+            session: Some("1a2b3c4d".to_owned()),
+            quota_key: Some("gpt-5.2:gpt-5.5".to_owned()),
+            tried: 1,
+            same_again: false,
+            chosen_then: Some("Account 1 (person1@example.test, id:ws-1), most quota left and least in use".to_owned()),
+        };
+        let later = NOW.after(Duration::from_secs(125));
+        let why = WhySelected::last(recorded, Strategy::Sequential, (&pool, &decision), later);
+        insta::assert_snapshot!(format!("{}\n{}", why.text(80), document(&why)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use codex_auth_core::{Kind, SavedPool, Timestamp};
 use codex_auth_store::Earlier;
 use codex_auth_view::{CopyList, CopyRow, Named, Restored, Screen};
 
-use crate::{assemble::Product, error::CliError, json_flag::Json, span::span};
+use crate::{assemble::Product, error::CliError, json_flag::Json, span::instant};
 
 /// How it was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -92,15 +92,6 @@ fn chosen(product: &Product, arguments: &RestoreArguments, now: Timestamp) -> Re
         CliError::new(Kind::Usage, "no_copy", "No copy was made since then.")
             .hint("Run `codex-multi-auth undo --list` to see what was changed since.")
     })
-}
-
-/// An age before `now`, or an instant.
-fn instant(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Some(Timestamp::from_millis(at.as_millisecond()));
-    }
-    let age = i64::try_from(span(text)?.as_millis()).ok()?;
-    Some(Timestamp::from_millis(now.as_millis().checked_sub(age)?))
 }
 
 fn change(copy: &Earlier, today: &SavedPool, earlier: &SavedPool, now: Timestamp) -> Restored {

@@ -1,7 +1,7 @@
 //! Owns how entries become decisions again. Whatever the bytes are, it ends, within bounds, with a decision or an error.
 
 use super::{
-    LARGEST_DELTA, LARGEST_KEYFRAME, MOST_SEATS, Premises, RecordError, SessionHash,
+    LARGEST_DELTA, LARGEST_KEYFRAME, MOST_SEATS, Premises, RecordError, SessionHash, Supposition,
     bytes::In,
     check::{Sum, of_decision},
     codes::Numbered,
@@ -10,9 +10,7 @@ use super::{
     kept::{Asked, KeptSeat, Stood},
     write::{BURST, CHANGES, CHOICE, DECISION, DENIED, FORMAT, KEYFRAME, QUOTA_KEY, SESSION},
 };
-use crate::{
-    Binding, Decision, Denial, DeniedBy, Reason, RecordId, Seat, Standards, Strategy, Timestamp, evaluate, pick,
-};
+use crate::{Ask, Binding, Decision, Denial, DeniedBy, Reason, RecordId, Seat, Strategy, Timestamp, evaluate, pick};
 
 /// Reads a log's entries in their order.
 #[derive(Debug, Default)]
@@ -192,11 +190,15 @@ impl Recorded<'_> {
         of_decision(again) == self.sum && choice == self.choice()
     }
 
-    /// Who would have been chosen by other standards, everything else being as it was.
-    pub fn choice_if(&self, change: impl FnOnce(&mut Standards<'_>)) -> Option<(&RecordId, Reason)> {
+    /// Who would have been chosen had this been so, everything else being as it was.
+    pub fn choice_if(&self, supposed: &Supposition) -> Option<(&RecordId, Reason)> {
+        let Supposition { strategy, pin, without } = supposed;
         let mut standards = self.premises.standards();
-        change(&mut standards);
-        self.named(pick(&self.all_seats(), standards, self.premises.ask(), self.premises.at))
+        standards.strategy = strategy.unwrap_or(standards.strategy);
+        standards.pin = pin.as_ref().or(standards.pin);
+        let ask = self.premises.ask();
+        let tried: Vec<_> = ask.tried.iter().chain(without).cloned().collect();
+        self.named(pick(&self.all_seats(), standards, Ask { tried: &tried, ..ask }, self.premises.at))
     }
 
     fn all_seats(&self) -> Vec<Seat<'_>> {

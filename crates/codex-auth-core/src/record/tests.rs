@@ -267,7 +267,7 @@ fn after_a_failed_write_nothing_comes_before_a_keyframe_and_that_is_a_minute_awa
         (live, world.now, writer.write(moment.expect("room")).expect("it fits"))
     };
     let (_, first, _) = next(&mut writer);
-    writer.lost_one();
+    writer.lost(1);
     let mut lost = 1;
     let (live, at, written) = loop {
         match next(&mut writer) {

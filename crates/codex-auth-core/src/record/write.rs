@@ -51,14 +51,14 @@ impl Writer {
     pub fn write(&mut self, moment: Moment) -> Result<Option<Written>, RecordError> {
         let written = self.entries(moment);
         if !matches!(written, Ok(Some(_))) {
-            self.lost_one();
+            self.lost(1);
         }
         written
     }
 
-    /// What was written last is not in the log: nothing can be laid over it, so a keyframe comes next.
-    pub fn lost_one(&mut self) {
-        self.lost = self.lost.saturating_add(1);
+    /// The last decisions, this many, are not in the log: nothing can be laid over them, so a keyframe comes next.
+    pub fn lost(&mut self, count: u32) {
+        self.lost = self.lost.saturating_add(count);
         self.sum = None;
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth_core::{ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason, SavedPool};
+use codex_auth_core::{ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::{
@@ -225,20 +225,8 @@ fn decide(control: &Control) -> Value {
     json!({
         "account": choice.and_then(|(record, _)| pool.number_of(record)),
         "reason": choice.map(|(_, reason)| reason.as_str()),
-        "standings": standings(&pool, &decision),
+        "decision": decision,
     })
-}
-
-fn standings(pool: &SavedPool, decision: &codex_auth_core::Decision) -> Vec<Value> {
-    let one = |standing: &codex_auth_core::Standing| {
-        let blockers: Vec<_> = standing
-            .blockers
-            .iter()
-            .map(|blocker| json!({ "code": blocker.code(), "until": blocker.until().map(codex_auth_core::Timestamp::as_millis) }))
-            .collect();
-        json!({ "account": pool.number_of(&standing.record), "ready": standing.is_ready(), "blockers": blockers })
-    };
-    decision.standings.iter().map(one).collect()
 }
 
 async fn refresh(control: &Control, asked: &Value) -> Answer {

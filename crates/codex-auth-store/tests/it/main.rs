@@ -7,6 +7,7 @@ mod claims;
 mod coexistence;
 mod conformance;
 mod crash_points;
+mod decisions;
 mod duplicates;
 mod engine_crashes;
 mod fuzzing;

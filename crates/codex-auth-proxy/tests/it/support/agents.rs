@@ -4,12 +4,16 @@ use std::{
     collections::HashMap,
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
+    record::DecisionLog,
     testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
@@ -73,12 +77,30 @@ impl StateDir for Directory {
     }
 }
 
+/// Recorded decisions, in memory; on a disk without room, none.
+#[derive(Debug, Default)]
+pub(crate) struct Decisions {
+    pub(crate) entries: Mutex<Vec<Vec<u8>>>,
+    pub(crate) is_full: AtomicBool,
+}
+
+impl DecisionLog for Decisions {
+    fn append(&self, entries: &[Vec<u8>]) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Io { verb: "append to", path: "decisions".into(), why: "no room".into() });
+        }
+        self.entries.lock().unwrap().extend_from_slice(entries);
+        Ok(())
+    }
+}
+
 /// A place where agents come and go.
 pub(crate) struct Place {
     pub(crate) store: MemoryStore,
     pub(crate) settings: Arc<Settings>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) issuer: ScriptedIssuer,
+    pub(crate) decisions: Arc<Decisions>,
     backend: String,
     socket: PathBuf,
 }
@@ -112,6 +134,7 @@ impl Place {
             settings: Arc::new(Settings(Mutex::new(Strategy::Sequential))),
             directory: Arc::new(directory),
             issuer,
+            decisions: Arc::default(),
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
             socket,
         })
@@ -144,6 +167,7 @@ impl Place {
             codex_home: "/home".into(),
             socket: self.socket.clone(),
             logins: Arc::new(Homes::default()),
+            decisions: self.decisions.clone(),
             entropy: Arc::new(SeededEntropy::new(seed)),
             version: "0.0.0".into(),
             port,
