@@ -12,8 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        auth_store, backup, check, export, files, import, import_current, list, login, remove, reset, restore,
-        rotation, run, serve, switch, token, undo, unpin, why_selected, wrapper,
+        account, auth_store, backup, budget, check, export, files, import, import_current, list, login, profile,
+        remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -69,6 +69,12 @@ enum Commands {
     Check(check::CheckArguments),
     /// Show who serves the next request, and why not the others
     WhySelected(why_selected::WhyArguments),
+    /// Say what is wanted of single accounts: tags, weight, pause, drain, reserve, note
+    Account(account::AccountArguments),
+    /// Show or change the rules of the project of this directory
+    Profile(profile::ProfileArguments),
+    /// Limit requests, tokens or cost in an hour, a day, a week or a month
+    Budget(budget::BudgetArguments),
     /// Show where codex keeps its login, or make it keep it in auth.json
     AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
@@ -152,6 +158,14 @@ fn help() -> String {
     Cli::command().render_help().to_string()
 }
 
+/// How a command is used.
+pub(crate) fn help_of(command: &str) -> String {
+    use clap::CommandFactory;
+    let mut all = Cli::command();
+    all.build();
+    all.find_subcommand_mut(command).map(|found| found.render_help().to_string()).unwrap_or_default()
+}
+
 impl Commands {
     /// The command's name in documents, and whether one is wanted.
     fn face(&self) -> (&'static str, bool) {
@@ -171,6 +185,9 @@ impl Commands {
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
             Self::Export(asked) => ("export", asked.json.is_wanted()),
             Self::Backup(asked) => ("backup", asked.json.is_wanted()),
+            Self::Account(asked) => (asked.name(), asked.wants_json()),
+            Self::Profile(asked) => (asked.name(), asked.wants_json()),
+            Self::Budget(asked) => (asked.name(), asked.wants_json()),
             Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
             Self::Files(asked) => ("files", asked.json.is_wanted()),
@@ -200,6 +217,9 @@ impl Commands {
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
             Self::Export(asked) => export::export(product, &asked),
             Self::Backup(asked) => backup::backup(product, &asked),
+            Self::Account(asked) => account::account(product, asked),
+            Self::Profile(asked) => profile::profile(product, asked),
+            Self::Budget(asked) => budget::budget(product, asked),
             Self::AuthStore(asked) => auth_store::auth_store(product, asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
             Self::Files(asked) => Ok(files::files(product, asked)),
