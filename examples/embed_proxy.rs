@@ -6,7 +6,7 @@ use std::{error::Error, sync::Arc};
 
 use codex_auth_core::{
     Clock, Entropy, LoginState, OfficialLogins, RotationSettings, SettingsSource, StoreError, Timestamp,
-    testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_net::Network;
 use codex_auth_proxy::{Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, mint, serve};
@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         issuer: Arc::new(ScriptedIssuer::default()),
         upstream: Arc::new(ReqwestUpstream::over(network)),
         settings: Arc::new(Defaults),
+        policy: Arc::new(MemoryPolicies::default()),
         clock,
     };
     let token = mint(entropy.as_ref());

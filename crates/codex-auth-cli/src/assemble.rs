@@ -14,8 +14,8 @@ use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    DecisionFile, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces, PrivateDir,
-    Scope,
+    DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
+    PrivateDir, Scope,
     documents::settings::{SettingsEnvironment, SettingsFile},
 };
 
@@ -105,6 +105,11 @@ impl Product {
     /// The rotation's settings as they stand.
     pub(crate) fn settings(&self) -> Result<RotationSettings, CliError> {
         Ok(self.rotation.rotation()?)
+    }
+
+    /// The user's rules, on disk.
+    pub(crate) fn policies(&self) -> FilePolicies {
+        FilePolicies::of(self.layout.clone())
     }
 
     /// What the user set, on disk.
@@ -216,6 +221,7 @@ impl Product {
             issuer: Arc::new(self.issuer()?),
             upstream: upstream_towards(&backend, &self.network),
             settings: Arc::new(self.rotation.clone()),
+            policy: Arc::new(self.policies()),
             clock: self.clock.clone(),
         };
         Ok(AgentSetup {

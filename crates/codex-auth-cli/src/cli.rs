@@ -12,8 +12,8 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        auth_store, backup, check, export, files, import, import_current, list, login, remove, reset, restore,
-        rotation, run, serve, switch, token, undo, unpin, what_if, why_selected, wrapper,
+        account, auth_store, backup, budget, check, export, files, import, import_current, list, login, profile,
+        remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -71,6 +71,12 @@ enum Commands {
     WhySelected(why_selected::WhyArguments),
     /// Count how recorded choices would have been others, under another strategy or pin
     WhatIf(what_if::WhatIfArguments),
+    /// Say what is wanted of single accounts: tags, weight, pause, drain, reserve, note
+    Account(account::AccountArguments),
+    /// Show or change the rules of the project of this directory
+    Profile(profile::ProfileArguments),
+    /// Limit requests, tokens or cost in an hour, a day, a week or a month
+    Budget(budget::BudgetArguments),
     /// Show where codex keeps its login, or make it keep it in auth.json
     AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
@@ -154,6 +160,14 @@ fn help() -> String {
     Cli::command().render_help().to_string()
 }
 
+/// How a command is used.
+pub(crate) fn help_of(command: &str) -> String {
+    use clap::CommandFactory;
+    let mut all = Cli::command();
+    all.build();
+    all.find_subcommand_mut(command).map(|found| found.render_help().to_string()).unwrap_or_default()
+}
+
 impl Commands {
     /// The command's name in documents, and whether one is wanted.
     fn face(&self) -> (&'static str, bool) {
@@ -174,6 +188,9 @@ impl Commands {
             Self::WhatIf(asked) => ("what-if", asked.json.is_wanted()),
             Self::Export(asked) => ("export", asked.json.is_wanted()),
             Self::Backup(asked) => ("backup", asked.json.is_wanted()),
+            Self::Account(asked) => (asked.name(), asked.wants_json()),
+            Self::Profile(asked) => (asked.name(), asked.wants_json()),
+            Self::Budget(asked) => (asked.name(), asked.wants_json()),
             Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
             Self::Files(asked) => ("files", asked.json.is_wanted()),
@@ -204,6 +221,9 @@ impl Commands {
             Self::WhatIf(asked) => what_if::what_if(product, &asked),
             Self::Export(asked) => export::export(product, &asked),
             Self::Backup(asked) => backup::backup(product, &asked),
+            Self::Account(asked) => account::account(product, asked),
+            Self::Profile(asked) => profile::profile(product, asked),
+            Self::Budget(asked) => budget::budget(product, asked),
             Self::AuthStore(asked) => auth_store::auth_store(product, asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
             Self::Files(asked) => Ok(files::files(product, asked)),

@@ -1,7 +1,9 @@
 //! The commands, one room each.
 
+pub(crate) mod account;
 pub(crate) mod auth_store;
 pub(crate) mod backup;
+pub(crate) mod budget;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
@@ -12,6 +14,7 @@ pub(crate) mod import_current;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod official;
+pub(crate) mod profile;
 pub(crate) mod remove;
 pub(crate) mod reset;
 pub(crate) mod restore;

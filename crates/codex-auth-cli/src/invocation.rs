@@ -16,7 +16,7 @@ pub(crate) enum Invocation {
 }
 
 /// The commands the manager answers; anything else after `auth` belongs to the official client.
-pub(crate) const COMMANDS: [&str; 19] = [
+pub(crate) const COMMANDS: [&str; 22] = [
     "login",
     "list",
     "status",
@@ -36,6 +36,9 @@ pub(crate) const COMMANDS: [&str; 19] = [
     "serve",
     "token",
     "demo",
+    "account",
+    "profile",
+    "budget",
 ];
 
 /// Sorts an invocation. `program` is `argv[0]`; `arguments` is the rest.

@@ -183,9 +183,10 @@ impl Rulebook {
     }
 
     /// Whether it makes a difference which of these projects a request comes from, for a rule that fails closed.
-    pub fn tells_apart(&self, projects: &[&str]) -> bool {
-        let hard = |key: &&str| self.policies.projects.get(*key).map(ProjectRules::hard).unwrap_or_default();
-        projects.windows(2).any(|pair| hard(&pair[0]) != hard(&pair[1]))
+    pub fn tells_apart<'p>(&self, projects: impl IntoIterator<Item = Option<&'p str>>) -> bool {
+        let hard = |key: Option<&str>| key.and_then(|key| self.policies.projects.get(key)).map(ProjectRules::hard);
+        let mut all = projects.into_iter().map(|key| hard(key).unwrap_or_default());
+        all.next().is_some_and(|first| all.any(|other| other != first))
     }
 }
 

@@ -10,8 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 
+mod rules;
 mod silence;
 
+pub use rules::MemoryPolicies;
 pub use silence::{CANARY, check_silent, planted};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId};
 
-use crate::{leases::Caller, proxy::Proxy};
+use crate::{leases::Caller, proxy::Proxy, rules::Room};
 
 /// An attempt under way. Dropped unsettled, it counts as left by the client.
 #[derive(Debug)]
@@ -13,12 +13,13 @@ pub(crate) struct Attempt {
     lease: Option<Lease>,
     /// Whether the account's credential was already renewed for this request.
     pub(crate) refreshed: bool,
+    room: Arc<Room>,
 }
 
 impl Attempt {
     /// Takes charge of a lease.
-    pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool) -> Self {
-        Self { proxy, lease: Some(lease), refreshed }
+    pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool, room: Arc<Room>) -> Self {
+        Self { proxy, lease: Some(lease), refreshed, room }
     }
 
     /// The lease.
@@ -42,6 +43,7 @@ impl Attempt {
     pub(crate) fn answering(&self, caller: &Caller) {
         self.proxy.rotation.answering(self.lease(), self.proxy.ports.clock.now());
         self.proxy.leases.served(caller, self.record());
+        self.room.answered();
     }
 
     /// Ends the attempt and says what to do next. A marker that must be durable first is, when this returns.
@@ -67,6 +69,7 @@ impl Attempt {
 
     fn finish(&mut self, outcome: &Outcome) {
         let Some(lease) = self.lease.take() else { return };
+        self.room.ended(outcome, self.proxy.ports.clock.as_ref());
         let settled = self.proxy.rotation.settle(lease, outcome, true, self.proxy.ports.clock.now());
         if let Some(edit) = settled.edit {
             self.proxy.keeping.keep(edit);

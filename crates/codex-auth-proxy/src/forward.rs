@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth_core::{
-    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Timestamp, USABLE_FOR,
-    plan, reason_ahead,
+    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Ruling, Timestamp,
+    USABLE_FOR, plan, reason_ahead,
 };
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -15,12 +15,14 @@ use crate::{
     body::{BodyStream, whole},
     call::Call,
     headers::{Wearing, inbound, outbound},
-    inbound::{quota_key_of, session_of},
+    inbound::{model_of, quota_key_of, session_of},
     observe::Observer,
+    permits::asked_model,
     proxy::Proxy,
     relay::relay,
-    respond::{self, Answer},
+    respond::{self, Answer, Bound},
     rewrite,
+    rules::Room,
     upstream::UpstreamError,
     verdict::outcome_of,
 };
@@ -46,18 +48,30 @@ struct Search {
     fault: Option<Answer>,
 }
 
+/// What the user's rules mean for a call.
+type Admitted = (Ruling, Arc<Room>);
+
 /// Serves a model call with whichever account can.
 pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
-    let search = tokio::time::timeout(proxy.config.search_within, search(proxy, call)).await;
-    search.unwrap_or_else(|_| respond::unreachable_backend())
+    let origin = proxy.leases.origin(&call.caller, &call.headers);
+    let model = || model_of(&call.headers).or_else(|| asked_model(&call.headers, &call.body));
+    let (ruling, room) = match proxy.rules.admit(&origin, call.only(), model, proxy.ports.clock.now()) {
+        Ok(admitted) => admitted,
+        Err(unjudged) => return respond::rules_unavailable(&unjudged.to_string()),
+    };
+    let search = search(proxy, call, (ruling, room.clone()));
+    let answer = tokio::time::timeout(proxy.config.search_within, search).await;
+    room.searched();
+    answer.unwrap_or_else(|_| respond::unreachable_backend())
 }
 
-async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
+async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> Answer {
     let mut search = Search::default();
     let query = Query {
         session: session_of(&call.headers),
         quota_key: quota_key_of(&call.headers),
         only: call.only().cloned(),
+        ruling,
         ..Query::default()
     };
     loop {
@@ -70,12 +84,12 @@ async fn search(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         let query = Query { tried: search.tried_with(proxy), again: search.again.take(), ..query.clone() };
         let lease = match proxy.rotation.acquire(&query, now) {
             Ok(lease) => lease,
-            Err(refusal) => return nobody(proxy, search, &refusal, (call.only().is_some(), now)),
+            Err(refusal) => return nobody(proxy, search, &refusal, (&query, now)),
         };
         let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
             == Some(&lease.held.account.record);
         let refreshed = search.refreshed.contains(&lease.held.account.record);
-        let attempt = Attempt::new(proxy.clone(), lease, refreshed);
+        let attempt = Attempt::new(proxy.clone(), lease, refreshed, room.clone());
         let call = search.rewritten.as_ref().unwrap_or(call);
         match one(proxy, call, attempt, is_bound).await {
             Step::Answer(answer) => return answer,
@@ -236,7 +250,7 @@ fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
     }
 }
 
-fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (is_bound, now): (bool, Timestamp)) -> Answer {
+fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (query, now): (&Query, Timestamp)) -> Answer {
     if let (codex_auth_core::Cause::Unreachable { .. }, Some(fault)) = (&refusal.cause, search.fault) {
         return fault;
     }
@@ -245,8 +259,15 @@ fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (is_bound, now): (bo
         return respond::wave(&pool, &hit);
     }
     let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());
-    if let (true, codex_auth_core::Cause::Pinned { record, until }) = (is_bound, &refusal.cause) {
-        return respond::permit_account(refusal, (record, *until), &pool, plan.as_deref(), now);
+    if let codex_auth_core::Cause::Pinned { record, until } = &refusal.cause {
+        let of = match (&query.only, &query.ruling.bound) {
+            (Some(_), _) => Some(Bound::Capability),
+            (None, Some(_)) => Some(Bound::Project),
+            (None, None) => None,
+        };
+        if let Some(of) = of {
+            return respond::bound_account(of, refusal, (record, *until), &pool, plan.as_deref(), now);
+        }
     }
     respond::refused(refusal, &pool, plan.as_deref(), now)
 }

@@ -93,11 +93,24 @@ pub(crate) fn session_of(headers: &HeaderMap) -> Option<SessionKey> {
     })
 }
 
-/// The quota key of a request's model, as its routing hint names it (`model=<slug>;tier=…`).
+/// The quota key of a request's model, as its routing hint names it.
 pub(crate) fn quota_key_of(headers: &HeaderMap) -> Option<String> {
+    quota_key(&model_of(headers)?)
+}
+
+/// The model that a request's routing hint names (`model=<slug>;tier=…`).
+pub(crate) fn model_of(headers: &HeaderMap) -> Option<String> {
     let hint = headers.get("x-codex-routing-hint")?.to_str().ok()?;
-    let model = hint.split(';').find_map(|part| part.trim().strip_prefix("model="))?;
-    quota_key(model)
+    let model = hint.split(';').find_map(|part| part.trim().strip_prefix("model="))?.trim();
+    (!model.is_empty()).then(|| model.to_owned())
+}
+
+/// The directories in which a client works, as its own telling of the turn names them.
+pub(crate) fn workspaces_of(headers: &HeaderMap) -> Vec<String> {
+    let told = headers.get("x-codex-turn-metadata").and_then(|told| told.to_str().ok());
+    let told = told.and_then(|told| serde_json::from_str::<serde_json::Value>(told).ok());
+    let named = told.as_ref().and_then(|told| told.get("workspaces")).and_then(serde_json::Value::as_object);
+    named.map(|named| named.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// The bearer of a request, or what stands in `x-api-key`.

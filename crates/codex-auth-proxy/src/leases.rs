@@ -1,14 +1,15 @@
 //! Who is being served: open leases, their tokens, and the logins of their homes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use codex_auth_core::{
-    AccessToken, ClientToken, Entropy, Login, LoginState, OfficialLogins, RecordId, RefreshToken, Timestamp,
+    AccessToken, ClientToken, Entropy, Login, LoginState, OfficialLogins, Place, RecordId, RefreshToken, Timestamp,
 };
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -17,7 +18,11 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::permits::{Holder, Permits};
+use crate::{
+    inbound::workspaces_of,
+    permits::{Holder, Permits},
+    rules::Origin,
+};
 
 /// What a client says of itself when it asks for a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +89,8 @@ struct Table {
 struct Open {
     facts: LeaseFacts,
     token: ClientToken,
+    /// The project it works in.
+    place: Option<Place>,
 }
 
 /// The current and the previous login of a home: a running client keeps using the one it started with.
@@ -119,9 +126,40 @@ impl Leases {
         table.last += 1;
         let id = LeaseId(table.last);
         let facts = LeaseFacts { request, since: now, served_by: None, requests: 0 };
-        table.open.insert(id, Open { facts, token });
+        table.open.insert(id, Open { facts, token, place: None });
         self.count.send_replace(table.open.len());
         id
+    }
+
+    /// Notes the project a lease works in.
+    pub fn settle_in(&self, id: LeaseId, place: Option<Place>) {
+        if let Some(open) = self.lock().open.get_mut(&id) {
+            open.place = place;
+        }
+    }
+
+    /// The project a request comes from. Sessions of one home share its login: there, the request itself has to say in
+    /// which directory it works.
+    pub(crate) fn origin(&self, caller: &Caller, headers: &HeaderMap) -> Origin {
+        let table = self.lock();
+        let project = |open: &Open| open.place.as_ref().map(|place| place.project.clone());
+        let newest = table.lease_of(caller).and_then(|id| table.open.get(&id));
+        let (Some(newest), Caller::Home(home)) = (newest, caller) else {
+            return Origin { project: newest.and_then(project), unclear: Vec::new() };
+        };
+        let of_home = || table.open.values().filter(|open| open.facts.request.codex_home.as_ref() == Some(home));
+        let all: BTreeSet<Option<String>> = of_home().map(project).collect();
+        if all.len() < 2 {
+            return Origin { project: project(newest), unclear: Vec::new() };
+        }
+        let named = workspaces_of(headers);
+        let is_named =
+            |open: &&Open| open.place.as_ref().is_some_and(|place| place.roots.iter().any(|root| named.contains(root)));
+        let told: BTreeSet<Option<String>> = of_home().filter(is_named).map(project).collect();
+        match (told.len(), told.into_iter().next()) {
+            (1, Some(project)) => Origin { project, unclear: Vec::new() },
+            _ => Origin { project: project(newest), unclear: all.into_iter().collect() },
+        }
     }
 
     /// Ends a lease; its token is worth nothing from here on.

@@ -13,8 +13,9 @@
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
-//! for), `keeping` (the disk, off the path), `recording` (what was decided, and from what), `permits` (capabilities: limited, revocable callers),
-//! `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
+//! for), `keeping` (the disk, off the path), `recording` (what was decided, and from what), `permits` (capabilities:
+//! limited, revocable callers), `rules` (what the user wants, composed for each request), `rewrite` (the one change a
+//! body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
 mod attempt;
@@ -44,6 +45,7 @@ mod renewals;
 mod reqwest_upstream;
 mod respond;
 mod rewrite;
+mod rules;
 mod server;
 mod token_door;
 mod upstream;

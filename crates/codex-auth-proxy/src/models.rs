@@ -15,7 +15,7 @@ use crate::{
     headers::{Wearing, outbound},
     leases::Caller,
     proxy::Proxy,
-    respond::{Answer, document},
+    respond::{Answer, document, rules_unavailable},
 };
 
 /// The client waits five seconds for its catalogue; we answer sooner with what has come.
@@ -30,7 +30,12 @@ const ASKED: usize = 8;
 /// Answers `GET …/models`.
 pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let now = proxy.ports.clock.now();
-    let query = Query { only: call.only().cloned(), ..Query::default() };
+    let origin = proxy.leases.origin(&call.caller, &call.headers);
+    let ruling = match proxy.rules.for_free(&origin) {
+        Ok(ruling) => ruling,
+        Err(unjudged) => return rules_unavailable(&unjudged.to_string()),
+    };
+    let query = Query { only: call.only().cloned(), ruling, ..Query::default() };
     let decision = proxy.rotation.decide(&query, now);
     let pool = proxy.rotation.pool();
     let able = pool

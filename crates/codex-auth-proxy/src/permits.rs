@@ -7,6 +7,8 @@ pub(crate) mod door;
 mod file;
 mod model;
 
+pub(crate) use model::asked_model;
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

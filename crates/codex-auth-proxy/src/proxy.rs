@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, RefreshReason, RestPolicy, Rotation, SettingsSource,
-    StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, RefreshReason, RestPolicy, Rotation,
+    SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals, upstream::Upstream,
+    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals, rules::Rules,
+    upstream::Upstream,
 };
 
 /// The outside as the proxy needs it.
@@ -22,6 +23,8 @@ pub struct Ports {
     pub upstream: Arc<dyn Upstream>,
     /// Settings that may change under us.
     pub settings: Arc<dyn SettingsSource>,
+    /// The user's rules, which may change under us, too.
+    pub policy: Arc<dyn PolicySource>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -36,6 +39,7 @@ pub struct Proxy {
     pub(crate) renewals: Renewals,
     pub(crate) keeping: Keeping,
     recording: OnceLock<Recording>,
+    pub(crate) rules: Rules,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -45,6 +49,7 @@ impl Proxy {
         let stamp = ports.store.stamp();
         let pool = ports.store.read().await?;
         let settings = ports.settings.rotation()?;
+        let rules = Rules::ready(ports.policy.clone(), &pool, ports.clock.now()).await;
         config.headers_within = settings.answer_within.unwrap_or(config.headers_within);
         config.silence = settings.silence.unwrap_or(config.silence);
         let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
@@ -59,6 +64,7 @@ impl Proxy {
             renewals,
             keeping,
             recording: OnceLock::new(),
+            rules,
             reloading: tokio::sync::Mutex::default(),
         }))
     }
@@ -78,21 +84,26 @@ impl Proxy {
         &self.rotation
     }
 
-    /// Reads the pool and settings anew when another program changed them. A file that cannot be read leaves the
+    /// Reads the pool, settings and rules anew when another program changed them. A file that cannot be read leaves the
     /// last good state in force.
     pub async fn reload_if_changed(&self) -> Result<bool, StoreError> {
         // One at a time, so that an older pool never comes after a newer one.
         let _alone = self.reloading.lock().await;
         let stamp = self.ports.store.stamp();
-        if !self.keeping.is_news(stamp) {
-            return Ok(false);
+        let (has_pool_changed, now) = (self.keeping.is_news(stamp), self.ports.clock.now());
+        if has_pool_changed {
+            self.rotation.reading();
+            let pool = self.ports.store.read().await?;
+            let settings = self.ports.settings.rotation()?;
+            self.rotation.adopt(pool, settings.strategy, now);
+            self.keeping.saw(stamp);
         }
-        self.rotation.reading();
-        let pool = self.ports.store.read().await?;
-        let settings = self.ports.settings.rotation()?;
-        self.rotation.adopt(pool, settings.strategy, self.ports.clock.now());
-        self.keeping.saw(stamp);
-        Ok(true)
+        // Rules are filed under names of accounts, so another pool makes other rules of the same files.
+        let have_rules_changed = has_pool_changed || self.rules.is_news();
+        if have_rules_changed {
+            self.rules.read(&self.rotation.pool(), now).await;
+        }
+        Ok(have_rules_changed)
     }
 
     /// Renews an account's credential, together with whoever else waits for it.

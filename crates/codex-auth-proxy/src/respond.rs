@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{Blocker, Cause, Denial, DeniedBy, RecordId, Refusal, SavedPool, Standing, Timestamp};
+use codex_auth_core::{Blocker, Cause, Denial, DeniedBy, Exit, RecordId, Refusal, SavedPool, Standing, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -76,8 +76,30 @@ pub(crate) fn permit_uncounted() -> Answer {
     answer
 }
 
-/// The one account of a capability cannot serve; like a pin, it never spills.
-pub(crate) fn permit_account(
+/// Whose only account cannot serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// A capability's.
+    Capability,
+    /// A project's.
+    Project,
+}
+
+impl Bound {
+    /// What it is the only account of, and how another one is taken.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Capability => ("this capability", "Run `codex-multi-auth token --account <n>` for another one."),
+            Self::Project => {
+                ("this project", "Run `codex-multi-auth profile unbind` in the project to use the others.")
+            }
+        }
+    }
+}
+
+/// The one account of a capability or a project cannot serve; like a pin, it never spills.
+pub(crate) fn bound_account(
+    of: Bound,
     refusal: &Refusal,
     (record, until): (&RecordId, Option<Timestamp>),
     pool: &SavedPool,
@@ -85,20 +107,18 @@ pub(crate) fn permit_account(
     now: Timestamp,
 ) -> Answer {
     const CODE: &str = "codex_pinned_account_unavailable";
+    let (what, another) = of.words();
     let Some(number) = pool.number_of(record) else {
-        let message = "The only account of this capability is no longer in the pool. \
-                       Run `codex-multi-auth token --account <n>` for another one.";
-        return error(StatusCode::BAD_REQUEST, CODE, message);
+        let message = format!("The only account of {what} is no longer in the pool. {another}");
+        return error(StatusCode::BAD_REQUEST, CODE, &message);
     };
     if let Some(until) = until {
-        let message = format!("Account {number}, the only one of this capability, rests.");
+        let message = format!("Account {number}, the only one of {what}, rests.");
         return usage_limited(CODE, &message, (refusal, plan), until, now);
     }
-    let why = reason_of(refusal.standings.iter().find(|standing| standing.record == *record));
-    let message = format!(
-        "Account {number}, the only one of this capability, cannot serve ({why}). \
-         Run `codex-multi-auth login --account {number}` to mend it."
-    );
+    let standing = refusal.standings.iter().find(|standing| standing.record == *record);
+    let (why, mend) = (reason_of(standing), mend(standing, number));
+    let message = format!("Account {number}, the only one of {what}, cannot serve ({why}). {mend}");
     error(StatusCode::BAD_REQUEST, CODE, &message)
 }
 
@@ -157,10 +177,12 @@ pub(crate) fn refused(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, n
         }
         Cause::Pinned { record, until: None } => {
             let number = pool.number_of(record).unwrap_or_default();
+            let standing = refusal.standings.iter().find(|standing| standing.record == *record);
+            let mend = mend(standing, number);
             let message = format!(
-                "Pinned account {number} cannot serve ({}). Run `codex-multi-auth login --account {number}` to mend it, \
-                 or `codex-multi-auth unpin` to use the others.",
-                refusal.standings.iter().find(|standing| standing.record == *record).map_or("missing", told),
+                "Pinned account {number} cannot serve ({}). {}, or `codex-multi-auth unpin` to use the others.",
+                standing.map_or("missing", told),
+                mend.trim_end_matches('.'),
             );
             error(StatusCode::BAD_REQUEST, "codex_pinned_account_unavailable", &message)
         }
@@ -181,8 +203,25 @@ fn denied(denial: &Denial, refused: (&Refusal, Option<&str>), now: Timestamp) ->
     let Denial { by, reason, until } = denial;
     match (by, until) {
         (DeniedBy::Budget, Some(until)) => usage_limited(by.code(), reason, refused, *until, now),
-        (DeniedBy::Budget | DeniedBy::Policy, _) => error(StatusCode::BAD_REQUEST, by.code(), reason),
+        (DeniedBy::Budget | DeniedBy::Policy, _) => {
+            let shows = match by {
+                DeniedBy::Budget => "budget list",
+                DeniedBy::Policy => "profile show",
+            };
+            let hint = format!("Run `codex-multi-auth {shows}` in the project to see its rules.");
+            let message = format!("Runtime policy blocked this local request: {reason}. {hint}");
+            let body = json!({ "message": message, "code": by.code(), "reasons": [reason], "hint": hint });
+            document(StatusCode::BAD_REQUEST, &json!({ "error": body }))
+        }
     }
+}
+
+/// The user's rules could not be read, so nobody can say whether the request is within them.
+pub(crate) fn rules_unavailable(why: &str) -> Answer {
+    let message = format!("Runtime policy could not be loaded for this local request: {why}.");
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "runtime_policy_unavailable", &message);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
 }
 
 /// The backend failed everybody and left no answer of its own to pass on.
@@ -201,6 +240,11 @@ fn usage_limited(
     now: Timestamp,
 ) -> Answer {
     let wait = until.since(now);
+    let hint = if code == DeniedBy::Budget.code() {
+        "Run `codex-multi-auth budget list` to see the limits."
+    } else {
+        "Run `codex-multi-auth rotation status` to see when each account comes back."
+    };
     let skipped: serde_json::Map<String, Value> = refusal
         .standings
         .iter()
@@ -216,7 +260,7 @@ fn usage_limited(
         "reason": "rate-limit",
         "retry_after_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         "account_skip_reasons": skipped,
-        "hint": "Run `codex-multi-auth rotation status` to see when each account comes back.",
+        "hint": hint,
     } });
     let mut answer = document(StatusCode::TOO_MANY_REQUESTS, &body);
     let seconds = wait.as_secs() + u64::from(wait > Duration::from_secs(wait.as_secs()));
@@ -241,15 +285,28 @@ fn needs_user(refusal: &Refusal, pool: &SavedPool) -> String {
         Some((_, code)) => {
             format!("{code}: no account can serve ({parts}). Run: codex-multi-auth login --account {number}")
         }
-        None => {
-            format!("No account can serve ({parts}). Run `codex-multi-auth login --account {number}` to sign in again.")
-        }
+        None => format!("No account can serve ({parts}). {}", mend(meant, number)),
     }
 }
 
 /// What keeps an account away; the issuer's own code where it needs a new sign-in.
 fn told(standing: &Standing) -> &str {
     code_of(standing).unwrap_or_else(|| reason_of(Some(standing)))
+}
+
+/// What helps an account that does not come back by itself: a command of its own blocker where the user keeps it away,
+/// else a new sign-in.
+fn mend(standing: Option<&Standing>, number: usize) -> String {
+    let held = standing.into_iter().flat_map(|standing| &standing.blockers);
+    let held = held.into_iter().find(|blocker| matches!(blocker, Blocker::Held { .. })).map(Blocker::exit);
+    match held {
+        Some(Exit::Command(command)) => {
+            format!("Run `{}` to let it serve again.", command.replace("{n}", &number.to_string()))
+        }
+        Some(Exit::Wait { .. } | Exit::NextRequest) | None => {
+            format!("Run `codex-multi-auth login --account {number}` to mend it.")
+        }
+    }
 }
 
 /// The code by which an account is marked.

@@ -27,6 +27,7 @@
 
 mod added;
 mod auth_store;
+mod budget;
 mod capabilities;
 mod check;
 mod choice;
@@ -34,6 +35,8 @@ mod earlier;
 mod files;
 mod list;
 mod named;
+mod policy;
+mod profile;
 mod rotation;
 mod row;
 mod saved;
@@ -48,6 +51,7 @@ mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Cancelled, Imports};
 pub use auth_store::AuthStore;
+pub use budget::{BudgetCheck, BudgetList, BudgetRow, limit_words};
 pub use capabilities::{Capabilities, CapabilityMade, CapabilityRow, ProviderBlock, RawToken, Revoked};
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Revocation, Switched, Unpinned};
@@ -55,6 +59,8 @@ pub use earlier::{CopyList, CopyRow, Restored, WasReset};
 pub use files::{FileHealth, FileRow, Files};
 pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
+pub use policy::{PolicyList, PolicyRow, RuleChanged};
+pub use profile::{AccountWeight, Profile};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
 pub use row::AccountRow;
 pub use saved::{BackupList, BackupRow, Saved, SavedAs};

@@ -31,6 +31,7 @@ use super::pass;
 use crate::{
     LeaseId, LeaseRequest, Listeners, Proxy, StreamError,
     respond::{Answer, document},
+    rules::Origin,
 };
 
 /// Requests here are small documents.
@@ -159,7 +160,7 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
         }
         (Method::POST, "/v1/decide") => {
             catch_up(control).await;
-            document(StatusCode::OK, &decide(control))
+            document(StatusCode::OK, &decide(control, &asked))
         }
         (Method::POST, "/v1/permits") => permits::issue(control, asked).await,
         (Method::GET, "/v1/permits") => permits::list(control),
@@ -217,10 +218,15 @@ fn status(control: &Control) -> Value {
     json!({ "pid": std::process::id(), "port": control.port(), "version": control.version, "sessions": sessions })
 }
 
-fn decide(control: &Control) -> Value {
+/// Decides as for a request from the directory that is asked about, if any.
+fn decide(control: &Control, asked: &Value) -> Value {
+    let rules = &control.proxy.rules;
+    let place = asked.get("cwd").and_then(Value::as_str).and_then(|cwd| rules.source().place_of(cwd));
+    let origin = Origin { project: place.map(|place| place.project), unclear: Vec::new() };
+    let ruling = rules.for_free(&origin).unwrap_or_default();
     let pool = control.proxy.rotation().pool();
     let now = control.proxy.ports.clock.now();
-    let decision = control.proxy.rotation().decide(&Query::default(), now);
+    let decision = control.proxy.rotation().decide(&Query { ruling, ..Query::default() }, now);
     let choice = decision.choice.as_ref();
     json!({
         "account": choice.and_then(|(record, _)| pool.number_of(record)),
@@ -259,7 +265,9 @@ fn lease(control: &Arc<Control>, mut asked: Value) -> Answer {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "not_listening", "the agent waits for its sockets");
     };
     let token = resumed.unwrap_or_else(|| crate::mint(control.entropy.as_ref()));
+    let place = control.proxy.rules.source().place_of(&request.cwd);
     let id = control.proxy.leases().open(request, token.clone(), control.proxy.ports.clock.now());
+    control.proxy.leases().settle_in(id, place);
     let granted = json!({ "port": port, "token": token.expose() });
     let body = LeaseBody { first: Some(Bytes::from(format!("{granted}\n"))), proxy: control.proxy.clone(), id };
     http::Response::new(body.boxed_unsync())

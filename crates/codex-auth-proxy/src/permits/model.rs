@@ -9,7 +9,7 @@ use crate::rewrite::decoded;
 
 /// The one model named at the top of a body. `None` when the body is no JSON object, comes in a coding we do not read,
 /// names no model, or names two: whoever is limited to models has to say which one.
-pub(super) fn asked_model(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+pub(crate) fn asked_model(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let plain = match (codings.next().map(|coding| coding.to_str().unwrap_or("unknown")), codings.next()) {
         (None | Some("identity"), None) => Cow::Borrowed(body),

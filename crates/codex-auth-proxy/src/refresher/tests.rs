@@ -7,7 +7,7 @@ use bytes::Bytes;
 use codex_auth_core::{
     AccessToken, ClientToken, Clock as _, Granted, HeldLock, RefreshError, RefreshReason, RefreshToken, RestPolicy,
     RotationSettings, SettingsSource,
-    testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, held, pool},
+    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, held, pool},
 };
 
 use super::*;
@@ -110,6 +110,7 @@ impl World {
             issuer: Arc::new(issuer.clone()),
             upstream: Arc::new(Nothing),
             settings: Arc::new(Nothing),
+            policy: Arc::new(MemoryPolicies::default()),
             clock: clock.clone(),
         };
         let config = ProxyConfig::against(http::Uri::from_static("http://127.0.0.1:1"));

@@ -12,6 +12,7 @@ mod permits;
 mod refusals;
 mod request_path;
 mod rotation;
+mod rules;
 mod streaming;
 mod support;
 mod token_door;

@@ -14,7 +14,7 @@ use std::{
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
-    testing::{ManualClock, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
     AgentClient, AgentError, AgentReady, AgentSetup, InlineUpstream, LeaseRequest, Ports, ProxyConfig, SOCKET,
@@ -157,6 +157,7 @@ impl Place {
             issuer: Arc::new(self.issuer.clone()),
             upstream: Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
             settings: self.settings.clone(),
+            policy: Arc::new(MemoryPolicies::default()),
             clock: Arc::new(ManualClock::at(NOW)),
         };
         AgentSetup {

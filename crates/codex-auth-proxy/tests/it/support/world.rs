@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
-    AccessToken, ClientToken, Granted, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
-    testing::{ManualClock, MemoryStore, ScriptedIssuer, pool},
+    AccessToken, ClientToken, Granted, PolicySource, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
+    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, pool},
 };
 use codex_auth_proxy::{
     InlineUpstream, LeaseId, LeaseRequest, Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, serve,
@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) disk: Gate,
     /// Lets the disk die.
     pub(crate) dead: Dead,
+    /// The user's rules.
+    pub(crate) rules: MemoryPolicies,
 }
 
 impl Default for Setup {
@@ -59,6 +61,7 @@ impl Default for Setup {
             issuer,
             disk,
             dead: Dead::default(),
+            rules: MemoryPolicies::default(),
         }
     }
 }
@@ -70,6 +73,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) homes: Arc<Homes>,
     pub(crate) clock: Arc<ManualClock>,
+    rules: MemoryPolicies,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
 }
@@ -96,6 +100,7 @@ impl World {
                 Form::Reqwest => Arc::new(ReqwestUpstream::over(Arc::default())),
             },
             settings,
+            policy: Arc::new(setup.rules.clone()),
             clock: clock.clone(),
         };
         let leases = Leases::new(homes.clone(), ClientToken::new(TOKEN));
@@ -103,13 +108,21 @@ impl World {
         let listeners = Listeners::bind(0).unwrap();
         let (port, (stop, stopped)) = (listeners.port(), watch::channel(false));
         let serving = tokio::spawn(serve(proxy.clone(), listeners, stopped));
-        Self { port, proxy, store, homes, clock, stop, serving }
+        let rules = setup.rules;
+        Self { port, proxy, store, homes, clock, rules, stop, serving }
     }
 
     /// Opens a lease under this token, for this home if any.
     pub(crate) fn lease(&self, token: &str, home: Option<&str>) -> LeaseId {
-        let request = LeaseRequest { pid: 1, cwd: "/".into(), codex_home: home.map(str::to_owned) };
-        self.proxy.leases().open(request, ClientToken::new(token), NOW)
+        self.lease_in(token, "/", home)
+    }
+
+    /// The same for a client that works in this directory.
+    pub(crate) fn lease_in(&self, token: &str, cwd: &str, home: Option<&str>) -> LeaseId {
+        let request = LeaseRequest { pid: 1, cwd: cwd.into(), codex_home: home.map(str::to_owned) };
+        let id = self.proxy.leases().open(request, ClientToken::new(token), NOW);
+        self.proxy.leases().settle_in(id, self.rules.place_of(cwd));
+        id
     }
 
     /// How many requests the accounts serve now.
