@@ -1,8 +1,8 @@
 //! The laws of every decision, said once more and independently of the code that decides.
 
 use codex_auth_core::{
-    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Reason, Seat, Standards, Strategy, evaluate,
-    favourite, pick, refusal_of,
+    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Prompt, Reason, Seat, Standards, Strategy,
+    evaluate, favourite, pick, refusal_of,
 };
 
 use super::{
@@ -99,6 +99,7 @@ impl World {
                 headroom: made.headroom,
                 terms: made.terms,
                 lacks_model_until: made.lacks_model_until,
+                ..Seat::of(&made.account)
             })
             .collect();
         let tried: Vec<_> = made.iter().filter(|made| made.is_tried).map(|made| made.account.record.clone()).collect();
@@ -109,11 +110,15 @@ impl World {
             pin: self.pin.map(record),
             pinned_by: self.by,
             active: self.active.map(record),
+            ..Standards::default()
         };
         let ask = Ask {
             bound: self.bound.map(record),
             quota_key: (self.weather != Weather::NoModel).then_some(ASKED),
             tried: &tried,
+            prompt: Prompt { tokens: 20_000, later_tokens: 30_000 },
+            again: None,
+            just_moved: false,
             denied: denial.as_ref(),
             burst_until: match self.weather {
                 Weather::Burst | Weather::DeniedInBurst => Some(SOON),
@@ -145,7 +150,7 @@ impl World {
     fn is_repeatable(&self, decision: &Decision) -> Result<(), String> {
         let (again, picked) = self.ask(&self.placed(), |seats, standards, ask| {
             let picked = pick(seats, standards, ask, NOW);
-            let picked = picked.map(|(place, reason)| (seats[place].account.record.clone(), reason));
+            let picked = picked.map(|pick| (seats[pick.place].account.record.clone(), pick.reason));
             (evaluate(seats, standards, ask, NOW), picked)
         });
         must(again == *decision, || "asked again, it answers otherwise".into())?;
