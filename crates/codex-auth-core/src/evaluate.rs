@@ -26,8 +26,8 @@ pub struct Seat<'a> {
     pub lacks_model_until: Option<Timestamp>,
     /// How many tokens of this prompt its cache is expected to hold.
     pub cached_tokens: u64,
-    /// How many sessions came to it lately.
-    pub crowd: f64,
+    /// How many sessions came to it lately, in tenths.
+    pub crowd: u32,
 }
 
 impl<'a> Seat<'a> {
@@ -40,7 +40,7 @@ impl<'a> Seat<'a> {
             terms: Terms::default(),
             lacks_model_until: None,
             cached_tokens: 0,
-            crowd: 0.0,
+            crowd: 0,
         }
     }
 
@@ -108,6 +108,7 @@ pub struct Decision {
     /// Who serves and why, or `None`: then every standing has a live blocker, or the strategy is manual.
     pub choice: Option<(RecordId, Reason)>,
     /// For a session that had an account: the price of the move made, or of the best one not made.
+    #[serde(default)]
     pub price: Option<MovePrice>,
     /// In pool order.
     pub standings: Vec<Standing>,

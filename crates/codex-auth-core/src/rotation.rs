@@ -116,7 +116,7 @@ impl Rotation {
     pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
         let mut live = self.lock();
         let choice = live.choose(query, now);
-        live.witnessed(query, choice, now);
+        live.witnessed(query, choice.map(|pick| (pick.place, pick.reason)), now);
         let Some(Pick { place, reason, price }) = choice else {
             return Err(refusal_of(&live.decide(query, now), live.routing.strategy, live.standards(query).pin));
         };

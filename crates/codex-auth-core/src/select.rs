@@ -29,8 +29,8 @@ pub struct Candidate<'a> {
     pub terms: Terms,
     /// How many tokens of this prompt its cache is expected to hold.
     pub cached_tokens: u64,
-    /// How many sessions came to it lately.
-    pub crowd: f64,
+    /// How many sessions came to it lately, in tenths.
+    pub crowd: u32,
 }
 
 /// What the orderings know besides the candidates.

@@ -115,10 +115,6 @@ impl<'a> In<'a> {
         self.take(4)?.try_into().map_err(|_| RecordError::Damaged("it ends early"))
     }
 
-    pub(super) fn eight(&mut self) -> Result<[u8; 8], RecordError> {
-        self.take(8)?.try_into().map_err(|_| RecordError::Damaged("it ends early"))
-    }
-
     pub(super) fn number(&mut self) -> Result<u64, RecordError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Decision, MovePrice, SessionKey, Timestamp};
+use crate::{Decision, SessionKey, Timestamp};
 
 /// FNV-1a over 64 bits: the same bytes give the same sum in every version of every compiler.
 #[derive(Debug, Clone, Copy)]
@@ -53,16 +53,10 @@ impl fmt::Display for SessionHash {
 
 /// The sum of a whole decision: who was chosen and why, and every account's blockers with their ends.
 pub(super) fn of_decision(decision: &Decision) -> [u8; 4] {
-    let Decision { choice, price, standings } = decision;
+    let Decision { choice, price: _, standings } = decision;
     let chosen = match choice {
         Some((record, reason)) => Sum::new().with(record.as_str().as_bytes()).with(reason.as_str().as_bytes()),
         None => Sum::new(),
-    };
-    let chosen = match price {
-        Some(MovePrice { lost_tokens, gained_tokens }) => {
-            chosen.with(&lost_tokens.to_le_bytes()).with(&gained_tokens.to_le_bytes())
-        }
-        None => chosen,
     };
     let of_standing = |sum: Sum, standing: &crate::Standing| {
         let begun = sum.with(standing.record.as_str().as_bytes()).with(&[0]);

@@ -64,7 +64,7 @@ pub(super) fn groups(old: &KeptSeat, new: &KeptSeat) -> u8 {
         (HEADROOM, !same_headroom(old.headroom, new.headroom)),
         (TERMS, !same_terms(old.terms, new.terms)),
         (MODEL, old.lacks_model_until != new.lacks_model_until),
-        (CACHE, (old.cached_tokens, old.crowd.to_bits()) != (new.cached_tokens, new.crowd.to_bits())),
+        (CACHE, (old.cached_tokens, old.crowd) != (new.cached_tokens, new.crowd)),
     ];
     has.iter().filter(|(_, changed)| *changed).map(|(group, _)| group).sum()
 }
@@ -108,7 +108,7 @@ pub(super) fn write_groups(out: &mut Out, mask: u8, seat: &KeptSeat, at: Timesta
     }
     if mask & CACHE != 0 {
         out.number(*cached_tokens);
-        out.fraction(*crowd);
+        out.number(u64::from(*crowd));
     }
 }
 
@@ -160,7 +160,8 @@ pub(super) fn read_groups(
         *lacks_model_until = read.maybe_instant(at)?;
     }
     if mask & CACHE != 0 {
-        (*cached_tokens, *crowd) = (read.number()?, read.fraction()?);
+        *cached_tokens = read.number()?;
+        *crowd = u32::try_from(read.number()?).map_err(|_| RecordError::Damaged("too large a crowd"))?;
     }
     Ok(())
 }

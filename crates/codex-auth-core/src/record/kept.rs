@@ -2,7 +2,7 @@
 
 use super::SessionHash;
 use crate::{
-    Account, Ask, Binding, Denial, Headroom, NeedsLogin, Owner, Pick, Prompt, RecordId, Seat, Seen, Standards,
+    Account, Ask, Binding, Denial, Headroom, NeedsLogin, Owner, Prompt, Reason, RecordId, Seat, Seen, Standards,
     Strategy, Terms, Timestamp, WorkspaceId,
 };
 
@@ -15,7 +15,7 @@ pub struct KeptSeat {
     pub(super) terms: Terms,
     pub(super) lacks_model_until: Option<Timestamp>,
     pub(super) cached_tokens: u64,
-    pub(super) crowd: f64,
+    pub(super) crowd: u32,
 }
 
 /// What was asked, owned.
@@ -59,7 +59,7 @@ pub struct Moment {
     /// Whether the accounts are others or in another order than before; then all of them are among the changes.
     pub(super) is_other_pool: bool,
     pub(super) changes: Vec<(usize, KeptSeat)>,
-    pub(super) choice: Option<Pick>,
+    pub(super) choice: Option<(usize, Reason)>,
     /// Decisions before this one that nobody took down.
     pub(super) lost: u32,
 }
@@ -101,7 +101,7 @@ impl KeptSeat {
             terms: Terms::default(),
             lacks_model_until: None,
             cached_tokens: 0,
-            crowd: 0.0,
+            crowd: 0,
         }
     }
 
@@ -127,8 +127,7 @@ impl KeptSeat {
             && same_headroom(self.headroom, headroom)
             && same_terms(self.terms, terms)
             && self.lacks_model_until == lacks_model_until
-            && self.cached_tokens == cached_tokens
-            && self.crowd.to_bits() == crowd.to_bits()
+            && (self.cached_tokens, self.crowd) == (cached_tokens, crowd)
             && code_of(&self.account) == code_of(account)
             && workspace_class(&self.account) == workspace_class(account)
             && self.account.rests == account.rests
@@ -182,8 +181,16 @@ impl Premises {
             denied: denied.cloned(),
             burst_until,
         };
-        let (pin, active, turn) = (pin.cloned(), active.cloned(), turn.cloned());
-        Self { at, session, asked, stood: Stood { strategy, pin, pinned_by, active, turn, spread, seed } }
+        let stood = Stood {
+            strategy,
+            pin: pin.cloned(),
+            pinned_by,
+            active: active.cloned(),
+            turn: turn.cloned(),
+            spread,
+            seed,
+        };
+        Self { at, session, asked, stood }
     }
 
     pub(super) fn standards(&self) -> Standards<'_> {

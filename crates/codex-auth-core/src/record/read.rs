@@ -96,8 +96,7 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     }
     let at = read.instant(state.at)?;
     let (strategy, pinned_by) = (Strategy::of_number(read.byte()?)?, Binding::of_number(read.byte()?)?);
-    let seed = u64::from_le_bytes(read.eight()?);
-    let prompt = Prompt { tokens: read.number()?, later_tokens: read.number()? };
+    let (seed, prompt) = (read.number()?, Prompt { tokens: read.number()?, later_tokens: read.number()? });
     let session = if flags & SESSION == 0 { None } else { Some(SessionHash(read.four()?)) };
     let quota_key = if flags & QUOTA_KEY == 0 { None } else { Some(read.text(&mut state.texts)?) };
     let denied = if flags & DENIED == 0 {
@@ -109,6 +108,7 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let burst_until = if flags & BURST == 0 { None } else { Some(read.instant(at)?) };
     let (pin, active, bound) = (account(state, read)?, account(state, read)?, account(state, read)?);
     let (again, turn) = (account(state, read)?, account(state, read)?);
+    let (just_moved, spread) = (flags & JUST_MOVED != 0, flags & SPREAD != 0);
     let choice = if flags & CHOICE == 0 {
         None
     } else {
@@ -120,10 +120,13 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let tried = std::mem::take(&mut state.tried);
     let tried = tried.iter().filter_map(|place| Some(state.seats.get(*place)?.account.record.clone())).collect();
     state.at = at;
-    let (just_moved, spread) = (flags & JUST_MOVED != 0, flags & SPREAD != 0);
     let asked = Asked { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until };
-    let stood = Stood { strategy, pin, pinned_by, active, turn, spread, seed };
-    Ok((Premises { at, session, asked, stood }, choice, lost, sum))
+    Ok((
+        Premises { at, session, asked, stood: Stood { strategy, pin, pinned_by, active, turn, spread, seed } },
+        choice,
+        lost,
+        sum,
+    ))
 }
 
 fn place(state: &State, place: usize) -> Result<usize, RecordError> {
@@ -205,8 +208,8 @@ impl Recorded<'_> {
         standards.pin = pin.as_ref().or(standards.pin);
         let ask = self.premises.ask();
         let tried: Vec<_> = ask.tried.iter().chain(without).cloned().collect();
-        let picked = pick(&self.all_seats(), standards, Ask { tried: &tried, ..ask }, self.premises.at);
-        self.named(picked.map(|pick| (pick.place, pick.reason)))
+        let pick = pick(&self.all_seats(), standards, Ask { tried: &tried, ..ask }, self.premises.at);
+        self.named(pick.map(|pick| (pick.place, pick.reason)))
     }
 
     fn all_seats(&self) -> Vec<Seat<'_>> {

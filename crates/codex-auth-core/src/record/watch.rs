@@ -4,7 +4,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use super::kept::{KeptSeat, Moment, Premises};
-use crate::{Ask, Pick, Seat, SessionKey, Standards, Timestamp};
+use crate::{Ask, Reason, Seat, SessionKey, Standards, Timestamp};
 
 use super::SessionHash;
 
@@ -35,7 +35,7 @@ impl Watch {
         seats: impl Iterator<Item = Seat<'a>> + Clone,
         (standards, ask): (Standards<'_>, Ask<'_>),
         session: Option<&SessionKey>,
-        choice: Option<Pick>,
+        choice: Option<(usize, Reason)>,
         now: Timestamp,
     ) {
         let known = || seats.clone().zip(&self.seen);

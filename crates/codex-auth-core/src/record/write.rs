@@ -9,7 +9,7 @@ use super::{
     items::{Items, State},
     kept::{Asked, Stood},
 };
-use crate::{Denial, Pick, RecordId, Timestamp, evaluate};
+use crate::{Denial, Reason, RecordId, Timestamp, evaluate};
 
 /// The format of the entries; it stands in the upper half of their first byte.
 pub(super) const FORMAT: u8 = 1;
@@ -134,7 +134,7 @@ impl Writer {
         &mut self,
         mut items: Items,
         premises: &Premises,
-        choice: Option<Pick>,
+        choice: Option<(usize, Reason)>,
         entries: &mut Vec<Vec<u8>>,
     ) -> Result<bool, RecordError> {
         let mut tried: Vec<_> = premises.asked.tried.iter().filter_map(|record| self.place_of(record)).collect();
@@ -169,14 +169,14 @@ impl Writer {
         &mut self,
         items: &mut Items,
         premises: &Premises,
-        choice: Option<Pick>,
+        choice: Option<(usize, Reason)>,
     ) -> Result<(Vec<u8>, bool), RecordError> {
         let Premises { at, session, asked, stood } = premises;
         let Asked { bound, again, just_moved, prompt, quota_key, tried: _, denied, burst_until } = asked;
         let Stood { strategy, pin, pinned_by, active, turn, spread, seed } = stood;
-        let named = [pin, active, bound, again, turn];
         let texts = [quota_key.as_ref(), denied.as_ref().map(|denied| &denied.reason)];
-        let strangers = named.map(|record| record.as_ref().filter(|record| self.place_of(record).is_none()));
+        let strangers = [pin, active, bound, again, turn]
+            .map(|record| record.as_ref().filter(|record| self.place_of(record).is_none()));
         for text in
             texts.into_iter().flatten().map(String::as_str).chain(strangers.into_iter().flatten().map(RecordId::as_str))
         {
@@ -196,7 +196,7 @@ impl Writer {
         out.instant(*at, self.state.at);
         out.byte(strategy.numbered());
         out.byte(pinned_by.numbered());
-        out.0.extend(seed.to_le_bytes());
+        out.number(*seed);
         out.number(prompt.tokens);
         out.number(prompt.later_tokens);
         out.0.extend(session.iter().flat_map(|session| session.0));
@@ -211,7 +211,7 @@ impl Writer {
         if let Some(until) = burst_until {
             out.instant(*until, *at);
         }
-        for record in named {
+        for record in [pin, active, bound, again, turn] {
             match record.as_ref().map(|record| (record, self.place_of(record))) {
                 None => out.byte(0),
                 Some((_, Some(place))) => out.count(place + 2),
@@ -221,7 +221,7 @@ impl Writer {
                 }
             }
         }
-        if let Some(Pick { place, reason, .. }) = choice {
+        if let Some((place, reason)) = choice {
             out.count(place);
             out.byte(reason.numbered());
         }
@@ -229,10 +229,9 @@ impl Writer {
         let seats: Vec<_> = self.state.seats.iter().map(super::KeptSeat::seat).collect();
         let decision = evaluate(&seats, premises.standards(), premises.ask(), *at);
         out.0.extend(of_decision(&decision));
-        let chosen = choice.and_then(|pick| Some((&seats.get(pick.place)?.account.record, pick.reason)));
+        let chosen = choice.and_then(|(place, reason)| Some((&seats.get(place)?.account.record, reason)));
         let again = decision.choice.as_ref().map(|(record, reason)| (record, *reason));
-        let price = choice.and_then(|pick| pick.price);
-        Ok((out.0, chosen == again && price == decision.price))
+        Ok((out.0, chosen == again))
     }
 
     fn place_of(&self, record: &RecordId) -> Option<usize> {

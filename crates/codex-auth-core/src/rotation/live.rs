@@ -46,11 +46,11 @@ pub(super) struct Busy {
 /// What is remembered that concerns a request.
 #[derive(Debug, Clone, Copy)]
 struct Known<'a> {
-    query: &'a Query,
     /// Its session's bond.
     own: Option<&'a Bond>,
     /// The bond of the session that sent it out.
     parent: Option<&'a Bond>,
+    tokens: u64,
 }
 
 impl Busy {
@@ -66,7 +66,7 @@ impl Live {
         let (standards, ask, known) = self.question(query, now);
         let seat_of = |record: &RecordId| {
             let place = self.pool.accounts.iter().position(|held| held.account.record == *record)?;
-            Some((place, self.seat(&self.pool.accounts[place], known, now)))
+            Some((place, self.seat(&self.pool.accounts[place], (query, known), now)))
         };
         if let Some((record, reason)) = favourite(standards, ask)
             && let Some((place, seat)) = seat_of(record)
@@ -79,44 +79,44 @@ impl Live {
         {
             return Some(Pick { place, reason: Reason::SameSession, price: Some(price) });
         }
-        pick(&self.seats(known, now), standards, ask, now)
+        pick(&self.seats((query, known), now), standards, ask, now)
     }
 
     pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
         let (standards, ask, known) = self.question(query, now);
-        evaluate(&self.seats(known, now), standards, ask, now)
+        evaluate(&self.seats((query, known), now), standards, ask, now)
     }
 
     /// Hands a decision on to whoever takes it down.
-    pub(super) fn witnessed(&mut self, query: &Query, choice: Option<Pick>, now: Timestamp) {
+    pub(super) fn witnessed(&mut self, query: &Query, choice: Option<(usize, Reason)>, now: Timestamp) {
         let Some(mut watch) = self.watch.take() else { return };
         let (standards, ask, known) = self.question(query, now);
-        let seats = self.pool.accounts.iter().map(|held| self.seat(held, known, now));
+        let seats = self.pool.accounts.iter().map(|held| self.seat(held, (query, known), now));
         watch.note(seats, (standards, ask), query.session.as_ref(), choice, now);
         self.watch = Some(watch);
     }
 
-    fn seats<'a>(&'a self, known: Known<'a>, now: Timestamp) -> Vec<Seat<'a>> {
-        self.pool.accounts.iter().map(|held| self.seat(held, known, now)).collect()
+    fn seats<'a>(&'a self, asked: (&Query, Known<'_>), now: Timestamp) -> Vec<Seat<'a>> {
+        self.pool.accounts.iter().map(|held| self.seat(held, asked, now)).collect()
     }
 
-    fn seat<'a>(&self, held: &'a Held, known: Known<'_>, now: Timestamp) -> Seat<'a> {
-        let (record, query) = (&held.account.record, known.query);
-        let busy = self.busy.get(record).copied().unwrap_or_default();
+    fn seat<'a>(&self, held: &'a Held, (query, known): (&Query, Known<'_>), now: Timestamp) -> Seat<'a> {
+        let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
         let plan = held.account.owner.plan.as_deref();
-        let headroom = match self.quotas.get(record) {
+        let headroom = match self.quotas.get(&held.account.record) {
             Some(quota) => quota.headroom(query.model(), plan, now),
             None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
         };
         let cached_tokens = match known {
-            Known { own: Some(bond), .. } if bond.record == *record => bond.cached(query.tokens, now),
-            Known { parent: Some(parent), own: None, .. } if parent.record == *record => {
-                self.prompts.of_child(query.tokens, parent, now)
+            Known { own: Some(bond), tokens, .. } if bond.record == held.account.record => bond.cached(tokens, now),
+            Known { parent: Some(parent), tokens, own: None } if parent.record == held.account.record => {
+                self.prompts.of_child(tokens, parent, now)
             }
-            Known { .. } if busy.warmth.is_warm(now) => self.prompts.shared(query.tokens),
+            Known { tokens, .. } if busy.warmth.is_warm(now) => self.prompts.shared(tokens),
             Known { .. } => 0,
         };
-        let (crowd, terms) = (busy.crowd.at(now), query.ruling.terms_of(&held.account));
+        let terms = query.ruling.terms_of(&held.account);
+        let crowd = busy.crowd.tenths(now);
         Seat { in_flight: busy.in_flight, headroom, terms, cached_tokens, crowd, ..Seat::of(&held.account) }
     }
 
@@ -148,7 +148,7 @@ impl Live {
             denied: query.ruling.denied.as_ref(),
             ..Ask::default()
         };
-        (self.standards(query), ask, Known { query, own, parent })
+        (self.standards(query), ask, Known { own, parent, tokens: query.tokens })
     }
 
     /// What is remembered of a session.

@@ -45,7 +45,7 @@ impl Prompts {
 
     /// How much of a prompt an account that has no bond with its session is expected to find.
     pub(super) fn shared(self, tokens: u64) -> u64 {
-        blocks(self.shared.min(tokens))
+        blocks(self.shared.min(tokens) / 1024 * 1024)
     }
 
     /// The same, on the account that answers the session's parent: a fork carries the parent's conversation along.
@@ -89,19 +89,20 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    pub(super) fn at(self, now: Timestamp) -> f64 {
-        // In hundredths, so that a record of decisions need not tell of every moment that passes.
-        (self.exactly(now) * 100.0).round() / 100.0
+    /// In tenths: a record of decisions grows with every number that changes.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as many sessions as there are")]
+    pub(super) fn tenths(self, now: Timestamp) -> u32 {
+        (self.at(now) * 10.0).round() as u32
     }
 
-    fn exactly(self, now: Timestamp) -> f64 {
+    fn at(self, now: Timestamp) -> f64 {
         const HALF_LIFE: f64 = 15.0 * 60.0;
         self.sessions * (-now.since(self.at).as_secs_f64() / HALF_LIFE).exp2()
     }
 
     /// One more.
     pub(super) fn with_one(self, now: Timestamp) -> Self {
-        Self { sessions: self.exactly(now) + 1.0, at: now.max(self.at) }
+        Self { sessions: self.at(now) + 1.0, at: now.max(self.at) }
     }
 }
 

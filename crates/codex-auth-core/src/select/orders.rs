@@ -50,7 +50,7 @@ pub(super) fn by_worth<'a>(field: Field, candidates: impl Iterator<Item = Candid
             tier: tier(candidate),
             disliked: Reverse(candidate.terms.preference),
             worth: Reverse(0),
-            urgency: Reverse(steps(1.0 / (1.0 + candidate.crowd), 2.0)),
+            urgency: Reverse(steps(1.0 / (1.0 + f64::from(candidate.crowd) / 10.0), 2.0)),
             in_flight: candidate.in_flight,
         });
     }

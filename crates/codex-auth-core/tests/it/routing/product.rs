@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use codex_auth_core::{
-    Lease, Outcome, Query, QuotaSnapshot, QuotaWindow, RecordId, RestPolicy, Rotation, SessionKey, Source, Strategy,
-    Timestamp, Usage, testing::pool,
+    Lease, Outcome, Query, QuotaSnapshot, QuotaWindow, RecordId, Report, RestPolicy, Rotation, SessionKey, Source,
+    Strategy, Timestamp, Usage, testing::pool,
 };
 
 use super::{
@@ -30,18 +30,17 @@ impl Product {
         let rotation = Rotation::new(pool, strategy, RestPolicy::default());
         for (record, start) in accounts.iter().zip(starts) {
             let account = Account::new(*start);
-            let told = snapshot([account.short.told(0), account.long.told(0)], 0);
-            rotation.saw_quota(record, &told.report(Source::Headers, None));
+            rotation.saw_quota(record, &snapshot([account.short.told(0), account.long.told(0)], Source::Usage, 0));
         }
         Self { rotation, accounts, leases: HashMap::new() }
     }
 }
 
-fn snapshot(windows: [(f64, i64); 2], now: i64) -> QuotaSnapshot {
+fn snapshot(windows: [(f64, i64); 2], source: Source, now: i64) -> Report {
     let [primary, secondary] = [(windows[0], 300), (windows[1], 10_080)].map(|((used_percent, ends), minutes)| {
         Some(QuotaWindow { used_percent, window_minutes: Some(minutes), resets_at: Some(at(ends)) })
     });
-    QuotaSnapshot { primary, secondary, seen_at: at(now) }
+    QuotaSnapshot { primary, secondary, seen_at: at(now) }.report(source, None)
 }
 
 /// Runs begin on some day in 2026.
@@ -78,7 +77,7 @@ impl Policy for Product {
     fn begins(&mut self, request: &Request, _: usize, windows: [(f64, i64); 2], now: i64) {
         let lease = &self.leases[&(request.session, request.at)];
         self.rotation.answering(lease, at(now));
-        self.rotation.saw_quota(&lease.held.account.record, &snapshot(windows, now).report(Source::Headers, None));
+        self.rotation.saw_quota(&lease.held.account.record, &snapshot(windows, Source::Headers, now));
     }
 
     fn ends(&mut self, request: &Request, _: usize, cached_tokens: u64, now: i64) {

@@ -1,8 +1,8 @@
 //! The laws of every decision, said once more and independently of the code that decides.
 
 use codex_auth_core::{
-    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Prompt, Reason, Seat, Standards, Strategy,
-    evaluate, favourite, pick, refusal_of,
+    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Reason, Seat, Standards, Strategy, evaluate,
+    favourite, pick, refusal_of,
 };
 
 use super::{
@@ -116,9 +116,6 @@ impl World {
             bound: self.bound.map(record),
             quota_key: (self.weather != Weather::NoModel).then_some(ASKED),
             tried: &tried,
-            prompt: Prompt { tokens: 20_000, later_tokens: 30_000 },
-            again: None,
-            just_moved: false,
             denied: denial.as_ref(),
             burst_until: match self.weather {
                 Weather::Burst | Weather::DeniedInBurst => Some(SOON),
@@ -129,6 +126,7 @@ impl World {
                 | Weather::DeniedUntil(_)
                 | Weather::NoLongerDenied => None,
             },
+            ..Ask::default()
         };
         question(&seats, standards, ask)
     }
