@@ -7,6 +7,7 @@ mod forecast;
 mod historic;
 mod keeper_races;
 mod model;
+mod replayed;
 mod routing;
 mod simulation;
 mod small_worlds;
