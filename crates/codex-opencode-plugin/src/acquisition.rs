@@ -151,8 +151,7 @@ impl Acquisition {
         if enabled.is_empty() {
             return NotAcquired::NoneEnabled;
         }
-        let now = self.clock.now();
-        let resting = enabled.iter().filter_map(|held| held.account.longest_rest(now)).map(|rest| rest.until).min();
+        let resting = pool.first_back(self.clock.now());
         let dead = enabled.iter().find_map(|held| held.account.needs_login.as_ref());
         match (failed, resting, dead) {
             (Some(KeepError::NeedsLogin { code }), _, _) => NotAcquired::NeedsLogin { code },
