@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Affinity, Decision, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Report, Rest, RestPolicy, SavedPool,
-    SessionKey, Strategy, Timestamp, Wave, breaker,
+    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Report, Rest,
+    RestPolicy, SavedPool, SessionKey, Strategy, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
     refusal_of,
@@ -39,6 +39,8 @@ impl Rotation {
             strategy,
             busy: HashMap::new(),
             quotas: HashMap::new(),
+            entitlements: Entitlements::default(),
+            burst: Burst::default(),
             affinity: Affinity::default(),
             lessons: Lessons::default(),
             watch: None,
@@ -100,6 +102,7 @@ impl Rotation {
         let Some((place, reason)) = choice else {
             return Err(refusal_of(&live.decide(query, now), live.strategy, live.standards(query).pin));
         };
+        live.burst.asking(now);
         let Live { pool, busy, .. } = &mut *live;
         let held = &mut pool.accounts[place];
         held.account.seen.last_used_at = now;
@@ -107,24 +110,27 @@ impl Rotation {
             Some(busy) => busy.in_flight += 1,
             None => drop(busy.insert(held.account.record.clone(), Busy::with_one())),
         }
-        Ok(Lease { held: held.clone(), reason, session: query.session.clone() })
+        Ok(Lease { held: held.clone(), reason, session: query.session.clone(), quota_key: query.quota_key.clone() })
     }
 
     /// Notes that the account began to answer this lease's session, so that the session stays with it.
     pub fn answering(&self, lease: &Lease, now: Timestamp) {
+        let mut live = self.lock();
+        live.burst.answered();
         if let Some(session) = &lease.session {
-            self.lock().affinity.bind(session, &lease.held.account.record, now);
+            live.affinity.bind(session, &lease.held.account.record, now);
         }
     }
 
     /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
     pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
-        let Lease { held, session, .. } = lease;
+        let Lease { held, session, quota_key, .. } = lease;
         let record = held.account.record.clone();
         let mut live = self.lock();
         if let Some(busy) = live.busy.get_mut(&record) {
             busy.in_flight = busy.in_flight.saturating_sub(1);
         }
+        live.learn(&record, lease::model_of(quota_key.as_deref()), outcome, now);
         let reaction = outcome.reaction(refreshed);
         // A failure unbinds no session: its account is blocked while it cannot serve, and whoever answers in its place
         // is bound instead. Where nobody does, the session finds its prompt cache again.
@@ -134,7 +140,8 @@ impl Rotation {
         if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
         }
-        let (edit, is_urgent) = live.consequence(&held, outcome, refreshed, (self.policy, now));
+        let told = (outcome, quota_key.as_deref());
+        let (edit, is_urgent) = live.consequence(&held, told, refreshed, (self.policy, now));
         Settled { reaction, edit, is_urgent }
     }
 

@@ -9,7 +9,8 @@
 //! 5. `renewals`, core's keeper: is its token good?
 //! 6. [`Upstream`]: send it (`headers` has swapped the credentials).
 //! 7. `verdict`, core's `classify`: what did the answer mean, and what now?
-//! 8. `relay`: bytes to the client; from the first one on, no retry. `observe` looks at them as they pass.
+//! 8. `relay`: bytes to the client; from the first one on, no retry (`begun` awaits the first event). `observe` looks at
+//!    them as they pass.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
@@ -19,6 +20,7 @@
 
 mod agent;
 mod attempt;
+mod begun;
 mod body;
 mod call;
 mod config;

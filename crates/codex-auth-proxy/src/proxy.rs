@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, RefreshReason, RestPolicy, Rotation,
-    SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, RecordId, RefreshReason, Report, RestPolicy,
+    Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
 };
 
 use crate::{
@@ -109,6 +109,13 @@ impl Proxy {
     /// Renews an account's credential, together with whoever else waits for it.
     pub(crate) async fn renew(&self, held: &Held, why: RefreshReason) -> Result<Held, KeepError> {
         self.renewals.renew(&held.account.record, &held.credential, why).await
+    }
+
+    /// Notes what was told of an account's quota.
+    pub(crate) fn note_quota(&self, record: &RecordId, told: &[Report]) {
+        for report in told {
+            self.rotation.saw_quota(record, report);
+        }
     }
 
     /// Writes out what is still to be kept, at the end.

@@ -4,9 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Lesson, Query, lessons::Lessons};
 use crate::{
-    Affinity, Ask, Binding, Decision, Edit, Headroom, Held, Outcome, Quota, Reason, RecordId, RestPolicy, SavedPool,
-    Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size,
-    record::Watch,
+    Affinity, Ask, Binding, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Quota, Reason,
+    RecordId, RestPolicy, SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate,
+    favourite, may_serve, pick, plan_size, record::Watch,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -18,6 +18,8 @@ pub(super) struct Live {
     pub(super) strategy: Strategy,
     pub(super) busy: HashMap<RecordId, Busy>,
     pub(super) quotas: HashMap<RecordId, Quota>,
+    pub(super) entitlements: Entitlements,
+    pub(super) burst: Burst,
     pub(super) affinity: Affinity,
     /// What was learnt and may be missing in a pool read from disk.
     pub(super) lessons: Lessons,
@@ -75,8 +77,10 @@ impl Live {
             Some(quota) => quota.headroom(query.model(), plan, now),
             None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
         };
+        let lacks_model_until =
+            query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
         let terms = query.ruling.terms_of(&held.account);
-        Seat { in_flight: busy.in_flight, headroom, terms, ..Seat::of(&held.account) }
+        Seat { in_flight: busy.in_flight, headroom, terms, lacks_model_until, ..Seat::of(&held.account) }
     }
 
     pub(super) fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
@@ -89,8 +93,28 @@ impl Live {
     fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
         let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
         let bound = query.again.as_ref().or_else(served_before);
+        let burst_until = self.burst.until(now);
         let denied = query.ruling.denied.as_ref();
-        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, denied, ..Ask::default() }
+        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, denied, burst_until }
+    }
+
+    /// What an outcome says of the backend, and of the account's right to the model.
+    pub(super) fn learn(&mut self, record: &RecordId, model: Option<&str>, outcome: &Outcome, now: Timestamp) {
+        let row = outcome.treatment();
+        if *outcome == Outcome::Cancelled {
+            self.burst.left(now);
+        } else if row.is_of_backend {
+            self.burst.failed(record, now);
+        } else {
+            self.burst.answered();
+        }
+        if let Some(model) = model {
+            if row.mark == Mark::LacksModel {
+                self.entitlements.lacks(record, model, now);
+            } else if *outcome == Outcome::Served {
+                self.entitlements.has(record, model);
+            }
+        }
     }
 
     /// A use of the account that screens should see, once in a while.
@@ -107,14 +131,14 @@ impl Live {
     pub(super) fn consequence(
         &mut self,
         worn: &Held,
-        outcome: &Outcome,
+        (outcome, quota_key): (&Outcome, Option<&str>),
         refreshed: bool,
         (policy, now): (RestPolicy, Timestamp),
     ) -> (Option<(Edit, Lesson)>, bool) {
         let record = &worn.account.record;
         let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
         let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
-        let direct = Consequence::of(outcome, worn, policy, now);
+        let direct = Consequence::of(outcome, worn, quota_key, (policy, now));
         let used = || self.use_to_note(record, outcome, now);
         let change = match (lasting, direct) {
             // A rest after a fault is this process's own business; what it leads to is not.
