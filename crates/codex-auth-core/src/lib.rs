@@ -104,8 +104,8 @@ pub use policy::{
 };
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{
-    Confidence, Credits, GUESS_HOLDS, Limit, LimitsEvent, Quota, QuotaSnapshot, QuotaWindow, Reading, Refused, Report,
-    Source, Span, UsagePayload, WindowState, plan_size,
+    Confidence, Credits, GUESS_HOLDS, Limit, LimitsEvent, Quota, QuotaMemory, QuotaSnapshot, QuotaWindow, Reading,
+    Refused, Remembered, Report, Source, Span, UsagePayload, WindowState, plan_size,
 };
 pub use reaction::{Mark, Reaction, Resting, TREATMENTS, Treatment};
 pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Report, Rest,
-    RestPolicy, SavedPool, SessionKey, Strategy, Timestamp, Wave, breaker,
+    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Remembered, Report,
+    Rest, RestPolicy, SavedPool, SessionKey, Source, Strategy, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
     refusal_of,
@@ -39,6 +39,7 @@ impl Rotation {
             strategy,
             busy: HashMap::new(),
             quotas: HashMap::new(),
+            noted: HashMap::new(),
             entitlements: Entitlements::default(),
             burst: Burst::default(),
             affinity: Affinity::default(),
@@ -162,9 +163,31 @@ impl Rotation {
         }
     }
 
-    /// Notes what was told of an account's quota.
-    pub fn saw_quota(&self, record: &RecordId, report: &Report) {
-        self.lock().quotas.entry(record.clone()).or_default().learn(report);
+    /// Notes what was told of an account's quota; what comes back is to be kept.
+    pub fn saw_quota(&self, record: &RecordId, report: &Report) -> Option<Remembered> {
+        let mut live = self.lock();
+        let quota = live.quotas.entry(record.clone()).or_default();
+        quota.learn(report);
+        let told = Remembered {
+            record: record.clone(),
+            quota: quota.snapshot(report.seen_at)?,
+            plan: quota.plan().map(str::to_owned),
+            source: Source::Headers,
+        };
+        if live.noted.get(record).is_some_and(|known| !told.is_news(known)) {
+            return None;
+        }
+        live.noted.insert(record.clone(), told.clone());
+        Some(told)
+    }
+
+    /// Takes in what is remembered of quotas.
+    pub fn recall(&self, rows: &[Remembered]) {
+        let mut live = self.lock();
+        for row in rows {
+            let report = row.quota.report(row.source, row.plan.as_deref());
+            live.quotas.entry(row.record.clone()).or_default().learn(&report);
+        }
     }
 
     /// What is known of an account's quota.

@@ -14,7 +14,7 @@
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
-//! for), `keeping` (the disk, off the path), `recording` (what was decided, and from what), `permits` (capabilities:
+//! for), `keeping` (the disk, off the path), `remembering` (quotas, likewise), `recording` (what was decided, and from what), `permits` (capabilities:
 //! limited, revocable callers), `rules` (what the user wants, composed for each request), `rewrite` (the one change a
 //! body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
@@ -43,6 +43,7 @@ mod proxy;
 mod recording;
 mod refresher;
 mod relay;
+mod remembering;
 mod renewals;
 mod reqwest_upstream;
 mod respond;

@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use super::{Lesson, Query, lessons::Lessons};
 use crate::{
     Affinity, Ask, Binding, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Quota, Reason,
-    RecordId, RestPolicy, SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence, evaluate,
-    favourite, may_serve, pick, plan_size, record::Watch,
+    RecordId, Remembered, RestPolicy, SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence,
+    evaluate, favourite, may_serve, pick, plan_size, record::Watch,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -18,6 +18,8 @@ pub(super) struct Live {
     pub(super) strategy: Strategy,
     pub(super) busy: HashMap<RecordId, Busy>,
     pub(super) quotas: HashMap<RecordId, Quota>,
+    /// What was last handed on to be kept of each.
+    pub(super) noted: HashMap<RecordId, Remembered>,
     pub(super) entitlements: Entitlements,
     pub(super) burst: Burst,
     pub(super) affinity: Affinity,

@@ -1,8 +1,8 @@
 //! Each class of failure against an upstream that follows a script: who is asked, what the client sees, who rests.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use codex_auth_core::{Limit, Query, RestScope};
+use codex_auth_core::{Limit, Query, QuotaSnapshot, QuotaWindow, Remembered, RestScope, Source, testing::MemoryQuotas};
 
 use crate::support::{
     client::Ask,
@@ -191,4 +191,34 @@ async fn quotas_are_learnt_from_headers_refusals_and_events() {
     assert_eq!(told, [(Limit::Account, 55.0)]);
     let decision = world.proxy.rotation().decide(&Query::default(), NOW);
     assert!(decision.choice.is_some());
+}
+
+#[tokio::test]
+async fn a_new_agent_does_not_ask_an_account_that_is_remembered_as_spent() {
+    let headers = "x-codex-primary-used-percent: 40\r\nx-codex-primary-window-minutes: 300\r\nx-codex-primary-reset-after-seconds: 600\r\n";
+    let upstream = Upstream::answering(move |_| whole(200, headers, b"{}")).await;
+    let world = before(&upstream, Form::Inline).await;
+    let records: Vec<_> =
+        world.proxy.rotation().pool().accounts.iter().map(|held| held.account.record.clone()).collect();
+    let spent = QuotaWindow {
+        used_percent: 100.0,
+        window_minutes: Some(300),
+        resets_at: Some(NOW.after(Duration::from_mins(10))),
+    };
+    let quota = QuotaSnapshot { primary: Some(spent), secondary: None, seen_at: NOW };
+    let row = Remembered { record: records[0].clone(), quota, plan: None, source: Source::File };
+    let memory = MemoryQuotas::holding(vec![row]);
+    world.proxy.remembering_in(Arc::new(memory.clone())).await;
+    Ask::turn().send(world.port).await;
+    assert_eq!(upstream.asked(), [2]);
+    world.proxy.settle_down().await;
+    let kept: Vec<_> = memory.rows().into_iter().skip(1).collect();
+    let share = |row: &Remembered| row.quota.primary.map(|window| window.used_percent);
+    assert_eq!(kept.iter().map(|row| (&row.record, share(row))).collect::<Vec<_>>(), [(&records[1], Some(40.0))]);
+    Ask::turn().send(world.port).await;
+    world.proxy.settle_down().await;
+    assert_eq!(memory.rows().len(), 2, "what is no news is not written");
+    world.clock.advance(Duration::from_mins(10));
+    Ask::turn().send(world.port).await;
+    assert_eq!(upstream.asked(), [2, 2, 1], "after its end it is asked again");
 }
