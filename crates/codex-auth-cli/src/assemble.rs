@@ -7,15 +7,15 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
-    RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy,
+    Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
     DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
-    PrivateDir, Scope,
+    PrivateDir, QuotaFile, Scope,
     documents::settings::{SettingsEnvironment, SettingsFile},
 };
 
@@ -120,7 +120,10 @@ impl Product {
     /// Where every account of a pool stands, as a request without a session would find it.
     pub(crate) fn decide(&self, pool: &SavedPool) -> Decision {
         let strategy = self.settings().unwrap_or_default().strategy;
-        Rotation::new(pool.clone(), strategy, RestPolicy::default()).decide(&Query::default(), self.clock.now())
+        let rotation = Rotation::new(pool.clone(), strategy, RestPolicy::default());
+        // What is remembered is an extra, as it is for the agent: a cache that cannot be used decides nothing.
+        rotation.recall(&self.quotas().read(pool).unwrap_or_default());
+        rotation.decide(&Query::default(), self.clock.now())
     }
 
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
@@ -137,6 +140,11 @@ impl Product {
     /// The log of what the agent decided.
     pub(crate) fn decisions(&self) -> DecisionFile {
         DecisionFile::within(self.agent_dir.path())
+    }
+
+    /// What is remembered of quotas.
+    pub(crate) fn quotas(&self) -> QuotaFile {
+        QuotaFile::of(&self.layout)
     }
 
     /// Where the user works.
@@ -233,6 +241,7 @@ impl Product {
             socket: self.socket(),
             logins: self.official.clone(),
             decisions: Arc::new(self.decisions()),
+            quotas: Arc::new(self.quotas()),
             entropy: self.entropy.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             port,

@@ -23,7 +23,12 @@ pub(crate) enum Consequence {
 
 impl Consequence {
     /// What follows, if anything, for the account that was asked as `worn`.
-    pub(crate) fn of(outcome: &Outcome, worn: &Held, policy: RestPolicy, now: Timestamp) -> Option<Self> {
+    pub(crate) fn of(
+        outcome: &Outcome,
+        worn: &Held,
+        quota_key: Option<&str>,
+        (policy, now): (RestPolicy, Timestamp),
+    ) -> Option<Self> {
         if let Outcome::TokenInvalidated { code } = outcome {
             let needs = NeedsLogin { code: code.clone(), at: now };
             return Some(Self::NeedsLogin(needs, worn.credential.access.clone()));
@@ -31,8 +36,7 @@ impl Consequence {
         if let Outcome::Deactivated { .. } = outcome {
             return Some(Self::Disabled);
         }
-        let (reason, until) = outcome.rest(policy, now)?;
-        Some(Self::Rests(Rest::of_account(reason, until, now)))
+        outcome.rest(policy, quota_key, now).map(Self::Rests)
     }
 
     /// What an answer means for an incident of the account. `refreshed`: the token it was given to had just been granted.
@@ -44,27 +48,16 @@ impl Consequence {
         now: Timestamp,
     ) -> Option<Self> {
         let generation = worn.credential.generation;
-        match outcome {
-            Outcome::Unauthorized if refreshed => {
-                let incident = Incident::refused_again(known, generation, now)?;
-                let refused = worn.credential.access.clone();
-                Some(match incident.needs_login() {
-                    Some(code) => Self::NeedsLogin(NeedsLogin { code: code.to_owned(), at: now }, refused),
-                    None => Self::InVain(incident, refused),
-                })
-            }
-            Outcome::Served | Outcome::PolicyRefused => {
-                known.filter(|known| known.ends_with_an_answer(generation)).map(|_| Self::Recovered(generation))
-            }
-            Outcome::Unauthorized
-            | Outcome::UsageLimited { .. }
-            | Outcome::TokenInvalidated { .. }
-            | Outcome::Deactivated { .. }
-            | Outcome::ForeignCiphertext
-            | Outcome::ServerFault { .. }
-            | Outcome::NetworkFault
-            | Outcome::Cancelled => None,
+        if refreshed && *outcome == Outcome::Unauthorized {
+            let incident = Incident::refused_again(known, generation, now)?;
+            let refused = worn.credential.access.clone();
+            return Some(match incident.needs_login() {
+                Some(code) => Self::NeedsLogin(NeedsLogin { code: code.to_owned(), at: now }, refused),
+                None => Self::InVain(incident, refused),
+            });
         }
+        let ends = outcome.shows_a_good_token() && known.is_some_and(|known| known.ends_with_an_answer(generation));
+        ends.then_some(Self::Recovered(generation))
     }
 
     /// Changes the account.

@@ -6,6 +6,7 @@
 //! | [`identity`](IdentityKey), [`account`](Account), [`credential`](Credential), [`claims`](Claims), [`pool`](SavedPool) | whose sign-in is it, and what is kept of it? |
 //! | [`rest`](Rest), [`quota`](Quota), [`wait`](retry_at), [`outcome`](Outcome) | what did an answer teach about an account? |
 //! | [`usage`](TokenUse) | what did an answer take? |
+//! | [`reaction`](Treatment), [`burst`](Burst), [`entitlement`](Entitlements) | what follows from a failure, and what is remembered of it? |
 //! | [`standing`](Standing), [`select`](Strategy), [`evaluate`](evaluate()) | who may serve, who should, and why not the others? |
 //! | [`headroom`](Headroom), [`terms`](Terms) | what can an account still give, and what does the user want of it? |
 //! | [`policy`](Rulebook), [`budget`](Meter) | what do the user's rules mean for a request, and is there room for it? |
@@ -36,11 +37,13 @@ mod account;
 mod affinity;
 mod breaker;
 mod budget;
+mod burst;
 mod cache;
 pub mod capability;
 mod claims;
 mod consequence;
 mod credential;
+mod entitlement;
 mod evaluate;
 mod family;
 mod forecast;
@@ -57,6 +60,7 @@ mod permit;
 mod policy;
 mod pool;
 mod quota;
+mod reaction;
 pub mod record;
 mod refresh;
 mod refusal;
@@ -78,8 +82,10 @@ pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::{Affinity, Bond, Memory};
 pub use breaker::{WAVE, Wave, is_sign, wave};
 pub use budget::{Budget, BudgetLimit, Meter, Reservation, Spent, SpentAt, Window};
+pub use burst::{BURST_LASTS, Burst};
 pub use claims::{Claims, TokenPayload};
 pub use credential::{Credential, Granted};
+pub use entitlement::{Entitlements, LACKS_MODEL_FOR};
 pub use evaluate::{Ask, Decision, Pick, Seat, Standards, evaluate, favourite, may_serve, pick, stays};
 pub use family::{FAMILIES, quota_key};
 pub use forecast::{Calibration, ForecastBook, Habit, Outlook, Promise, RunOut, SURE, Track, WindowReading};
@@ -90,7 +96,7 @@ pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use official::{Login, LoginState, OfficialLogins};
-pub use outcome::{AnswerFacts, Outcome, Reaction, classify};
+pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
 pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use policy::{
@@ -99,9 +105,10 @@ pub use policy::{
 };
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{
-    Confidence, Credits, GUESS_HOLDS, Limit, LimitsEvent, Quota, QuotaSnapshot, QuotaWindow, Reading, Refused, Report,
-    Source, Span, UsagePayload, WindowState, plan_size,
+    Confidence, Credits, GUESS_HOLDS, Limit, LimitsEvent, Quota, QuotaMemory, QuotaSnapshot, QuotaWindow, Reading,
+    Refused, Remembered, Report, Source, Span, UsagePayload, WindowState, plan_size,
 };
+pub use reaction::{Mark, Reaction, Resting, TREATMENTS, Treatment};
 pub use refresh::{REFRESH_AHEAD, RENEW_AT_AGE, RefreshPlan, USABLE_FOR, plan, reason_ahead};
 pub use refusal::{Cause, Refusal, refusal_of};
 pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};

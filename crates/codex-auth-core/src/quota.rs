@@ -18,6 +18,7 @@ use crate::{Headroom, Timestamp};
 mod account;
 mod events;
 mod headers;
+mod memory;
 mod plan;
 mod report;
 mod scalar;
@@ -26,6 +27,7 @@ mod usage;
 
 pub use account::{Quota, WindowState};
 pub use events::LimitsEvent;
+pub use memory::{QuotaMemory, Remembered};
 pub use plan::plan_size;
 pub use report::{Refused, Report};
 pub use slots::{QuotaSnapshot, QuotaWindow};

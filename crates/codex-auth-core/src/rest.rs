@@ -99,6 +99,18 @@ pub struct RestPolicy {
     pub usage: Duration,
 }
 
+impl RestPolicy {
+    /// How long a rest of this kind is where nobody told its end.
+    pub fn of(&self, reason: RestReason) -> Duration {
+        match reason {
+            RestReason::UsageLimit => self.usage,
+            RestReason::Auth => self.auth,
+            RestReason::Network => self.network,
+            RestReason::Server => self.server,
+        }
+    }
+}
+
 impl Default for RestPolicy {
     /// The predecessor's defaults: 6 s, 4 s, 30 s, 60 s.
     fn default() -> Self {

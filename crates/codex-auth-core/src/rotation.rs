@@ -11,8 +11,8 @@ use std::{
 };
 
 use crate::{
-    Affinity, Decision, Held, NeedsLogin, Outcome, Pick, Quota, RecordId, Refusal, Report, Rest, RestPolicy, SavedPool,
-    SessionKey, Timestamp, Wave, breaker,
+    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Pick, Quota, RecordId, Refusal, Remembered,
+    Report, Rest, RestPolicy, SavedPool, SessionKey, Source, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
     refusal_of,
@@ -51,6 +51,9 @@ impl Rotation {
             prompts: Prompts::default(),
             busy: HashMap::new(),
             quotas: HashMap::new(),
+            noted: HashMap::new(),
+            entitlements: Entitlements::default(),
+            burst: Burst::default(),
             affinity,
             lessons: Lessons::default(),
             watch: None,
@@ -123,6 +126,7 @@ impl Rotation {
         let bond = query.session.as_ref().and_then(|session| live.bond(session, now));
         let (has_bond, is_home) =
             (bond.is_some(), bond.map(|bond| &bond.record) == Some(&live.pool.accounts[place].account.record));
+        live.burst.asking(now);
         let Live { pool, busy, turn, .. } = &mut *live;
         let held = &mut pool.accounts[place];
         held.account.seen.last_used_at = now;
@@ -137,12 +141,13 @@ impl Rotation {
         if let Some(busy) = busy.get_mut(&held.account.record).filter(|_| !is_home) {
             busy.crowd = busy.crowd.with_one(now);
         }
-        let (session, tokens) = (query.session.clone(), query.tokens);
+        let (session, tokens, quota_key) = (query.session.clone(), query.tokens, query.quota_key.clone());
         Ok(Lease {
             held: held.clone(),
             reason,
             price,
             session,
+            quota_key,
             tokens,
             began: AtomicBool::default(),
             is_new: is_warm && !has_bond,
@@ -152,7 +157,9 @@ impl Rotation {
     /// Notes that the account began to answer this lease's session, so that the session stays with it.
     pub fn answering(&self, lease: &Lease, now: Timestamp) {
         lease.began.store(true, Ordering::Relaxed);
-        self.lock().answers(lease.session.as_ref(), &lease.held.account.record, lease.tokens, now);
+        let mut live = self.lock();
+        live.burst.answered();
+        live.answers(lease.session.as_ref(), &lease.held.account.record, lease.tokens, now);
     }
 
     /// Notes what the end of an answer told of its prompt; before the lease is settled.
@@ -176,12 +183,13 @@ impl Rotation {
 
     /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
     pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
-        let Lease { held, session, tokens, began, .. } = lease;
+        let Lease { held, session, tokens, began, quota_key, .. } = lease;
         let record = held.account.record.clone();
         let mut live = self.lock();
         if let Some(busy) = live.busy.get_mut(&record) {
             busy.in_flight = busy.in_flight.saturating_sub(1);
         }
+        live.learn(&record, lease::model_of(quota_key.as_deref()), outcome, now);
         let reaction = outcome.reaction(refreshed);
         // A failure unbinds no session: its account is blocked while it cannot serve, and whoever answers in its place
         // is bound instead. Where nobody does, the session finds its prompt cache again.
@@ -198,7 +206,8 @@ impl Rotation {
         if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
         }
-        let (edit, is_urgent) = live.consequence(&held, outcome, refreshed, (self.policy, now));
+        let told = (outcome, quota_key.as_deref());
+        let (edit, is_urgent) = live.consequence(&held, told, refreshed, (self.policy, now));
         Settled { reaction, edit, is_urgent }
     }
 
@@ -219,9 +228,31 @@ impl Rotation {
         }
     }
 
-    /// Notes what was told of an account's quota.
-    pub fn saw_quota(&self, record: &RecordId, report: &Report) {
-        self.lock().quotas.entry(record.clone()).or_default().learn(report);
+    /// Notes what was told of an account's quota; what comes back is to be kept.
+    pub fn saw_quota(&self, record: &RecordId, report: &Report) -> Option<Remembered> {
+        let mut live = self.lock();
+        let quota = live.quotas.entry(record.clone()).or_default();
+        quota.learn(report);
+        let told = Remembered {
+            record: record.clone(),
+            quota: quota.snapshot(report.seen_at)?,
+            plan: quota.plan().map(str::to_owned),
+            source: Source::Headers,
+        };
+        if live.noted.get(record).is_some_and(|known| !told.is_news(known)) {
+            return None;
+        }
+        live.noted.insert(record.clone(), told.clone());
+        Some(told)
+    }
+
+    /// Takes in what is remembered of quotas.
+    pub fn recall(&self, rows: &[Remembered]) {
+        let mut live = self.lock();
+        for row in rows {
+            let report = row.quota.report(row.source, row.plan.as_deref());
+            live.quotas.entry(row.record.clone()).or_default().learn(&report);
+        }
     }
 
     /// What is known of an account's quota.

@@ -18,8 +18,8 @@ pub use silence::{CANARY, check_silent, planted};
 
 use crate::{
     AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
-    RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, SavedPool, Seen, StoreError, Timestamp,
-    TokenIssuer, UserId, WorkspaceId,
+    QuotaMemory, RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, Remembered, SavedPool, Seen,
+    StoreError, Timestamp, TokenIssuer, UserId, WorkspaceId,
 };
 
 /// Account `n` of a made-up pool: enabled, with an identity, never used.
@@ -117,6 +117,37 @@ impl Entropy for SeededEntropy {
             let next = self.next().to_le_bytes();
             chunk.copy_from_slice(&next[..chunk.len()]);
         }
+    }
+}
+
+/// Remembered quotas in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryQuotas(Arc<Mutex<Vec<Remembered>>>);
+
+impl MemoryQuotas {
+    /// A memory that holds this.
+    pub fn holding(rows: Vec<Remembered>) -> Self {
+        Self(Arc::new(Mutex::new(rows)))
+    }
+
+    /// What it holds.
+    pub fn rows(&self) -> Vec<Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl QuotaMemory for MemoryQuotas {
+    fn stamp(&self) -> u64 {
+        self.rows().len() as u64
+    }
+
+    fn read(&self, _pool: &SavedPool) -> Result<Vec<Remembered>, StoreError> {
+        Ok(self.rows())
+    }
+
+    fn keep(&self, _pool: &SavedPool, rows: &[Remembered], _now: Timestamp) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(rows.iter().cloned());
+        Ok(())
     }
 }
 

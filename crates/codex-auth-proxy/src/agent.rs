@@ -13,7 +13,8 @@ mod record;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use codex_auth_core::{
-    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError, record::DecisionLog,
+    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, QuotaMemory, StateDir, StoreError,
+    record::DecisionLog,
 };
 use tokio::{
     net::UnixListener,
@@ -59,6 +60,8 @@ pub struct AgentSetup {
     pub logins: Arc<dyn OfficialLogins>,
     /// Where its decisions are recorded.
     pub decisions: Arc<dyn DecisionLog>,
+    /// Where quotas are remembered.
+    pub quotas: Arc<dyn QuotaMemory>,
     /// Chance, for tokens.
     pub entropy: Arc<dyn Entropy>,
     /// Version of this program.
@@ -117,6 +120,7 @@ pub async fn run_agent(
     let leases = Leases::new(setup.logins.clone(), client_token.clone()).with_permits(permits);
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
     proxy.recording_to(setup.decisions.clone());
+    proxy.remembering_in(setup.quotas.clone()).await;
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId};
 
-use crate::{leases::Caller, proxy::Proxy, rules::Room};
+use crate::{leases::Caller, observe::Observed, proxy::Proxy, rules::Room, verdict};
 
 /// An attempt under way. Dropped unsettled, it counts as left by the client.
 #[derive(Debug)]
@@ -60,6 +60,13 @@ impl Attempt {
             None => {}
         }
         settled.reaction
+    }
+
+    /// Ends the attempt with an answer that is complete, or said in its terminal event what it came to.
+    pub(crate) fn complete(self, seen: &Observed) {
+        let verdict = verdict::of_end(seen, self.proxy.ports.clock.now());
+        self.proxy.note_quota(self.record(), &verdict.told);
+        self.end(&verdict.outcome);
     }
 
     /// Ends the attempt where nothing can be awaited: at the end of a stream.

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth_core::{
-    Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Ruling, Timestamp,
+    Cause, Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Ruling, Timestamp,
     USABLE_FOR, plan, reason_ahead,
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 
 use crate::{
     attempt::Attempt,
+    begun::Begun,
     body::{BodyStream, whole},
     call::Call,
     headers::{Wearing, inbound, outbound},
     inbound::{model_of, quota_key_of, session_of},
-    observe::Observer,
     permits::asked_model,
     proxy::Proxy,
     relay::relay,
@@ -24,7 +24,7 @@ use crate::{
     rewrite,
     rules::Room,
     upstream::UpstreamError,
-    verdict::outcome_of,
+    verdict::{self, Verdict},
 };
 
 /// Error answers are read whole to learn what they mean; larger ones speak by their status.
@@ -159,7 +159,7 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
     };
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
     match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
-        Ok(answer) if answer.status().as_u16() < 400 => Step::Answer(pass_on(proxy, call, attempt, answer)),
+        Ok(answer) if answer.status().as_u16() < 400 => pass_on(proxy, call, attempt, answer).await,
         Ok(answer) => refused(proxy, attempt, answer, &held).await,
         Err(error) => {
             tracing::info!(%record, %error, "the backend did not answer");
@@ -194,25 +194,42 @@ fn request_as(proxy: &Proxy, call: &Call, held: &Held, is_bound: bool) -> Option
     Some(request)
 }
 
-fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http::Response<BodyStream>) -> Answer {
-    attempt.answering(&call.caller);
-    note_quota(proxy, attempt.record(), answer.headers());
+/// Passes an answer on, unless its first event says that it failed and another account may do better.
+async fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http::Response<BodyStream>) -> Step {
+    let told = verdict::told_by(answer.headers(), proxy.ports.clock.now());
+    proxy.note_quota(attempt.record(), told.as_slice());
     let (head, body) = answer.into_parts();
-    let observer = Observer::of(&head.headers);
-    let mut passed = http::Response::new(relay(body, attempt, observer, proxy.config.silence));
-    *passed.status_mut() = head.status;
-    *passed.headers_mut() = inbound(&head.headers);
-    passed
+    let begun = Begun::awaited(body, &head.headers).await;
+    let passed = |body| {
+        let mut passed = http::Response::new(body);
+        *passed.status_mut() = head.status;
+        *passed.headers_mut() = inbound(&head.headers);
+        passed
+    };
+    if begun.seen().terminal.as_ref().is_some_and(verdict::is_failure) {
+        let verdict = verdict::of_end(begun.seen(), proxy.ports.clock.now());
+        if verdict.outcome.reaction(true) == Reaction::TryAnother {
+            let record = attempt.record().clone();
+            proxy.note_quota(&record, &verdict.told);
+            attempt.settle(&verdict.outcome).await;
+            let fault = verdict.outcome.is_told_where_nobody_serves();
+            let fault = fault.then(|| passed(relay(begun, None, proxy.config.silence)));
+            return Step::Next { record, fault, marked: false };
+        }
+    }
+    attempt.answering(&call.caller);
+    Step::Answer(passed(relay(begun, Some(attempt), proxy.config.silence)))
 }
 
 /// Reads a refusal and decides. A 401 never reaches the client: it would renew or drop its own login over it.
 async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<BodyStream>, worn: &Held) -> Step {
     let record = attempt.record().clone();
-    note_quota(proxy, &record, refusal.headers());
     let (head, body) = refusal.into_parts();
     let read = tokio::time::timeout(proxy.config.silence, Limited::new(body, LARGEST_REFUSAL).collect()).await;
     let body = read.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let outcome = outcome_of(head.status.as_u16(), &head.headers, &body, proxy.ports.clock.now());
+    let Verdict { outcome, told } =
+        verdict::of_refusal(head.status.as_u16(), &head.headers, &body, proxy.ports.clock.now());
+    proxy.note_quota(&record, &told);
     let original = || {
         let mut original = http::Response::new(whole(body.clone()));
         *original.status_mut() = head.status;
@@ -231,7 +248,7 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
             }
         },
         Reaction::TryAnother => {
-            let fault = matches!(outcome, Outcome::ServerFault { .. }).then(original);
+            let fault = outcome.is_told_where_nobody_serves().then(original);
             if refreshed && head.status == StatusCode::UNAUTHORIZED {
                 tracing::warn!(%record, "refused again right after a renewal");
             }
@@ -243,15 +260,8 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
     }
 }
 
-fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
-    let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    if let Some(report) = codex_auth_core::Report::of_headers(pairs, proxy.ports.clock.now()) {
-        proxy.rotation.saw_quota(record, &report);
-    }
-}
-
 fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (query, now): (&Query, Timestamp)) -> Answer {
-    if let (codex_auth_core::Cause::Unreachable { .. }, Some(fault)) = (&refusal.cause, search.fault) {
+    if let (Cause::Unreachable { .. } | Cause::NoModel { .. }, Some(fault)) = (&refusal.cause, search.fault) {
         return fault;
     }
     let pool = proxy.rotation.pool();
@@ -259,7 +269,7 @@ fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (query, now): (&Quer
         return respond::wave(&pool, &hit);
     }
     let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());
-    if let codex_auth_core::Cause::Pinned { record, until } = &refusal.cause {
+    if let Cause::Pinned { record, until } = &refusal.cause {
         let of = match (&query.only, &query.ruling.bound) {
             (Some(_), _) => Some(Bound::Capability),
             (None, Some(_)) => Some(Bound::Project),

@@ -9,16 +9,18 @@
 //! 5. `renewals`, core's keeper: is its token good?
 //! 6. [`Upstream`]: send it (`headers` has swapped the credentials).
 //! 7. `verdict`, core's `classify`: what did the answer mean, and what now?
-//! 8. `relay`: bytes to the client; from the first one on, no retry. `observe` looks at them as they pass.
+//! 8. `relay`: bytes to the client; from the first one on, no retry (`begun` awaits the first event). `observe` looks at
+//!    them as they pass.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
-//! for), `keeping` (the disk, off the path), `recording` (what was decided, and from what), `permits` (capabilities:
+//! for), `keeping` (the disk, off the path), `remembering` (quotas, likewise), `recording` (what was decided, and from what), `permits` (capabilities:
 //! limited, revocable callers), `rules` (what the user wants, composed for each request), `rewrite` (the one change a
 //! body may undergo), `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod agent;
 mod attempt;
+mod begun;
 mod body;
 mod call;
 mod config;
@@ -41,6 +43,7 @@ mod proxy;
 mod recording;
 mod refresher;
 mod relay;
+mod remembering;
 mod renewals;
 mod reqwest_upstream;
 mod respond;

@@ -125,6 +125,11 @@ impl Observer {
         Self { scanner: None, seen: Observed::default() }
     }
 
+    /// Whether it can read the answer, and has not seen its end yet.
+    pub(crate) fn is_looking(&self) -> bool {
+        self.scanner.is_some()
+    }
+
     /// Looks at the next bytes.
     pub(crate) fn see(&mut self, bytes: &[u8]) {
         if let Some(scanner) = &mut self.scanner {

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, RefreshReason, RestPolicy, Rotation,
-    SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaMemory, RecordId, RefreshReason, Report,
+    RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals, rules::Rules,
-    upstream::Upstream,
+    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, remembering::Remembering,
+    renewals::Renewals, rules::Rules, upstream::Upstream,
 };
 
 /// The outside as the proxy needs it.
@@ -39,6 +39,7 @@ pub struct Proxy {
     pub(crate) renewals: Renewals,
     pub(crate) keeping: Keeping,
     recording: OnceLock<Recording>,
+    remembering: OnceLock<Remembering>,
     pub(crate) rules: Rules,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -64,6 +65,7 @@ impl Proxy {
             renewals,
             keeping,
             recording: OnceLock::new(),
+            remembering: OnceLock::new(),
             rules,
             reloading: tokio::sync::Mutex::default(),
         }))
@@ -72,6 +74,13 @@ impl Proxy {
     /// Records every decision from now on. Must be called within a tokio runtime.
     pub fn recording_to(&self, log: Arc<dyn DecisionLog>) {
         self.recording.get_or_init(|| Recording::start(&self.rotation, log));
+    }
+
+    /// Recalls quotas from this memory, and keeps there what answers tell from now on. Must be called within a tokio
+    /// runtime.
+    pub async fn remembering_in(&self, memory: Arc<dyn QuotaMemory>) {
+        let start = || Remembering::start(memory, self.rotation.clone(), self.ports.clock.clone());
+        self.remembering.get_or_init(start).look().await;
     }
 
     /// The leases of this proxy.
@@ -103,6 +112,9 @@ impl Proxy {
         if have_rules_changed {
             self.rules.read(&self.rotation.pool(), now).await;
         }
+        if let Some(remembering) = self.remembering.get() {
+            remembering.look().await;
+        }
         Ok(have_rules_changed)
     }
 
@@ -111,11 +123,24 @@ impl Proxy {
         self.renewals.renew(&held.account.record, &held.credential, why).await
     }
 
+    /// Notes what was told of an account's quota.
+    pub(crate) fn note_quota(&self, record: &RecordId, told: &[Report]) {
+        for report in told {
+            let news = self.rotation.saw_quota(record, report);
+            if let (Some(news), Some(remembering)) = (news, self.remembering.get()) {
+                remembering.keep(news);
+            }
+        }
+    }
+
     /// Writes out what is still to be kept, at the end.
     pub async fn settle_down(&self) {
         self.renewals.finish().await;
         self.leases.permits().settle_down().await;
         self.keeping.finish().await;
+        if let Some(remembering) = self.remembering.get() {
+            remembering.finish().await;
+        }
         if let Some(recording) = self.recording.get() {
             recording.finish().await;
         }

@@ -16,42 +16,40 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     attempt::Attempt,
+    begun::Begun,
     body::{BodyStream, StreamError},
-    observe::Observer,
-    verdict::outcome_of_end,
 };
 
 /// An upstream body on its way to the client, with the attempt it belongs to.
 #[derive(Debug)]
 struct Relay {
-    upstream: BodyStream,
+    begun: Begun,
     attempt: Option<Attempt>,
-    observer: Observer,
     silence: Duration,
     deadline: Pin<Box<Sleep>>,
 }
 
 /// Passes a body on; silence longer than `silence` breaks it off. The attempt is settled when the body ends.
-pub(crate) fn relay(upstream: BodyStream, attempt: Attempt, observer: Observer, silence: Duration) -> BodyStream {
-    if upstream.is_end_stream() {
-        attempt.end(&Outcome::Served);
-        return upstream;
+pub(crate) fn relay(begun: Begun, attempt: Option<Attempt>, silence: Duration) -> BodyStream {
+    let mut relay = Relay { begun, attempt, silence, deadline: Box::pin(sleep(silence)) };
+    let is_over = relay.begun.is_over();
+    if is_over || relay.begun.seen().is_over() {
+        relay.complete();
     }
-    Relay { upstream, attempt: Some(attempt), observer, silence, deadline: Box::pin(sleep(silence)) }.boxed_unsync()
+    relay.boxed_unsync()
 }
 
 /// Passes on a body that belongs to no attempt; silence longer than `silence` breaks it off.
 pub(crate) fn bounded(upstream: BodyStream, silence: Duration) -> BodyStream {
-    Relay { upstream, attempt: None, observer: Observer::blind(), silence, deadline: Box::pin(sleep(silence)) }
-        .boxed_unsync()
+    relay(Begun::unseen(upstream), None, silence)
 }
 
 impl Relay {
     /// The answer is complete, or said in its last event what it came to.
     fn complete(&mut self) {
-        self.observer.end();
-        let outcome = outcome_of_end(self.observer.seen());
-        self.end(&outcome);
+        if let Some(attempt) = self.attempt.take() {
+            attempt.complete(self.begun.end());
+        }
     }
 
     fn end(&mut self, outcome: &Outcome) {
@@ -70,16 +68,13 @@ impl Body for Relay {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.upstream).poll_frame(context) {
+        match this.begun.poll(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 let next = deadline_after(this.silence);
                 this.deadline.as_mut().reset(next);
-                if let (Some(_), Some(bytes)) = (&this.attempt, frame.data_ref()) {
-                    this.observer.see(bytes);
-                }
                 // A client may leave after the terminal event. A body of known length says so with its last frame
                 // and is not asked again.
-                if this.observer.seen().is_over() || this.upstream.is_end_stream() {
+                if this.begun.seen().is_over() || this.begun.is_over() {
                     this.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -94,18 +89,18 @@ impl Body for Relay {
             }
             Poll::Pending => {
                 ready!(this.deadline.as_mut().poll(context));
-                this.end(&Outcome::NetworkFault);
+                this.end(&Outcome::Stalled);
                 Poll::Ready(Some(Err(StreamError::Silent)))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.upstream.is_end_stream()
+        self.begun.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.upstream.size_hint()
+        self.begun.size_hint()
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`LineLog`], [`DecisionFile`] | a bounded log; the log of recorded decisions |
 //! | [`keys`] | the texts under which the predecessor's formats file things about an account |
 //! | [`Project`], [`Scope`], [`legacy_pools`] | which project a directory belongs to, and which pool is in effect there |
+//! | [`QuotaFile`] | quotas as the agent remembers them |
 //! | [`StateFile`], [`documents`] | every other file: one engine, a typed document each |
 //! | [`FilePolicies`], [`FileStore::change_rule`] | the user's rules as one set, and changes of them that can be taken back |
 //! | [`catalog`] | the list of every file, and how those that are there are |
@@ -70,6 +71,7 @@ mod path_guard;
 mod private_dir;
 mod project;
 mod publishing;
+mod quota_file;
 mod reconcile;
 mod recovery;
 mod rule_files;
@@ -117,6 +119,7 @@ pub use oplog::{Aside, Logged, Operation};
 pub use path_guard::{PathRefused, expanded};
 pub use private_dir::PrivateDir;
 pub use project::{OsPlaces, Places, Project, project_key};
+pub use quota_file::QuotaFile;
 pub use rule_files::{FilePolicies, RuleChange, RuleTable};
 pub use scope::Scope;
 pub use settings::FileSettings;

@@ -66,6 +66,12 @@ impl Report {
         Some(Self { windows: vec![(limit.clone(), span, reading)], plan, active: Some(limit), ..Self::at(seen_at) })
     }
 
+    /// When the last spent window of a limit starts anew; windows that are not spent do not matter.
+    pub fn spent_until(&self, limit: &Limit) -> Option<Timestamp> {
+        let spent = self.windows.iter().filter(|(known, _, reading)| known == limit && reading.is_spent());
+        spent.filter_map(|(_, _, reading)| reading.resets_at).max()
+    }
+
     /// Adds a window, if it tells anything.
     pub(super) fn add(&mut self, limit: &Limit, place: u8, told: Told, source: Source) {
         let Some(used) = told.used_percent.filter(|used| used.is_finite() && *used >= 0.0) else { return };

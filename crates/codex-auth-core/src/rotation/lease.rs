@@ -28,8 +28,13 @@ pub struct Query {
 impl Query {
     /// The model, where its quota key is known.
     pub fn model(&self) -> Option<&str> {
-        self.quota_key.as_deref().and_then(|key| key.split_once(':')).map(|(_, model)| model)
+        model_of(self.quota_key.as_deref())
     }
+}
+
+/// The model in a quota key.
+pub(super) fn model_of(quota_key: Option<&str>) -> Option<&str> {
+    quota_key.and_then(|key| key.split_once(':')).map(|(_, model)| model)
 }
 
 /// The right to use an account for one attempt; give it back with [`Rotation::settle`].
@@ -43,6 +48,7 @@ pub struct Lease {
     /// For a session that had an account: the price of the move made, or of the best one not made.
     pub price: Option<MovePrice>,
     pub(super) session: Option<SessionKey>,
+    pub(super) quota_key: Option<String>,
     pub(super) tokens: u64,
     /// Whether its answer has begun.
     pub(super) began: AtomicBool,

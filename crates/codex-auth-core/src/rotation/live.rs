@@ -8,9 +8,9 @@ use super::{
     warmth::{Crowd, Prompts, Warmth},
 };
 use crate::{
-    Affinity, Ask, Binding, Bond, Decision, Edit, Headroom, Held, Outcome, Pick, Quota, Reason, RecordId, RestPolicy,
-    SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence, evaluate, favourite, may_serve, pick,
-    plan_size, record::Watch, stays,
+    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Pick, Quota,
+    Reason, RecordId, Remembered, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp,
+    consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -27,6 +27,10 @@ pub(super) struct Live {
     pub(super) prompts: Prompts,
     pub(super) busy: HashMap<RecordId, Busy>,
     pub(super) quotas: HashMap<RecordId, Quota>,
+    /// What was last handed on to be kept of each.
+    pub(super) noted: HashMap<RecordId, Remembered>,
+    pub(super) entitlements: Entitlements,
+    pub(super) burst: Burst,
     pub(super) affinity: Affinity,
     /// What was learnt and may be missing in a pool read from disk.
     pub(super) lessons: Lessons,
@@ -115,9 +119,17 @@ impl Live {
             Known { tokens, .. } if busy.warmth.is_warm(now) => self.prompts.shared(tokens),
             Known { .. } => 0,
         };
-        let terms = query.ruling.terms_of(&held.account);
-        let crowd = busy.crowd.tenths(now);
-        Seat { in_flight: busy.in_flight, headroom, terms, cached_tokens, crowd, ..Seat::of(&held.account) }
+        let lacks_model_until =
+            query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
+        Seat {
+            account: &held.account,
+            in_flight: busy.in_flight,
+            headroom,
+            terms: query.ruling.terms_of(&held.account),
+            lacks_model_until,
+            cached_tokens,
+            crowd: busy.crowd.tenths(now),
+        }
     }
 
     pub(super) fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
@@ -146,7 +158,7 @@ impl Live {
             quota_key: query.quota_key.as_deref(),
             tried: &query.tried,
             denied: query.ruling.denied.as_ref(),
-            ..Ask::default()
+            burst_until: self.burst.until(now),
         };
         (self.standards(query), ask, Known { own, parent, tokens: query.tokens })
     }
@@ -154,6 +166,25 @@ impl Live {
     /// What is remembered of a session.
     pub(super) fn bond(&self, session: &SessionKey, now: Timestamp) -> Option<&Bond> {
         self.affinity.of(session, (self.routing.memory?, now))
+    }
+
+    /// What an outcome says of the backend, and of the account's right to the model.
+    pub(super) fn learn(&mut self, record: &RecordId, model: Option<&str>, outcome: &Outcome, now: Timestamp) {
+        let row = outcome.treatment();
+        if *outcome == Outcome::Cancelled {
+            self.burst.left(now);
+        } else if row.is_of_backend {
+            self.burst.failed(record, now);
+        } else {
+            self.burst.answered();
+        }
+        if let Some(model) = model {
+            if row.mark == Mark::LacksModel {
+                self.entitlements.lacks(record, model, now);
+            } else if *outcome == Outcome::Served {
+                self.entitlements.has(record, model);
+            }
+        }
     }
 
     /// The account began to answer.
@@ -178,14 +209,14 @@ impl Live {
     pub(super) fn consequence(
         &mut self,
         worn: &Held,
-        outcome: &Outcome,
+        (outcome, quota_key): (&Outcome, Option<&str>),
         refreshed: bool,
         (policy, now): (RestPolicy, Timestamp),
     ) -> (Option<(Edit, Lesson)>, bool) {
         let record = &worn.account.record;
         let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
         let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
-        let direct = Consequence::of(outcome, worn, policy, now);
+        let direct = Consequence::of(outcome, worn, quota_key, (policy, now));
         let used = || self.use_to_note(record, outcome, now);
         let change = match (lasting, direct) {
             // A rest after a fault is this process's own business; what it leads to is not.

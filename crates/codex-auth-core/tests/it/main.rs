@@ -3,6 +3,7 @@
 
 mod decision_tables;
 mod executor;
+mod failures;
 mod forecast;
 mod historic;
 mod keeper_races;

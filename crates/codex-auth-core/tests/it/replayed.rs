@@ -7,8 +7,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    Decision, NeedsLogin, Outcome, Query, QuotaSnapshot, QuotaWindow, RestPolicy, Rotation, SessionKey, Strategy,
-    Timestamp,
+    Decision, NeedsLogin, Outcome, Query, QuotaSnapshot, QuotaWindow, RestPolicy, Rotation, SessionKey, Source,
+    Strategy, Timestamp,
     record::{Moment, Reader, Supposition, WhatIf, Witness, Writer},
     testing::{SeededEntropy, pool},
 };
@@ -40,8 +40,7 @@ fn simulated(seed: u64, accounts: usize, decisions: usize) -> (Vec<Decision>, Ve
             0 => {
                 saved.accounts[place].account.enabled = below(9) > 0;
                 saved.pin = (below(9) == 0).then(|| record.clone());
-                let strategy = [Strategy::Hybrid, Strategy::Sequential, Strategy::Manual]
-                    [[0, 0, 0, 1, 1, 2][usize::try_from(below(6)).unwrap()]];
+                let strategy = Strategy::ALL[usize::try_from(below(6)).unwrap()];
                 rotation.reading();
                 rotation.adopt(saved.clone(), strategy, now);
             }
@@ -53,7 +52,8 @@ fn simulated(seed: u64, accounts: usize, decisions: usize) -> (Vec<Decision>, Ve
                 let used_percent = f64::from(u32::try_from(below(1001)).unwrap()) / 10.0;
                 let resets_at = Some(now.after(Duration::from_secs(below(9000))));
                 let primary = Some(QuotaWindow { used_percent, window_minutes: Some(300), resets_at });
-                rotation.saw_quota(&record, QuotaSnapshot { primary, secondary: None, seen_at: now });
+                let told = QuotaSnapshot { primary, secondary: None, seen_at: now };
+                rotation.saw_quota(&record, &told.report(Source::Headers, None));
             }
             _ => {}
         }

@@ -4,6 +4,7 @@
 mod agent;
 mod bodies;
 mod face;
+mod failures;
 mod guard;
 mod incidents;
 mod invalidation;

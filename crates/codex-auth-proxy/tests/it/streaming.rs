@@ -253,17 +253,24 @@ async fn a_connection_the_upstream_closed_is_not_used_again() {
 async fn an_account_whose_stream_ends_in_a_spent_quota_rests() {
     for form in FORMS {
         let failed = r#"{"type":"response.failed","response":{"error":{"code":"usage_limit_reached"}}}"#;
+        let gate = Gate::closed();
+        let passed = gate.clone();
         let script = move |seen: &crate::support::upstream::Seen| match seen.account() {
             1 => {
                 let begun = event(r#"{"type":"response.created","response":{}}"#);
-                vec![Act::Send([stream_head(""), begun, event(failed), LAST.to_vec()].concat())]
+                let end = [event(failed), LAST.to_vec()].concat();
+                vec![Act::Send([stream_head(""), begun].concat()), Act::Wait(passed.clone()), Act::Send(end)]
             }
             _ => served(),
         };
         let upstream = Upstream::answering(script).await;
         let world = World::before(&upstream, of(form)).await;
-        let got = Ask::turn().send(world.port).await;
-        assert!(got.is_whole && got.text().contains("usage_limit_reached"), "{form:?}: it passes as it came");
+        let mut line = Ask::turn().open(world.port).await;
+        line.head().await.unwrap();
+        line.piece().await.unwrap();
+        gate.open();
+        let end = line.piece().await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&end).contains("usage_limit_reached"), "{form:?}: it passes as it came");
         world.all_settled().await;
         Ask::turn().send(world.port).await;
         assert_eq!(upstream.asked(), [1, 2], "{form:?}");

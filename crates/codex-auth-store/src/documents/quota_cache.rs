@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::{Account, QuotaSnapshot, QuotaWindow, RecordId, SavedPool, Timestamp};
+use codex_auth_core::{Account, QuotaSnapshot, QuotaWindow, RecordId, Remembered, SavedPool, Source, Timestamp};
 use serde_json::json;
 
 use super::rows::{self, Row};
@@ -37,6 +37,10 @@ pub struct QuotaEntry {
     pub secondary: Option<QuotaWindow>,
 }
 
+/// What stands for the model where no model was asked: the format demands a text. The predecessor names a real one.
+const USAGE: &str = "codex";
+const ANSWERS: &str = "codex-answers";
+
 /// The predecessor's key of an account.
 #[derive(Debug, PartialEq, Eq)]
 enum OldKey {
@@ -48,7 +52,19 @@ impl QuotaEntry {
     /// What the usage endpoint said.
     pub fn of_usage(quota: &QuotaSnapshot, plan: Option<String>) -> Self {
         let QuotaSnapshot { primary, secondary, seen_at } = *quota;
-        Self { updated_at: seen_at, status: 200, model: "codex".to_owned(), plan, primary, secondary }
+        Self { updated_at: seen_at, status: 200, model: USAGE.to_owned(), plan, primary, secondary }
+    }
+
+    /// What the agent learnt from answers; or from the usage endpoint.
+    pub fn of(told: &Remembered) -> Self {
+        let entry = Self::of_usage(&told.quota, told.plan.clone());
+        let model = if told.source == Source::Usage { USAGE } else { ANSWERS };
+        Self { model: model.to_owned(), ..entry }
+    }
+
+    /// Who told, as far as the format shows it.
+    pub fn source(&self) -> Source {
+        if self.model == USAGE && self.status == 200 { Source::Usage } else { Source::File }
     }
 
     /// The windows, where any is known.

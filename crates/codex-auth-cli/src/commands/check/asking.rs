@@ -143,11 +143,17 @@ impl Asking {
             }
             Told::Refused(
                 Outcome::Served
+                | Outcome::Refused { .. }
                 | Outcome::UsageLimited { .. }
+                | Outcome::RateLimited { .. }
+                | Outcome::ModelLimited { .. }
+                | Outcome::LacksModel
                 | Outcome::PolicyRefused
                 | Outcome::ForeignCiphertext
                 | Outcome::ServerFault { .. }
+                | Outcome::Overloaded { .. }
                 | Outcome::NetworkFault
+                | Outcome::Stalled
                 | Outcome::Cancelled,
                 status,
             ) => Finding::of(CheckOutcome::SignedInOnly, format!("usage not told: HTTP {status}")),

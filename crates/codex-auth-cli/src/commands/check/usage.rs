@@ -30,7 +30,7 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> Outcome {
     let text = |path: &str| document.pointer(path).and_then(Value::as_str);
     let code = ["/error/code", "/error/type", "/detail/code", "/code"].into_iter().find_map(text);
     let message = ["/error/message", "/detail/message", "/detail", "/message"].into_iter().find_map(text);
-    classify(AnswerFacts { status, code, kind: text("/error/type"), message, retry_at: None })
+    classify(AnswerFacts { status, code, kind: text("/error/type"), message, ..AnswerFacts::default() })
 }
 
 #[cfg(test)]
@@ -79,6 +79,6 @@ mod tests {
         let invalidated = json!({ "error": { "code": "token_invalidated" } }).to_string();
         assert!(matches!(refusal(401, invalidated.as_bytes()), Outcome::TokenInvalidated { .. }));
         assert_eq!(refusal(401, b"{}"), Outcome::Unauthorized);
-        assert_eq!(refusal(403, b"<html>"), Outcome::Served);
+        assert_eq!(refusal(403, b"<html>"), Outcome::Refused { status: 403 });
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
-    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{ManualClock, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
     AgentClient, AgentError, AgentReady, AgentSetup, InlineUpstream, LeaseRequest, Ports, ProxyConfig, SOCKET,
@@ -169,6 +169,7 @@ impl Place {
             socket: self.socket.clone(),
             logins: Arc::new(Homes::default()),
             decisions: self.decisions.clone(),
+            quotas: Arc::new(MemoryQuotas::default()),
             entropy: Arc::new(SeededEntropy::new(seed)),
             version: "0.0.0".into(),
             port,
