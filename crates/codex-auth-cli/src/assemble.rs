@@ -7,8 +7,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
-    RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, PolicySource, Query, RestPolicy,
+    Rotation, RotationSettings, Rulebook, Ruling, SavedPool, SettingsSource, StoreError, Subject, Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
@@ -120,7 +120,17 @@ impl Product {
     /// Where every account of a pool stands, as a request without a session would find it.
     pub(crate) fn decide(&self, pool: &SavedPool) -> Decision {
         let strategy = self.settings().unwrap_or_default().strategy;
-        Rotation::new(pool.clone(), strategy, RestPolicy::default()).decide(&Query::default(), self.clock.now())
+        let query = Query { ruling: self.ruling(pool), ..Query::default() };
+        Rotation::new(pool.clone(), strategy, RestPolicy::default()).decide(&query, self.clock.now())
+    }
+
+    /// What the user's rules mean for a request from where they work. Rules that cannot be read are told of by the
+    /// commands that are about them.
+    fn ruling(&self, pool: &SavedPool) -> Ruling {
+        let rules = self.policies();
+        let place = rules.place_of(&Self::working_directory());
+        let subject = Subject { project: place.as_ref().map(|place| place.project.as_str()), ..Subject::default() };
+        rules.read(pool).map(|policies| Rulebook::of(policies).compose(subject)).unwrap_or_default()
     }
 
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
