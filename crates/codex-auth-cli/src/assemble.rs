@@ -7,8 +7,7 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy,
-    Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy, Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp, PolicySource, Rulebook, Ruling, Subject,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
@@ -123,7 +122,17 @@ impl Product {
         let rotation = Rotation::new(pool.clone(), strategy, RestPolicy::default());
         // What is remembered is an extra, as it is for the agent: a cache that cannot be used decides nothing.
         rotation.recall(&self.quotas().read(pool).unwrap_or_default());
-        rotation.decide(&Query::default(), self.clock.now())
+        let query = Query { ruling: self.ruling(pool), ..Query::default() };
+        rotation.decide(&query, self.clock.now())
+    }
+
+    /// What the user's rules mean for a request from where they work. Rules that cannot be read are told of by the
+    /// commands that are about them.
+    fn ruling(&self, pool: &SavedPool) -> Ruling {
+        let rules = self.policies();
+        let place = rules.place_of(&Self::working_directory());
+        let subject = Subject { project: place.as_ref().map(|place| place.project.as_str()), ..Subject::default() };
+        rules.read(pool).map(|policies| Rulebook::of(policies).compose(subject)).unwrap_or_default()
     }
 
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.

@@ -161,7 +161,7 @@ fn weight(product: &Product, words: &Words, command: &'static str, as_json: bool
     let weight = within(words, 10.0).ok_or_else(|| CliError::usage("weight requires a number from 0 to 10."))?;
     let what = format!("set the weight of {{who}} to {weight}");
     let said = |number: usize, policy: &AccountPolicy| format!("Set account {number} weight to {}.", policy.weight);
-    apply(product, &words, Change { command, what, said, act: Box::new(move |policy| policy.weight = weight) }, as_json)
+    apply(product, words, Change { command, what, said, act: Box::new(move |policy| policy.weight = weight) }, as_json)
 }
 
 fn reserve(product: &Product, words: &Words, command: &'static str, as_json: bool) -> Result<(), CliError> {
@@ -196,7 +196,7 @@ fn hold(
         _ => |number, _| format!("Updated account {number}: undrain."),
     };
     let verb = command.trim_start_matches("account ");
-    apply(product, &words, Change { command, what: format!("{verb}: {{who}}"), said, act: Box::new(change) }, as_json)
+    apply(product, words, Change { command, what: format!("{verb}: {{who}}"), said, act: Box::new(change) }, as_json)
 }
 
 fn apply(product: &Product, words: &Words, change: Change, as_json: bool) -> Result<(), CliError> {

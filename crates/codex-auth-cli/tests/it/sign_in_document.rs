@@ -158,9 +158,13 @@ fn place(document: &str, name: &str) -> Option<std::ops::Range<usize>> {
 
 #[test]
 fn every_transcript_is_what_the_program_prints() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sign-in.md");
+    compare(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sign-in.md"), transcripts());
+}
+
+/// Compares the transcripts of a document with what was just made; writes them in where it blesses.
+#[track_caller]
+pub(crate) fn compare(path: &str, made: Vec<(&'static str, String)>) {
     let mut document = std::fs::read_to_string(path).expect("the document is there");
-    let made = transcripts();
     let marks = document.matches("<!-- transcript: ").count();
     assert_eq!(marks, made.len(), "the document has {marks} transcripts, and {} are made", made.len());
     let blesses = std::env::var("CODEX_AUTH_BLESS").is_ok_and(|bless| bless == "1");
