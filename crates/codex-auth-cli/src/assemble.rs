@@ -8,15 +8,18 @@ use std::{
 
 use codex_auth_core::{
     Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, RestPolicy, Rotation,
-    RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp,
+    RotationSettings, SavedPool, SettingsSource, Source, StoreError, Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
     DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
-    PrivateDir, Scope,
-    documents::settings::{SettingsEnvironment, SettingsFile},
+    PrivateDir, Scope, StateFile,
+    documents::{
+        quota_cache::{QuotaCache, QuotaEntry},
+        settings::{SettingsEnvironment, SettingsFile},
+    },
 };
 
 use sha2::Digest;
@@ -119,8 +122,23 @@ impl Product {
 
     /// Where every account of a pool stands, as a request without a session would find it.
     pub(crate) fn decide(&self, pool: &SavedPool) -> Decision {
+        self.decide_for(pool, &Query::default())
+    }
+
+    /// The same as this request would find it. What was last told of quotas counts, so that no screen names an account
+    /// that has nothing left.
+    pub(crate) fn decide_for(&self, pool: &SavedPool, query: &Query) -> Decision {
         let strategy = self.settings().unwrap_or_default().strategy;
-        Rotation::new(pool.clone(), strategy, RestPolicy::default()).decide(&Query::default(), self.clock.now())
+        let rotation = Rotation::new(pool.clone(), strategy, RestPolicy::default());
+        let cache = StateFile::<QuotaCache>::under(self.layout.base()).read().map(|found| found.document);
+        let cache = cache.unwrap_or_default();
+        for held in &pool.accounts {
+            let record = &held.account.record;
+            if let Some(quota) = cache.find(pool, record).and_then(QuotaEntry::snapshot) {
+                rotation.saw_quota(record, &quota.report(Source::File, held.account.owner.plan.as_deref()));
+            }
+        }
+        rotation.decide(query, self.clock.now())
     }
 
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
