@@ -14,8 +14,8 @@ use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
-    PrivateDir, Scope, StateFile,
+    DecisionFile, FileDiary, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs,
+    OsPlaces, PrivateDir, Scope, StateFile,
     documents::{
         quota_cache::{QuotaCache, QuotaEntry},
         settings::{SettingsEnvironment, SettingsFile},
@@ -141,6 +141,11 @@ impl Product {
         rotation.decide(query, self.clock.now())
     }
 
+    /// Where what answers tell of quotas is written down.
+    pub(crate) fn diary(&self) -> FileDiary {
+        FileDiary::under(self.layout.base(), self.clock.clone())
+    }
+
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
     pub(crate) fn socket(&self) -> PathBuf {
         let inside = self.agent_dir.path().join(SOCKET);
@@ -251,6 +256,7 @@ impl Product {
             socket: self.socket(),
             logins: self.official.clone(),
             decisions: Arc::new(self.decisions()),
+            quotas: Arc::new(self.diary()),
             entropy: self.entropy.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             port,

@@ -12,8 +12,9 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        account, auth_store, backup, best, budget, check, export, files, forecast, import, import_current, list, login, profile,
-        remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected, wrapper,
+        account, auth_store, backup, best, budget, check, export, files, forecast, import, import_current, list, login,
+        profile, remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected,
+        wrapper,
     },
     environment::Environment,
     error::CliError,

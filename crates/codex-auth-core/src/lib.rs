@@ -85,8 +85,8 @@ pub use credential::{Credential, Granted};
 pub use evaluate::{Ask, Decision, Seat, Standards, evaluate, favourite, may_serve, pick};
 pub use family::{FAMILIES, quota_key};
 pub use forecast::{
-    Availability, Calibration, Concern, ForecastBook, Habit, KeptHabit, Outlook, Promise, Prospect, Recommendation,
-    RiskLevel, RunOut, SURE, Track, Trouble, WindowReading,
+    Availability, Calibration, Concern, ForecastBook, Habit, KeptHabit, Outlook, Promise, Prospect, QuotaDiary,
+    Recommendation, RiskLevel, RunOut, SURE, Track, Trouble, WindowReading,
 };
 pub use headroom::{Expiring, Headroom};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};

@@ -13,7 +13,7 @@ mod record;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use codex_auth_core::{
-    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, StateDir, StoreError, record::DecisionLog,
+    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, QuotaDiary, StateDir, StoreError, record::DecisionLog,
 };
 use tokio::{
     net::UnixListener,
@@ -59,6 +59,8 @@ pub struct AgentSetup {
     pub logins: Arc<dyn OfficialLogins>,
     /// Where its decisions are recorded.
     pub decisions: Arc<dyn DecisionLog>,
+    /// Where what answers tell of quotas is written down.
+    pub quotas: Arc<dyn QuotaDiary>,
     /// Chance, for tokens.
     pub entropy: Arc<dyn Entropy>,
     /// Version of this program.
@@ -117,6 +119,7 @@ pub async fn run_agent(
     let leases = Leases::new(setup.logins.clone(), client_token.clone()).with_permits(permits);
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
     proxy.recording_to(setup.decisions.clone());
+    proxy.noting_to(setup.quotas.clone());
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));

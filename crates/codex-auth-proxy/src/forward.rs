@@ -246,7 +246,7 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
 fn note_quota(proxy: &Proxy, record: &RecordId, headers: &HeaderMap) {
     let pairs = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     if let Some(report) = codex_auth_core::Report::of_headers(pairs, proxy.ports.clock.now()) {
-        proxy.rotation.saw_quota(record, &report);
+        proxy.saw_quota(record, &report);
     }
 }
 

@@ -22,6 +22,7 @@ mod attempt;
 mod body;
 mod call;
 mod config;
+mod diary;
 mod face;
 mod forward;
 mod guard;

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, RefreshReason, RestPolicy, Rotation,
-    SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Alert, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaDiary, RecordId, RefreshReason,
+    Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals, rules::Rules,
-    upstream::Upstream,
+    config::ProxyConfig, diary::Diary, keeping::Keeping, leases::Leases, recording::Recording, renewals::Renewals,
+    rules::Rules, upstream::Upstream,
 };
 
 /// The outside as the proxy needs it.
@@ -39,6 +39,7 @@ pub struct Proxy {
     pub(crate) renewals: Renewals,
     pub(crate) keeping: Keeping,
     recording: OnceLock<Recording>,
+    diary: OnceLock<Diary>,
     pub(crate) rules: Rules,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -64,9 +65,31 @@ impl Proxy {
             renewals,
             keeping,
             recording: OnceLock::new(),
+            diary: OnceLock::new(),
             rules,
             reloading: tokio::sync::Mutex::default(),
         }))
+    }
+
+    /// Writes down what answers tell of quotas from now on. Must be called within a tokio runtime.
+    pub fn noting_to(&self, diary: Arc<dyn QuotaDiary>) {
+        self.diary.get_or_init(|| Diary::start(diary));
+    }
+
+    /// What a person was told of low quotas last.
+    pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        match self.diary.get() {
+            Some(diary) => diary.alerts().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Notes what was told of an account's quota: at once for routing, and for later in the diary.
+    pub(crate) fn saw_quota(&self, record: &RecordId, report: &Report) {
+        self.rotation.saw_quota(record, report);
+        if let Some(diary) = self.diary.get() {
+            diary.note(record, report);
+        }
     }
 
     /// Records every decision from now on. Must be called within a tokio runtime.
@@ -118,6 +141,9 @@ impl Proxy {
         self.keeping.finish().await;
         if let Some(recording) = self.recording.get() {
             recording.finish().await;
+        }
+        if let Some(diary) = self.diary.get() {
+            diary.finish().await;
         }
     }
 }

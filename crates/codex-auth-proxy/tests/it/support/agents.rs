@@ -14,7 +14,7 @@ use std::{
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
-    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{ManualClock, MemoryDiary, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
     AgentClient, AgentError, AgentReady, AgentSetup, InlineUpstream, LeaseRequest, Ports, ProxyConfig, SOCKET,
@@ -101,6 +101,7 @@ pub(crate) struct Place {
     pub(crate) directory: Arc<Directory>,
     pub(crate) issuer: ScriptedIssuer,
     pub(crate) decisions: Arc<Decisions>,
+    pub(crate) quotas: Arc<MemoryDiary>,
     backend: String,
     socket: PathBuf,
 }
@@ -135,6 +136,7 @@ impl Place {
             directory: Arc::new(directory),
             issuer,
             decisions: Arc::default(),
+            quotas: Arc::default(),
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
             socket,
         })
@@ -169,6 +171,7 @@ impl Place {
             socket: self.socket.clone(),
             logins: Arc::new(Homes::default()),
             decisions: self.decisions.clone(),
+            quotas: self.quotas.clone(),
             entropy: Arc::new(SeededEntropy::new(seed)),
             version: "0.0.0".into(),
             port,
