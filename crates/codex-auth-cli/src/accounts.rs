@@ -1,8 +1,11 @@
 //! The account a person means: found by what they typed, refused when it is dead, freshened before it is handed on.
 
-use codex_auth_core::{Held, KeepError, Kind, RefreshPlan, RefreshReason, SavedPool, WorkspaceId, plan, reason_ahead};
+use codex_auth_core::{
+    Alert, Held, KeepError, Kind, QuotaDiary as _, RefreshPlan, RefreshReason, SavedPool, Timestamp, WorkspaceId, plan,
+    reason_ahead,
+};
 use codex_auth_store::{AccountsJson, LoginError};
-use codex_auth_view::{LoginMirror, Named};
+use codex_auth_view::{LoginMirror, Named, wait};
 
 use crate::{
     assemble::Product,
@@ -98,6 +101,23 @@ impl Chosen {
 /// Whether the user keeps us away from the official client's login.
 pub(crate) fn keeps_away(product: &Product) -> bool {
     product.environment.switch("CODEX_MULTI_AUTH_SYNC_CODEX_CLI") == Some(false)
+}
+
+/// What the agent found to be low, a sentence for each window; since an instant, where one is given. Files that cannot
+/// be used are shown by `files`, and made anew by the agent.
+pub(crate) fn low_quotas(product: &Product, pool: &SavedPool, since: Option<Timestamp>) -> Vec<String> {
+    let alerts = product.diary().alerts().unwrap_or_default();
+    let mut newest: Vec<Alert> = Vec::new();
+    for alert in alerts.into_iter().filter(|alert| since.is_none_or(|since| alert.at >= since)) {
+        newest.retain(|known| (&known.record, known.length) != (&alert.record, alert.length));
+        newest.push(alert);
+    }
+    let told = |alert: &Alert| {
+        let number = pool.number_of(&alert.record)?;
+        let resets = alert.resets_at.map(|at| format!("; it starts anew in {}", wait(at.since(product.clock.now()))));
+        Some(format!("account {number}: {}{}.", alert.sentence(), resets.unwrap_or_default()))
+    };
+    newest.iter().filter_map(told).collect()
 }
 
 /// What became of the login file of `named`.

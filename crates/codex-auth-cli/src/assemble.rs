@@ -7,14 +7,16 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy, Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp, PolicySource, Rulebook, Ruling, Subject,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, PolicySource, Query, QuotaMemory,
+    RestPolicy, Rotation, RotationSettings, Rulebook, Ruling, SavedPool, SettingsSource, StoreError, Subject,
+    Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
 use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUpstream, SOCKET, Upstream};
 use codex_auth_store::{
-    DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
-    PrivateDir, QuotaFile, Scope,
+    DecisionFile, FileDiary, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs,
+    OsPlaces, PrivateDir, QuotaFile, Scope,
     documents::settings::{SettingsEnvironment, SettingsFile},
 };
 
@@ -118,11 +120,17 @@ impl Product {
 
     /// Where every account of a pool stands, as a request without a session would find it.
     pub(crate) fn decide(&self, pool: &SavedPool) -> Decision {
+        self.decide_for(pool, &Query::default())
+    }
+
+    /// The same as this request would find it. What was last told of quotas counts, so that no screen names an account
+    /// that has nothing left.
+    pub(crate) fn decide_for(&self, pool: &SavedPool, query: &Query) -> Decision {
         let strategy = self.settings().unwrap_or_default().strategy;
         let rotation = Rotation::new(pool.clone(), strategy, RestPolicy::default());
         // What is remembered is an extra, as it is for the agent: a cache that cannot be used decides nothing.
         rotation.recall(&self.quotas().read(pool).unwrap_or_default());
-        let query = Query { ruling: self.ruling(pool), ..Query::default() };
+        let query = Query { ruling: self.ruling(pool), ..query.clone() };
         rotation.decide(&query, self.clock.now())
     }
 
@@ -133,6 +141,11 @@ impl Product {
         let place = rules.place_of(&Self::working_directory());
         let subject = Subject { project: place.as_ref().map(|place| place.project.as_str()), ..Subject::default() };
         rules.read(pool).map(|policies| Rulebook::of(policies).compose(subject)).unwrap_or_default()
+    }
+
+    /// Where what answers tell of quotas is written down.
+    pub(crate) fn diary(&self) -> FileDiary {
+        FileDiary::under(self.layout.base(), self.clock.clone())
     }
 
     /// The agent's control socket. Where the root's path is too long for an address, a short one stands in.
@@ -251,6 +264,7 @@ impl Product {
             logins: self.official.clone(),
             decisions: Arc::new(self.decisions()),
             quotas: Arc::new(self.quotas()),
+            diary: Arc::new(self.diary()),
             entropy: self.entropy.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             port,

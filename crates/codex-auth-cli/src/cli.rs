@@ -12,8 +12,9 @@ use codex_auth_view::ListName;
 use crate::{
     assemble::Product,
     commands::{
-        account, auth_store, backup, budget, check, export, files, import, import_current, list, login, profile,
-        remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected, wrapper,
+        account, auth_store, backup, best, budget, check, export, files, forecast, import, import_current, list, login,
+        profile, remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected,
+        wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -65,6 +66,10 @@ enum Commands {
     Restore(restore::RestoreArguments),
     /// Empty the pool on purpose; `undo` brings it back
     Reset(reset::ResetArguments),
+    /// Select the best account, and clear a pin
+    Best(best::BestArguments),
+    /// Show how long what is left will last, and which account to take
+    Forecast(forecast::ForecastArguments),
     /// Ask the backend about every account; no model is asked
     Check(check::CheckArguments),
     /// Show who serves the next request, and why not the others
@@ -183,6 +188,8 @@ impl Commands {
             Self::Undo(asked) => ("undo", asked.json.is_wanted()),
             Self::Restore(asked) => ("restore", asked.json.is_wanted()),
             Self::Reset(asked) => ("reset", asked.json.is_wanted()),
+            Self::Best(asked) => ("best", asked.json.is_wanted()),
+            Self::Forecast(asked) => ("forecast", asked.json.is_wanted()),
             Self::Check(asked) => ("check", asked.json.is_wanted()),
             Self::WhySelected(asked) => ("why-selected", asked.json.is_wanted()),
             Self::WhatIf(asked) => ("what-if", asked.json.is_wanted()),
@@ -216,6 +223,8 @@ impl Commands {
             Self::Undo(asked) => undo::undo(product, &asked),
             Self::Restore(asked) => restore::restore(product, &asked),
             Self::Reset(asked) => reset::reset(product, &asked),
+            Self::Best(asked) => best::best(product, &asked),
+            Self::Forecast(asked) => forecast::forecast(product, &asked),
             Self::Check(asked) => check::check(product, asked),
             Self::WhySelected(asked) => why_selected::why_selected(product, &asked),
             Self::WhatIf(asked) => what_if::what_if(product, &asked),

@@ -3,12 +3,14 @@
 pub(crate) mod account;
 pub(crate) mod auth_store;
 pub(crate) mod backup;
+pub(crate) mod best;
 pub(crate) mod budget;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod files;
+pub(crate) mod forecast;
 pub(crate) mod import;
 pub(crate) mod import_current;
 pub(crate) mod list;

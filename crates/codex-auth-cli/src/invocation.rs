@@ -16,13 +16,15 @@ pub(crate) enum Invocation {
 }
 
 /// The commands the manager answers; anything else after `auth` belongs to the official client.
-pub(crate) const COMMANDS: [&str; 22] = [
+pub(crate) const COMMANDS: [&str; 24] = [
     "login",
     "list",
     "status",
     "switch",
     "unpin",
     "check",
+    "best",
+    "forecast",
     "why-selected",
     "rotation",
     "wrapper",

@@ -17,12 +17,16 @@
 //!
 //! All of it is pure, bounded, and the same on every machine.
 
+mod advice;
 mod book;
+mod diary;
 mod habit;
 mod outlook;
 mod promise;
 
+pub use advice::{Availability, Concern, Prospect, Recommendation, RiskLevel, Trouble};
 pub use book::{ForecastBook, Track};
-pub use habit::{Habit, WindowReading};
+pub use diary::QuotaDiary;
+pub use habit::{Habit, KeptHabit, WindowReading};
 pub use outlook::Outlook;
 pub use promise::{Calibration, Promise, RunOut, SURE};

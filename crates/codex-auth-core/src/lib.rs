@@ -12,6 +12,7 @@
 //! | [`policy`](Rulebook), [`budget`](Meter) | what do the user's rules mean for a request, and is there room for it? |
 //! | [`rotation`](Rotation), [`affinity`](Affinity), [`refusal`](Refusal) | the pool at run time; why can nobody serve? |
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
+//! | [`forecast`](ForecastBook), [`alert`](AlertBook) | how long does what is left last, which account to take, and when is a person told? |
 //! | [`incident`](Incident) | when has renewing an account been tried often enough? |
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
@@ -35,6 +36,7 @@
 
 mod account;
 mod affinity;
+mod alert;
 mod breaker;
 mod budget;
 mod burst;
@@ -80,6 +82,7 @@ mod wait;
 
 pub use account::{Account, NeedsLogin, Owner, Provenance, Seen};
 pub use affinity::{Affinity, Bond, Memory};
+pub use alert::{Alert, AlertBook, Reached, THRESHOLDS};
 pub use breaker::{WAVE, Wave, is_sign, wave};
 pub use budget::{Budget, BudgetLimit, Meter, Reservation, Spent, SpentAt, Window};
 pub use burst::{BURST_LASTS, Burst};
@@ -88,7 +91,10 @@ pub use credential::{Credential, Granted};
 pub use entitlement::{Entitlements, LACKS_MODEL_FOR};
 pub use evaluate::{Ask, Decision, Pick, Seat, Standards, evaluate, favourite, may_serve, pick, stays};
 pub use family::{FAMILIES, quota_key};
-pub use forecast::{Calibration, ForecastBook, Habit, Outlook, Promise, RunOut, SURE, Track, WindowReading};
+pub use forecast::{
+    Availability, Calibration, Concern, ForecastBook, Habit, KeptHabit, Outlook, Promise, Prospect, QuotaDiary,
+    Recommendation, RiskLevel, RunOut, SURE, Track, Trouble, WindowReading,
+};
 pub use headroom::{Expiring, Headroom};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
 pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH, Vain};

@@ -10,9 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 
+mod diary;
 mod rules;
 mod silence;
 
+pub use diary::MemoryDiary;
 pub use rules::MemoryPolicies;
 pub use silence::{CANARY, check_silent, planted};
 

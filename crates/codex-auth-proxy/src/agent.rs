@@ -13,7 +13,7 @@ mod record;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use codex_auth_core::{
-    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, QuotaMemory, StateDir, StoreError,
+    AccountStore, ClientToken, Entropy, HeldLock, OfficialLogins, QuotaDiary, QuotaMemory, StateDir, StoreError,
     record::DecisionLog,
 };
 use tokio::{
@@ -62,6 +62,8 @@ pub struct AgentSetup {
     pub decisions: Arc<dyn DecisionLog>,
     /// Where quotas are remembered.
     pub quotas: Arc<dyn QuotaMemory>,
+    /// Where what answers tell of quotas is written down, for forecasts.
+    pub diary: Arc<dyn QuotaDiary>,
     /// Chance, for tokens.
     pub entropy: Arc<dyn Entropy>,
     /// Version of this program.
@@ -121,6 +123,7 @@ pub async fn run_agent(
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
     proxy.recording_to(setup.decisions.clone());
     proxy.remembering_in(setup.quotas.clone()).await;
+    proxy.noting_to(setup.diary.clone());
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));

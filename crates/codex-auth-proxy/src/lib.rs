@@ -24,6 +24,7 @@ mod begun;
 mod body;
 mod call;
 mod config;
+mod diary;
 mod face;
 mod forward;
 mod guard;

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaMemory, RecordId, RefreshReason, Report,
-    RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Alert, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaDiary, QuotaMemory, RecordId,
+    RefreshReason, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, remembering::Remembering,
-    renewals::Renewals, rules::Rules, upstream::Upstream,
+    config::ProxyConfig, diary::Diary, keeping::Keeping, leases::Leases, recording::Recording,
+    remembering::Remembering, renewals::Renewals, rules::Rules, upstream::Upstream,
 };
 
 /// The outside as the proxy needs it.
@@ -40,6 +40,7 @@ pub struct Proxy {
     pub(crate) keeping: Keeping,
     recording: OnceLock<Recording>,
     remembering: OnceLock<Remembering>,
+    diary: OnceLock<Diary>,
     pub(crate) rules: Rules,
     reloading: tokio::sync::Mutex<()>,
 }
@@ -66,9 +67,23 @@ impl Proxy {
             keeping,
             recording: OnceLock::new(),
             remembering: OnceLock::new(),
+            diary: OnceLock::new(),
             rules,
             reloading: tokio::sync::Mutex::default(),
         }))
+    }
+
+    /// Writes down what answers tell of quotas from now on. Must be called within a tokio runtime.
+    pub fn noting_to(&self, diary: Arc<dyn QuotaDiary>) {
+        self.diary.get_or_init(|| Diary::start(diary));
+    }
+
+    /// What a person was told of low quotas last.
+    pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        match self.diary.get() {
+            Some(diary) => diary.alerts().await,
+            None => Vec::new(),
+        }
     }
 
     /// Records every decision from now on. Must be called within a tokio runtime.
@@ -123,9 +138,12 @@ impl Proxy {
         self.renewals.renew(&held.account.record, &held.credential, why).await
     }
 
-    /// Notes what was told of an account's quota.
+    /// Notes what was told of an account's quota: at once for routing, and for later on disk.
     pub(crate) fn note_quota(&self, record: &RecordId, told: &[Report]) {
         for report in told {
+            if let Some(diary) = self.diary.get() {
+                diary.note(record, report);
+            }
             let news = self.rotation.saw_quota(record, report);
             if let (Some(news), Some(remembering)) = (news, self.remembering.get()) {
                 remembering.keep(news);
@@ -143,6 +161,9 @@ impl Proxy {
         }
         if let Some(recording) = self.recording.get() {
             recording.finish().await;
+        }
+        if let Some(diary) = self.diary.get() {
+            diary.finish().await;
         }
     }
 }

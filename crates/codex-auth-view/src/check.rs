@@ -79,7 +79,8 @@ impl QuotaView {
         Self { primary: quota.primary.map(window), secondary: quota.secondary.map(window) }
     }
 
-    fn words(&self, now: Timestamp) -> Vec<String> {
+    /// `5h 88% left (resets in 2h 5m)`, one for each window that tells anything.
+    pub fn told(&self, now: Timestamp) -> Vec<String> {
         let windows = [self.primary, self.secondary].into_iter().flatten();
         windows.filter_map(|window| window.words(now)).collect()
     }
@@ -104,7 +105,7 @@ impl QuotaTold {
 
     /// `5h 88% left (resets in 2h 5m); told 3m 0s ago`; nothing when no window tells anything.
     pub(crate) fn words(&self, now: Timestamp) -> Option<String> {
-        let words = self.quota.words(now);
+        let words = self.quota.told(now);
         let told = age(Timestamp::from_millis(self.told_at), now);
         (!words.is_empty()).then(|| format!("{}; told {told} ago", words.join(", ")))
     }
@@ -196,7 +197,7 @@ impl CheckRow {
             CheckOutcome::Disabled => vec!["disabled, not asked".to_owned()],
         };
         said.extend(self.detail.clone());
-        said.extend(self.quota.iter().flat_map(|quota| quota.words(now)));
+        said.extend(self.quota.iter().flat_map(|quota| quota.told(now)));
         said.extend(self.plan.as_deref().map(|plan| format!("plan:{}", plain(plan))));
         lines.hang(4, &format!("  {mark} {} | {}", self.account.label, said.join(", ")));
     }

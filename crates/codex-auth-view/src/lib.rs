@@ -16,6 +16,8 @@
 //! | `undone` ([`OperationList`], [`TakenBack`]) | what was done, and what was taken back |
 //! | `saved` ([`Saved`], [`BackupList`]) | the pool in a file of its own |
 //! | `check` ([`Checked`]) | what the backend says about every account |
+//! | `forecast` ([`Forecast`]), `calibration` ([`CalibrationReport`]) | how long what is left lasts, and how often that was right |
+//! | `best` ([`Best`]) | the account that was taken |
 //! | `why` ([`WhySelected`]) | who serves the next request, and why not the others |
 //! | `what_if` ([`WhatIf`]) | recorded decisions under another strategy |
 //! | `capabilities` ([`Capabilities`], [`CapabilityMade`], [`RawToken`]) | what lets other programs in |
@@ -27,12 +29,15 @@
 
 mod added;
 mod auth_store;
+mod best;
 mod budget;
+mod calibration;
 mod capabilities;
 mod check;
 mod choice;
 mod earlier;
 mod files;
+mod forecast;
 mod list;
 mod named;
 mod policy;
@@ -51,12 +56,18 @@ mod wrapper;
 
 pub use added::{Added, Addition, AdditionOutcome, Cancelled, Imports};
 pub use auth_store::AuthStore;
+pub use best::Best;
 pub use budget::{BudgetCheck, BudgetList, BudgetRow, limit_words};
+pub use calibration::CalibrationReport;
 pub use capabilities::{Capabilities, CapabilityMade, CapabilityRow, ProviderBlock, RawToken, Revoked};
 pub use check::{CheckOutcome, CheckRow, Checked, QuotaTold, QuotaView, WindowView};
 pub use choice::{LoginMirror, Removed, Revocation, Switched, Unpinned};
 pub use earlier::{CopyList, CopyRow, Restored, WasReset};
 pub use files::{FileHealth, FileRow, Files};
+pub use forecast::{
+    AccountForecast, Forecast, ForecastAsk, ForecastRow, LiveQuota, RefreshFailure, RunsOut, WindowForecast, masked,
+    recommendation_text,
+};
 pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use policy::{PolicyList, PolicyRow, RuleChanged};

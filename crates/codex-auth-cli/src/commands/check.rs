@@ -10,15 +10,12 @@ use codex_auth_store::{
 use codex_auth_view::{CheckOutcome, CheckRow, Checked, Named, QuotaView};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{
-    assemble::Product,
-    commands::check::asking::{Asking, Finding},
-    error::CliError,
-    json_flag::Json,
-};
+use crate::{assemble::Product, commands::check::asking::Asking, error::CliError, json_flag::Json};
 
 mod asking;
 mod usage;
+
+pub(crate) use asking::Finding;
 
 /// How many accounts are asked at one time.
 const AT_ONCE: usize = 4;
@@ -59,6 +56,17 @@ pub(crate) fn check(product: &Product, arguments: CheckArguments) -> Result<Exit
         return Err(error.into());
     }
     Ok(if arguments.exit_code { ExitCode::from(checked.exit_code()) } else { ExitCode::SUCCESS })
+}
+
+/// Asks about every account of a pool and keeps what was told. A store that keeps nothing is a failure.
+pub(crate) fn ask_all(product: &Product, pool: &SavedPool) -> Result<Vec<Finding>, CliError> {
+    let asking = Arc::new(Asking::new(product)?);
+    let findings = Product::runtime()?.block_on(all(&asking, pool));
+    remember(product, pool, &findings);
+    match findings.iter().find_map(|found| found.store.clone()) {
+        Some(error) => Err(error.into()),
+        None => Ok(findings),
+    }
 }
 
 /// Keeps what was told, so that `list` can show it later. That this fails is said, and is no failure of the check.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use codex_auth_store::{Emptiness, StateFile, documents::quota_cache::QuotaCache};
 use codex_auth_view::{AccountList, ListName, Storage, StorageHealth, age};
 
-use crate::{agent::decided, assemble::Product, error::CliError, json_flag::Json};
+use crate::{accounts::low_quotas, agent::decided, assemble::Product, error::CliError, json_flag::Json};
 
 /// How the list was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,7 +32,8 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
         Ok(parked) => (Some(parked.len()), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let list = list.in_scope(product.scope_view()).noting(product.notes()).noting(notes);
+    let told = low_quotas(product, &pool, None);
+    let list = list.in_scope(product.scope_view()).noting(product.notes()).noting(notes).noting(told);
     let list = list.beside_parked(parked).noting(flaw);
     product.ui.show(&list, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)

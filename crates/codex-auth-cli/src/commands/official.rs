@@ -13,7 +13,7 @@ use crate::{
     command_line::subcommand_index,
     commands::{
         login::{self, Joined, LoginArguments, is_in_pool},
-        switch::select,
+        switch::{Pin, select},
     },
     error::CliError,
     misuse::misuse,
@@ -128,7 +128,7 @@ pub(crate) fn offer_login(product: &Product) -> Result<(), CliError> {
         product.ui.say(&warning);
     }
     // Not pinned: the login is only whom codex believes to be; routing goes on choosing.
-    match select(product, &target, false)? {
+    match select(product, &target, Pin::Keep)? {
         LoginMirror::Written { path, drift } => {
             product.ui.say(&format!("{path} holds {} now; routing still chooses who serves.", target.named.label));
             if let Some(drift) = drift {

@@ -15,6 +15,7 @@ use codex_auth_proxy::{AgentClient, Attached, LeaseRequest, attach, hold};
 use codex_auth_store::Scope;
 
 use crate::{
+    accounts::low_quotas,
     assemble::{PER_PROJECT, Product, WORKING_IN},
     child,
     client_version::ClientVersion,
@@ -91,9 +92,14 @@ fn through_agent(
     })?;
     let launch = shape(product, arguments, purpose, version, &attached, face_is_login)?;
     status_line(product, &attached);
+    let began = product.clock.now();
     // The lease is held beside the child, on a thread of its own, and ends with this process.
     std::thread::spawn(move || runtime.block_on(hold(client, request, start, attached)));
-    end_of(command_of(binary, &launch), binary)
+    let ended = end_of(command_of(binary, &launch), binary);
+    for told in low_quotas(product, &pool, Some(began)) {
+        product.ui.say(&format!("codex-multi-auth: {told}"));
+    }
+    ended
 }
 
 /// Whether the client will use the login of its home. A screen without one cannot be started.

@@ -42,7 +42,7 @@ pub(crate) fn switch(product: &Product, arguments: &SwitchArguments) -> Result<E
         Some(neighbours) => neighbours.renew_ahead(product, product.clock.now())?,
         None => None,
     };
-    let login = select(product, &target, true)?;
+    let login = select(product, &target, Pin::Set)?;
     let told = neighbours.filter(|_| matches!(login, LoginMirror::Written { .. })).map(|neighbours| neighbours.told());
     let warnings = warning.into_iter().chain(rests(product, &target)).chain(not_renewed);
     let warnings: Vec<_> = warnings.chain(told.into_iter().flatten()).collect();
@@ -68,19 +68,32 @@ fn rests(product: &Product, target: &Chosen) -> Option<String> {
     ))
 }
 
+/// What becomes of the pin when an account is selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pin {
+    /// The account is pinned.
+    Set,
+    /// It stays as it is.
+    Keep,
+    /// It is cleared.
+    Clear,
+}
+
 /// Makes an account the selected one, in service, and pinned or not, and makes it the official client's login, as one.
 /// Every session lets go of its account.
-pub(crate) fn select(product: &Product, target: &Chosen, pinned: bool) -> Result<LoginMirror, CliError> {
+pub(crate) fn select(product: &Product, target: &Chosen, pin: Pin) -> Result<LoginMirror, CliError> {
     let record = &target.held.account.record;
     let now = product.clock.now();
-    let what = format!("selected{} account {}", if pinned { " and pinned" } else { "" }, target.named.number);
+    let what = format!("selected{} account {}", if pin == Pin::Set { " and pinned" } else { "" }, target.named.number);
     let change = |pool: &mut SavedPool| {
         let Some(held) = pool.find_mut(record) else { return };
         held.account.enabled = true;
         held.account.seen.last_used_at = now;
         pool.active = Some(record.clone());
-        if pinned {
-            pool.pin = Some(record.clone());
+        match pin {
+            Pin::Set => pool.pin = Some(record.clone()),
+            Pin::Keep => {}
+            Pin::Clear => pool.pin = None,
         }
         pool.affinity_generation += 1;
     };

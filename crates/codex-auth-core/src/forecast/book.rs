@@ -61,6 +61,14 @@ impl ForecastBook {
         self.calibrations.get(&length).copied().unwrap_or_default().runs_out(outlook)
     }
 
+    /// The same of one account alone, with what all of them taught.
+    #[must_use]
+    pub fn of_account(&self, record: &RecordId) -> Self {
+        let tracks = self.tracks.iter().filter(|((of, _), _)| of == record);
+        let tracks = tracks.map(|(key, track)| (key.clone(), track.clone())).collect();
+        Self { tracks, calibrations: self.calibrations.clone() }
+    }
+
     /// Forgets accounts that are not among these.
     pub fn keep_only(&mut self, is_there: impl Fn(&RecordId) -> bool) {
         self.tracks.retain(|(record, _), _| is_there(record));
@@ -77,11 +85,11 @@ impl Track {
         let Some(last) = self.habit.last() else { return };
         let apart = self.habit.length() / QUESTIONS;
         let mut asks = self.asked_until.max(last.seen_at.before(apart)).after(apart);
-        while asks < now && asks < last.resets_at {
+        while asks < now && asks < last.ends_at() {
             if let Some(outlook) = Outlook::of(&self.habit, asks) {
                 let says = calibration.runs_out(&outlook);
                 if says != RunOut::Spent {
-                    self.open.push(Promise { said_at: asks, resets_at: last.resets_at, says });
+                    self.open.push(Promise { said_at: asks, resets_at: last.ends_at(), says });
                 }
             }
             self.asked_until = asks;

@@ -19,10 +19,27 @@ pub struct WindowReading {
     pub length: Duration,
     /// Share used, in percent.
     pub used_percent: f64,
-    /// When it starts anew.
-    pub resets_at: Timestamp,
+    /// When it starts anew, where told.
+    pub resets_at: Option<Timestamp>,
     /// When this was told.
     pub seen_at: Timestamp,
+}
+
+impl WindowReading {
+    /// When the window starts anew; one length from the telling where nobody said so.
+    pub fn ends_at(&self) -> Timestamp {
+        self.resets_at.unwrap_or_else(|| self.seen_at.after(self.length))
+    }
+
+    /// Whether a later reading is of the same run of the window: both name the same end, give or take a clock's error.
+    /// Where one names none, a share that did not fall is of the same run.
+    pub(crate) fn is_same_run(&self, next: &Self) -> bool {
+        let is_near = match (self.resets_at, next.resets_at) {
+            (Some(a), Some(b)) => a.since(b).max(b.since(a)) < self.length / 20,
+            (_, _) => true,
+        };
+        is_near && next.seen_at < self.ends_at() && next.used_percent >= self.used_percent - 1.0
+    }
 }
 
 /// How one window of one account was used. Steps in which the window was spent are left out: nobody knows what would have
@@ -37,6 +54,29 @@ pub struct Habit {
     last: Option<WindowReading>,
 }
 
+/// A habit as it is written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptHabit {
+    /// How long the window is.
+    pub length: Duration,
+    /// The step after the last one, counted from the epoch.
+    pub end: i64,
+    /// Percent used in each step; `None` while the window was spent.
+    pub steps: Vec<Option<f32>>,
+    /// The last reading.
+    pub last: Option<WindowReading>,
+}
+
+impl From<KeptHabit> for Habit {
+    fn from(kept: KeptHabit) -> Self {
+        let mut habit = Self::of_length(kept.length);
+        let surplus = kept.steps.len().saturating_sub(habit.most());
+        habit.steps = kept.steps.into_iter().skip(surplus).collect();
+        (habit.end, habit.last) = (kept.end, kept.last);
+        habit
+    }
+}
+
 impl Habit {
     /// Nothing is known yet of a window of this length.
     pub fn of_length(length: Duration) -> Self {
@@ -46,12 +86,12 @@ impl Habit {
 
     /// Takes in a reading; one that is older than the last, or of another window, teaches nothing.
     pub fn saw(&mut self, reading: WindowReading) {
-        let WindowReading { used_percent, resets_at, seen_at, .. } = reading;
+        let WindowReading { used_percent, seen_at, .. } = reading;
         if !used_percent.is_finite() || self.last.is_some_and(|last| seen_at < last.seen_at) {
             return;
         }
         let used = used_percent.clamp(0.0, 100.0);
-        let same_run = self.last.filter(|last| self.is_same_run(last, &reading));
+        let same_run = self.last.filter(|last| last.is_same_run(&reading));
         let rise = (used - same_run.map_or(0.0, |last| last.used_percent.clamp(0.0, 100.0))).max(0.0);
         // What was used before anybody looked belongs to no step we know.
         let is_first = self.last.is_none();
@@ -65,7 +105,18 @@ impl Habit {
                 Some(_) | None => {}
             }
         }
-        self.last = Some(WindowReading { used_percent: used, resets_at, ..reading });
+        self.last = Some(WindowReading { used_percent: used, ..reading });
+    }
+
+    /// The same as it is written down.
+    pub fn kept(&self) -> KeptHabit {
+        let Self { end, last, .. } = *self;
+        KeptHabit { length: self.length(), end, steps: self.steps.iter().copied().collect(), last }
+    }
+
+    /// How many steps are remembered.
+    fn most(&self) -> usize {
+        usize::try_from(if self.length < DAY { SHORT_KEPT } else { LONG_KEPT } / self.step()).unwrap_or(0)
     }
 
     /// The last reading.
@@ -100,7 +151,7 @@ impl Habit {
         if self.steps.is_empty() {
             self.end = step;
         }
-        let kept = usize::try_from(if self.length < DAY { SHORT_KEPT } else { LONG_KEPT } / self.step()).unwrap_or(0);
+        let kept = self.most();
         let most = i64::try_from(kept).unwrap_or(0);
         if step - self.end > most {
             self.steps.clear();
@@ -110,7 +161,7 @@ impl Habit {
             let starts_at = self.end * self.step();
             let is_spent = self.last.is_some_and(|last| {
                 last.used_percent >= 100.0
-                    && starts_at < last.resets_at.as_millis()
+                    && starts_at < last.ends_at().as_millis()
                     && last.seen_at.as_millis() < starts_at
             });
             self.steps.push_back((!is_spent).then_some(0.0));
@@ -119,14 +170,6 @@ impl Habit {
                 self.steps.pop_front();
             }
         }
-    }
-
-    /// Two readings are of the same run of the window when they name the same end, give or take a clock's error.
-    fn is_same_run(&self, last: &WindowReading, next: &WindowReading) -> bool {
-        let (a, b) = (last.resets_at.as_millis(), next.resets_at.as_millis());
-        next.seen_at < last.resets_at
-            && (a - b).abs() < self.length / 20
-            && next.used_percent >= last.used_percent - 1.0
     }
 }
 

@@ -88,7 +88,7 @@ impl Outlook {
             *weight *= (1.0 - guessed) / total.max(1e-300);
         }
         self.stories = stories;
-        let began = self.last.resets_at.as_millis() - self.length;
+        let began = self.last.ends_at().as_millis() - self.length;
         let elapsed = (self.last.seen_at.as_millis() - began).max(self.length / 20);
         let pace = self.last.used_percent / real_of(elapsed);
         self.guesses = GUESSES.map(|share| (pace * share, guessed / real(GUESSES.len()))).to_vec();
@@ -100,12 +100,12 @@ impl Outlook {
     }
 
     fn is_over(&self) -> bool {
-        self.last.resets_at.as_millis() <= self.now
+        self.last.ends_at().as_millis() <= self.now
     }
 
     /// When the window starts anew; one that is over starts with the next request, which is now.
     pub fn resets_at(&self) -> Timestamp {
-        if self.is_over() { Timestamp::from_millis(self.now + self.length) } else { self.last.resets_at }
+        if self.is_over() { Timestamp::from_millis(self.now + self.length) } else { self.last.ends_at() }
     }
 
     /// How likely the window is spent at an instant.

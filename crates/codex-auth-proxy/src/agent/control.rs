@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth_core::{ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason};
+use codex_auth_core::{Alert, ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason, Timestamp};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::{
@@ -153,7 +153,7 @@ async fn answer(control: &Arc<Control>, request: Request<Incoming>) -> Answer {
     let asked: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null);
     match (head.method, head.uri.path()) {
         (Method::GET, "/v1/hello") => document(StatusCode::OK, &hello(control)),
-        (Method::GET, "/v1/status") => document(StatusCode::OK, &status(control)),
+        (Method::GET, "/v1/status") => document(StatusCode::OK, &status(control).await),
         (Method::POST, "/v1/lease") => {
             catch_up(control).await;
             lease(control, asked)
@@ -196,7 +196,7 @@ fn hello(control: &Control) -> Value {
     })
 }
 
-fn status(control: &Control) -> Value {
+async fn status(control: &Control) -> Value {
     let pool = control.proxy.rotation().pool();
     let number = |record: &RecordId| pool.number_of(record);
     let sessions: Vec<_> = control
@@ -215,7 +215,29 @@ fn status(control: &Control) -> Value {
             })
         })
         .collect();
-    json!({ "pid": std::process::id(), "port": control.port(), "version": control.version, "sessions": sessions })
+    let alerts: Vec<_> = control.proxy.alerts().await.iter().map(|alert| alert_of(alert, number)).collect();
+    json!({
+        "pid": std::process::id(),
+        "port": control.port(),
+        "version": control.version,
+        "sessions": sessions,
+        "alerts": alerts,
+    })
+}
+
+/// A crossed threshold, as data for whoever shows it: a screen, a page, a toast.
+fn alert_of(alert: &Alert, number: impl Fn(&RecordId) -> Option<usize>) -> Value {
+    json!({
+        "account": number(&alert.record),
+        "recordId": alert.record.as_str(),
+        "window": alert.window(),
+        "windowMinutes": alert.length.as_secs() / 60,
+        "threshold": alert.threshold,
+        "code": alert.code(),
+        "exhaustedCode": alert.exhausted_code(),
+        "at": alert.at.as_millis(),
+        "resetsAt": alert.resets_at.map(Timestamp::as_millis),
+    })
 }
 
 /// Decides as for a request from the directory that is asked about, if any.

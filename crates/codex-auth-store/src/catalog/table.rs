@@ -8,10 +8,12 @@ use super::{
 };
 use crate::documents::{
     account_policies::AccountPolicies,
+    alerts::Alerts,
     app_bind::{AppBind, ConfigBackup, RouterStatus},
     budget_guards::BudgetGuards,
     client_tokens::ClientTokens,
     first_run::FirstRun,
+    forecast::ForecastFile,
     observability::Observability,
     opencode_affinity::SessionAffinity,
     opencode_cache::{ClientVersion, ModelCatalog, ModelsMeta},
@@ -59,6 +61,10 @@ pub const FILES: &[KnownFile] = &[
         "refuse", "settings::tests::an_older_file_counts_until_a_change_moves_it"], Check::Object)),
     file(Place::Root, (Predecessor, ["quota-cache.json", "what is left of each quota", "JSON 1", "root",
         "rebuild", "state_files::a_broken_cache_goes_to_quarantine_and_begins_anew"], Check::of::<QuotaCache>())),
+    file(Place::Root, (Ours, ["alerts.json", "what a person was told of low quotas", "JSON 1", "root",
+        "rebuild", "documents::alerts::tests::what_was_told_survives_a_restart"], Check::of::<Alerts>())),
+    file(Place::Root, (Ours, ["forecast.json", "how quotas were used, and what was said of them", "JSON 1", "root",
+        "rebuild", "documents::forecast::tests::a_past_is_read_as_it_was_written"], Check::of::<ForecastFile>())),
     file(Place::Root, (Predecessor, ["runtime-observability.json", "what the router last did", "JSON 1", "root",
         "rebuild", "observability::tests::f8_a_reason_stays_with_its_account_when_positions_move"], Check::of::<Observability>())),
     file(Place::Root, (Predecessor, ["usage/usage-ledger.jsonl", "one line for each request, without names", "JSON lines 1", "its own `.lock`, the predecessor's protocol",

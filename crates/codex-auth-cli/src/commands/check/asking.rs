@@ -28,11 +28,11 @@ pub(super) struct Asking {
 
 /// What was found out about an account.
 #[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) outcome: CheckOutcome,
-    pub(super) detail: Option<String>,
-    pub(super) plan: Option<String>,
-    pub(super) quota: Option<QuotaSnapshot>,
+pub(crate) struct Finding {
+    pub(crate) outcome: CheckOutcome,
+    pub(crate) detail: Option<String>,
+    pub(crate) plan: Option<String>,
+    pub(crate) quota: Option<QuotaSnapshot>,
     /// Why nothing could be kept.
     pub(super) store: Option<StoreError>,
 }

@@ -40,7 +40,7 @@ impl Forecaster for Ours {
         let reading = WindowReading {
             length: length(told.window),
             used_percent: told.used,
-            resets_at: Timestamp::from_millis(told.resets_at),
+            resets_at: Some(Timestamp::from_millis(told.resets_at)),
             seen_at: Timestamp::from_millis(told.at),
         };
         self.book.saw(&self.record, reading);

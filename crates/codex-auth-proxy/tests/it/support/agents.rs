@@ -14,7 +14,9 @@ use std::{
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
-    testing::{ManualClock, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{
+        ManualClock, MemoryDiary, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool,
+    },
 };
 use codex_auth_proxy::{
     AgentClient, AgentError, AgentReady, AgentSetup, InlineUpstream, LeaseRequest, Ports, ProxyConfig, SOCKET,
@@ -101,6 +103,7 @@ pub(crate) struct Place {
     pub(crate) directory: Arc<Directory>,
     pub(crate) issuer: ScriptedIssuer,
     pub(crate) decisions: Arc<Decisions>,
+    pub(crate) diary: Arc<MemoryDiary>,
     backend: String,
     socket: PathBuf,
 }
@@ -135,6 +138,7 @@ impl Place {
             directory: Arc::new(directory),
             issuer,
             decisions: Arc::default(),
+            diary: Arc::default(),
             backend: format!("http://127.0.0.1:{}/backend-api", upstream.port),
             socket,
         })
@@ -170,6 +174,7 @@ impl Place {
             logins: Arc::new(Homes::default()),
             decisions: self.decisions.clone(),
             quotas: Arc::new(MemoryQuotas::default()),
+            diary: self.diary.clone(),
             entropy: Arc::new(SeededEntropy::new(seed)),
             version: "0.0.0".into(),
             port,

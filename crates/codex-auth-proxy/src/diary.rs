@@ -1,0 +1,117 @@
+//! What answers tell of quotas goes to its files here, off the request path: handed over without waiting, gathered for a
+//! moment, and written together. What it crosses is told to whoever asks the agent.
+
+use std::{sync::Arc, time::Duration};
+
+use codex_auth_core::{Alert, Limit, QuotaDiary, RecordId, Report, StoreError, WindowReading};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+/// How many readings may wait. More are left out: the next answer tells the same and more.
+const WAITING: usize = 1024;
+/// How long readings are gathered before they are written.
+const GATHERED: Duration = Duration::from_secs(2);
+
+/// The one writer of the diary.
+#[derive(Debug)]
+pub(crate) struct Diary {
+    port: Arc<dyn QuotaDiary>,
+    queue: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Keep(RecordId, WindowReading),
+    Finish(oneshot::Sender<()>),
+}
+
+impl Diary {
+    /// Starts the writer. Must be called within a tokio runtime.
+    pub(crate) fn start(port: Arc<dyn QuotaDiary>) -> Self {
+        let (queue, orders) = mpsc::channel(WAITING);
+        tokio::spawn(write_all(port.clone(), orders));
+        Self { port, queue }
+    }
+
+    /// Hands over what a report says of the account's own windows.
+    pub(crate) fn note(&self, record: &RecordId, report: &Report) {
+        for (limit, span, reading) in &report.windows {
+            let (Limit::Account, Some(length)) = (limit, span.length()) else { continue };
+            let reading = WindowReading {
+                length,
+                used_percent: reading.used_percent,
+                resets_at: reading.resets_at,
+                seen_at: reading.seen_at,
+            };
+            if self.queue.try_send(Order::Keep(record.clone(), reading)).is_err() {
+                tracing::debug!("too many readings wait for the disk; one was left out");
+            }
+        }
+    }
+
+    /// What was told last, for whoever asks.
+    pub(crate) async fn alerts(&self) -> Vec<Alert> {
+        let port = self.port.clone();
+        let read = tokio::task::spawn_blocking(move || port.alerts()).await;
+        match read {
+            Ok(Ok(alerts)) => alerts,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "alerts could not be read");
+                Vec::new()
+            }
+            Err(_ended) => Vec::new(),
+        }
+    }
+
+    /// Waits until everything handed in so far is written.
+    pub(crate) async fn finish(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Order::Finish(done)).await.is_ok() {
+            // The writer is gone only when the runtime ends; then nothing is left to wait for.
+            let _ended = wait.await;
+        }
+    }
+}
+
+async fn write_all(port: Arc<dyn QuotaDiary>, mut orders: mpsc::Receiver<Order>) {
+    while let Some(first) = orders.recv().await {
+        let (mut readings, mut waiting) = (Vec::new(), None);
+        let until = Instant::now() + GATHERED;
+        let mut next = Some(first);
+        while let Some(order) = next.take() {
+            match order {
+                Order::Keep(record, reading) => readings.push((record, reading)),
+                Order::Finish(done) => {
+                    waiting = Some(done);
+                    break;
+                }
+            }
+            if readings.len() < WAITING {
+                next = timeout_at(until, orders.recv()).await.unwrap_or_default();
+            }
+        }
+        match keep(&port, readings).await {
+            Ok(crossed) => {
+                for alert in crossed {
+                    tracing::info!(record = %alert.record, code = alert.code(), "little quota is left");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what was told of quotas could not be written"),
+        }
+        if let Some(done) = waiting {
+            let _nobody_waits = done.send(());
+        }
+    }
+}
+
+async fn keep(port: &Arc<dyn QuotaDiary>, readings: Vec<(RecordId, WindowReading)>) -> Result<Vec<Alert>, StoreError> {
+    if readings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let port = port.clone();
+    tokio::task::spawn_blocking(move || port.keep(&readings)).await.unwrap_or_else(|ended| {
+        Err(StoreError::Io { verb: "write", path: "the diary of quotas".to_owned(), why: ended.to_string() })
+    })
+}

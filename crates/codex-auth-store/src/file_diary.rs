@@ -1,0 +1,78 @@
+//! Owns the two files of what answers told of quotas: `alerts.json`, small, and `forecast.json`.
+//!
+//! Both are changed as closures over what they say now, so two agents of one root tell a person once.
+
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use codex_auth_core::{Alert, Clock, QuotaDiary, RecordId, StoreError, WindowReading};
+
+use crate::{
+    documents::{alerts::Alerts, forecast::ForecastFile},
+    state_file::StateFile,
+};
+
+/// The diary of one root.
+#[derive(Debug)]
+pub struct FileDiary {
+    root: Utf8PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl FileDiary {
+    /// The diary under this root.
+    pub fn under(root: &Utf8Path, clock: Arc<dyn Clock>) -> Self {
+        Self { root: root.to_owned(), clock }
+    }
+}
+
+impl QuotaDiary for FileDiary {
+    fn keep(&self, readings: &[(RecordId, WindowReading)]) -> Result<Vec<Alert>, StoreError> {
+        let now = self.clock.now();
+        let alerts = StateFile::<Alerts>::under(&self.root).edit(now, |alerts| {
+            let crossed = readings.iter().filter_map(|(record, reading)| alerts.book.saw(record, *reading));
+            crossed.collect::<Vec<_>>()
+        })?;
+        StateFile::<ForecastFile>::under(&self.root).edit(now, |file| {
+            for (record, reading) in readings {
+                file.book.saw(record, *reading);
+            }
+        })?;
+        Ok(alerts.answer)
+    }
+
+    fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
+        let now = self.clock.now();
+        let alerts = StateFile::<Alerts>::under(&self.root).read()?.document;
+        Ok(alerts.book.last.into_iter().filter(|alert| alert.holds(now)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use codex_auth_core::{Timestamp, testing::ManualClock};
+
+    use super::*;
+
+    #[test]
+    fn two_agents_tell_a_person_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = Utf8Path::from_path(dir.path()).expect("a plain path");
+        let diary = || FileDiary::under(root, Arc::new(ManualClock::at(Timestamp::from_secs(1000))));
+        let reading = |used_percent, at| WindowReading {
+            length: Duration::from_hours(5),
+            used_percent,
+            resets_at: Some(Timestamp::from_secs(9000)),
+            seen_at: Timestamp::from_secs(at),
+        };
+        let record = RecordId::parse("record:1").expect("not blank");
+        let told = diary().keep(&[(record.clone(), reading(91.0, 900))]).expect("kept");
+        assert_eq!(told.iter().map(Alert::code).collect::<Vec<_>>(), ["quota_5h_remaining_below_10pct"]);
+        assert_eq!(diary().keep(&[(record.clone(), reading(92.0, 950))]).expect("kept"), []);
+        assert_eq!(diary().alerts().expect("read"), told);
+        let past = StateFile::<ForecastFile>::under(root).read().expect("read").document;
+        assert_eq!(past.book.tracks.len(), 1);
+    }
+}
