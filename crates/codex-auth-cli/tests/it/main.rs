@@ -10,6 +10,7 @@ mod check;
 mod coexistence;
 mod documents;
 mod files;
+mod forecasting;
 mod handing_over;
 mod imports;
 mod kills;

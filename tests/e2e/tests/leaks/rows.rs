@@ -70,6 +70,11 @@ pub(crate) const ROWS: &[Row] = &[
     row("unpin", &["unpin"], How::Runs),
     row("check", &["check"], How::MayFail),
     row("check", &["check", "--json"], How::MayFail),
+    row("forecast", &["forecast", "--explain"], How::Runs),
+    row("forecast", &["forecast", "--live", "--json"], How::MayFail),
+    row("forecast", &["forecast", "--calibration"], How::Runs),
+    row("best", &["best"], How::MayFail),
+    row("best", &["best", "--live", "--json"], How::MayFail),
     row("why-selected", &["why-selected"], How::Runs),
     row("why-selected", &["why-selected", "--json"], How::Runs),
     row("what-if", &["what-if", "--strategy", "sequential", "--json"], How::Runs),
@@ -137,4 +142,4 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// Commands that ask somebody over the network. Trouble there is tried with these, in the long run with all.
 pub(crate) const ASKING: &[&str] =
-    &["login", "check", "run", "token", "token revoke", "serve", "rotation status", "remove"];
+    &["login", "check", "forecast", "best", "run", "token", "token revoke", "serve", "rotation status", "remove"];
