@@ -7,7 +7,9 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy, Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp, PolicySource, Rulebook, Ruling, Subject,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, PolicySource, Query, QuotaMemory,
+    RestPolicy, Rotation, RotationSettings, Rulebook, Ruling, SavedPool, SettingsSource, StoreError, Subject,
+    Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};

@@ -9,7 +9,7 @@ use codex_auth_core::{
 
 use crate::support::{
     client::Ask,
-    upstream::{Act, Gate, Upstream, json, served, stream_head},
+    upstream::{Act, Gate, Upstream, json, served, stream_head, whole},
     world::{NOW, Setup, World},
 };
 
@@ -164,6 +164,27 @@ async fn f60_what_is_under_way_keeps_its_room() {
     drop(open);
     world.all_settled().await;
     assert_eq!(upstream.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn f60_tokens_are_counted_from_the_last_event_each_once() {
+    let usage = r#"{"input_tokens":60,"input_tokens_details":{"cached_tokens":40},"output_tokens":40,"output_tokens_details":{"reasoning_tokens":30}}"#;
+    let last = format!("data: {{\"type\":\"response.completed\",\"response\":{{\"usage\":{usage}}}}}\n\n");
+    let script =
+        move |_: &crate::support::upstream::Seen| whole(200, "content-type: text/event-stream\r\n", last.as_bytes());
+    let upstream = Upstream::answering(script).await;
+    let mut budget = limits(&[("global", 1.0)]);
+    for limit in budget.limits.values_mut() {
+        (limit.max_requests, limit.max_tokens) = (None, Some(200.0));
+    }
+    let (world, _rules) = under(&upstream, budget).await;
+    for _ in 0..2 {
+        assert_eq!(Ask::turn().send(world.port).await.status(), 200);
+        world.all_settled().await;
+    }
+    let got = Ask::turn().send(world.port).await;
+    let told = got.json()["error"]["message"].clone();
+    assert_eq!(told, "budget global blocked request: token limit reached (200/200)");
 }
 
 #[tokio::test]
