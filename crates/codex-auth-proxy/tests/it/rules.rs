@@ -87,9 +87,9 @@ async fn a_bound_project_is_served_by_its_account_or_by_nobody() {
 
 #[tokio::test]
 async fn f60_a_list_of_models_refuses_answers_and_never_the_catalogue() {
-    let catalogue = |seen: &crate::support::upstream::Seen| match seen.head.line.starts_with("GET") {
-        true => json(200, r#"{"models":[{"slug":"gpt-5.5"}]}"#),
-        false => served(),
+    let catalogue = |seen: &crate::support::upstream::Seen| {
+        let is_list = seen.head.line.starts_with("GET");
+        if is_list { json(200, r#"{"models":[{"slug":"gpt-5.5"}]}"#) } else { served() }
     };
     let upstream = Upstream::answering(catalogue).await;
     let allowed = ProjectRules { allowed_models: vec!["gpt-5.6".to_owned()], ..ProjectRules::default() };
@@ -129,9 +129,9 @@ async fn f60_a_budget_of_two_blocks_the_third_until_its_window_ends() {
 
 #[tokio::test]
 async fn f60_a_project_budget_counts_that_project_only_and_no_failures() {
-    let refuses = |seen: &crate::support::upstream::Seen| match seen.body.starts_with(b"{\"model\":\"bad") {
-        true => json(400, r#"{"error":{"code":"bad_request"}}"#),
-        false => served(),
+    let refuses = |seen: &crate::support::upstream::Seen| {
+        let is_bad = seen.body.starts_with(b"{\"model\":\"bad");
+        if is_bad { json(400, r#"{"error":{"code":"bad_request"}}"#) } else { served() }
     };
     let upstream = Upstream::answering(refuses).await;
     let (world, _rules) = under(&upstream, limits(&[("project:shop", 1.0)])).await;
