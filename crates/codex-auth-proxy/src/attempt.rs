@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 
-use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId};
+use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId, TokenUse};
+use serde_json::Value;
 
-use crate::{leases::Caller, observe::Observed, proxy::Proxy, rules::Room, verdict};
+use crate::{
+    leases::Caller,
+    observe::{Event, Observed},
+    proxy::Proxy,
+    rules::Room,
+    verdict,
+};
 
 /// An attempt under way. Dropped unsettled, it counts as left by the client.
 #[derive(Debug)]
@@ -46,6 +53,18 @@ impl Attempt {
         self.room.answered();
     }
 
+    /// Notes what the answer's last event says that it took. Whether it failed or not, it was used.
+    fn told(&self, terminal: &Event) {
+        let Some(event) = terminal.json() else { return };
+        let count = |pointer: &str| event.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        self.room.took(TokenUse {
+            input: count("/response/usage/input_tokens"),
+            cached_input: count("/response/usage/input_tokens_details/cached_tokens"),
+            output: count("/response/usage/output_tokens"),
+            reasoning: count("/response/usage/output_tokens_details/reasoning_tokens"),
+        });
+    }
+
     /// Ends the attempt and says what to do next. A marker that must be durable first is, when this returns.
     pub(crate) async fn settle(mut self, outcome: &Outcome) -> Reaction {
         let Some(lease) = self.lease.take() else { return Reaction::Stop };
@@ -64,6 +83,9 @@ impl Attempt {
 
     /// Ends the attempt with an answer that is complete, or said in its terminal event what it came to.
     pub(crate) fn complete(self, seen: &Observed) {
+        if let Some(terminal) = &seen.terminal {
+            self.told(terminal);
+        }
         let verdict = verdict::of_end(seen, self.proxy.ports.clock.now());
         self.proxy.note_quota(self.record(), &verdict.told);
         self.end(&verdict.outcome);

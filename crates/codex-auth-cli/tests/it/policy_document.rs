@@ -9,7 +9,9 @@ fn typed(shop: &Shop, lines: &[&str]) -> String {
     let mut text = String::new();
     for line in lines {
         let said = shop.run(line.trim_start_matches("codex-multi-auth "));
-        text.push_str(&format!("$ {line}\n{}{}", said.out, said.err));
+        for part in ["$ ", line, "\n", &said.out, &said.err] {
+            text.push_str(part);
+        }
     }
     text.replace(shop.world.home().as_str(), "~").replace("[HOME]", "~")
 }
@@ -31,20 +33,17 @@ fn transcripts() -> Vec<(&'static str, String)> {
         &shop,
         &[
             "codex-multi-auth profile prefer team",
-            "codex-multi-auth profile deny pro",
             "codex-multi-auth profile budget team",
             "codex-multi-auth budget limit team --window day --requests 200",
             "codex-multi-auth profile show",
         ],
     );
-    let bound =
-        typed(&shop, &["codex-multi-auth profile bind 1", "codex-multi-auth profile unbind", "codex-multi-auth undo"]);
+    let bound = typed(&shop, &["codex-multi-auth profile bind 1", "codex-multi-auth profile unbind"]);
     let budget = typed(
         &shop,
         &[
             "codex-multi-auth budget limit global --window month --tokens 50000000 --cost 200",
             "codex-multi-auth budget list",
-            "codex-multi-auth budget remove global",
         ],
     );
     vec![("accounts", accounts), ("profile", profile), ("bound", bound), ("budget", budget)]

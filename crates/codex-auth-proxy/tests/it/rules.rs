@@ -9,7 +9,7 @@ use codex_auth_core::{
 
 use crate::support::{
     client::Ask,
-    upstream::{Act, Gate, Upstream, json, served, stream_head},
+    upstream::{Act, Gate, Upstream, json, served, stream_head, whole},
     world::{NOW, Setup, World},
 };
 
@@ -87,9 +87,9 @@ async fn a_bound_project_is_served_by_its_account_or_by_nobody() {
 
 #[tokio::test]
 async fn f60_a_list_of_models_refuses_answers_and_never_the_catalogue() {
-    let catalogue = |seen: &crate::support::upstream::Seen| match seen.head.line.starts_with("GET") {
-        true => json(200, r#"{"models":[{"slug":"gpt-5.5"}]}"#),
-        false => served(),
+    let catalogue = |seen: &crate::support::upstream::Seen| {
+        let is_list = seen.head.line.starts_with("GET");
+        if is_list { json(200, r#"{"models":[{"slug":"gpt-5.5"}]}"#) } else { served() }
     };
     let upstream = Upstream::answering(catalogue).await;
     let allowed = ProjectRules { allowed_models: vec!["gpt-5.6".to_owned()], ..ProjectRules::default() };
@@ -129,9 +129,9 @@ async fn f60_a_budget_of_two_blocks_the_third_until_its_window_ends() {
 
 #[tokio::test]
 async fn f60_a_project_budget_counts_that_project_only_and_no_failures() {
-    let refuses = |seen: &crate::support::upstream::Seen| match seen.body.starts_with(b"{\"model\":\"bad") {
-        true => json(400, r#"{"error":{"code":"bad_request"}}"#),
-        false => served(),
+    let refuses = |seen: &crate::support::upstream::Seen| {
+        let is_bad = seen.body.starts_with(b"{\"model\":\"bad");
+        if is_bad { json(400, r#"{"error":{"code":"bad_request"}}"#) } else { served() }
     };
     let upstream = Upstream::answering(refuses).await;
     let (world, _rules) = under(&upstream, limits(&[("project:shop", 1.0)])).await;
@@ -164,6 +164,27 @@ async fn f60_what_is_under_way_keeps_its_room() {
     drop(open);
     world.all_settled().await;
     assert_eq!(upstream.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn f60_tokens_are_counted_from_the_last_event_each_once() {
+    let usage = r#"{"input_tokens":60,"input_tokens_details":{"cached_tokens":40},"output_tokens":40,"output_tokens_details":{"reasoning_tokens":30}}"#;
+    let last = format!("data: {{\"type\":\"response.completed\",\"response\":{{\"usage\":{usage}}}}}\n\n");
+    let script =
+        move |_: &crate::support::upstream::Seen| whole(200, "content-type: text/event-stream\r\n", last.as_bytes());
+    let upstream = Upstream::answering(script).await;
+    let mut budget = limits(&[("global", 1.0)]);
+    for limit in budget.limits.values_mut() {
+        (limit.max_requests, limit.max_tokens) = (None, Some(200.0));
+    }
+    let (world, _rules) = under(&upstream, budget).await;
+    for _ in 0..2 {
+        assert_eq!(Ask::turn().send(world.port).await.status(), 200);
+        world.all_settled().await;
+    }
+    let got = Ask::turn().send(world.port).await;
+    let told = got.json()["error"]["message"].clone();
+    assert_eq!(told, "budget global blocked request: token limit reached (200/200)");
 }
 
 #[tokio::test]
