@@ -1,7 +1,9 @@
-//! The arrows between crates: who may depend on whom, and where HTTP clients may be named.
+//! The arrows between crates: who may depend on whom, where HTTP clients may be named, and who decides.
 //!
 //! core ← store, oauth, proxy, view ← the two products. Neighbours in one rank never know one another. Below oauth and
 //! proxy lies net: both talk to the outside, by one client with one set of limits, proxies and authorities.
+
+mod decides;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -63,13 +65,20 @@ impl fmt::Display for Violation {
 pub(crate) fn check(workspace: &Workspace) -> Result<(), String> {
     let members: Vec<Member> = workspace.packages().iter().filter_map(member).collect();
     let mut violations = arrows(&members);
+    let mut used = Vec::new();
     for file in workspace.files()?.iter().filter(|file| is_product_source(file)) {
         let text =
             fs::read_to_string(workspace.root.join(file)).map_err(|e| format!("read {}: {e}", file.display()))?;
         violations.extend(http_client_named(file, &text));
+        if decides::concerns(file) {
+            let (found, exceptions) = decides::deciding(file, &text);
+            violations.extend(found);
+            used.extend(exceptions);
+        }
     }
+    violations.extend(decides::unused(&used));
     if violations.is_empty() {
-        println!("{} crates, every arrow allowed", members.len());
+        println!("{} crates, every arrow allowed, and the core alone decides", members.len());
         return Ok(());
     }
     let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 use codex_auth_core::{Decision, SavedPool};
 use codex_auth_proxy::{AgentClient, ControlError};
-use codex_auth_view::{AgentView, SessionRow};
+use codex_auth_view::{AgentView, DecidedBy, SessionRow};
 use http::Method;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -49,9 +49,16 @@ pub(crate) fn status_of(document: &Value) -> (AgentView, Vec<SessionRow>) {
     (agent, document["sessions"].as_array().into_iter().flatten().map(session).collect())
 }
 
+/// Where every account of a pool stands, for every screen: the agent says it where one runs, because it knows what is
+/// in flight and what rests for moments only; else the same evaluator works on the files.
+pub(crate) fn decided(product: &Product, pool: &SavedPool) -> Result<(DecidedBy, Decision), CliError> {
+    let told = ask(product, Method::POST, "/v1/decide")?.and_then(|document| decision_of(&document, pool));
+    Ok(told.map_or_else(|| (DecidedBy::Files, product.decide(pool)), |decision| (DecidedBy::Agent, decision)))
+}
+
 /// The agent's decision about a pool, as `/v1/decide` tells. `None` when the agent knows another pool than we read: it
 /// is a moment behind a change. Or it is of another version, and knows words that we do not.
-pub(crate) fn decision_of(document: &Value, pool: &SavedPool) -> Option<Decision> {
+fn decision_of(document: &Value, pool: &SavedPool) -> Option<Decision> {
     let decision = Decision::deserialize(&document["decision"]).ok()?;
     let told = decision.standings.iter().map(|standing| &standing.record);
     told.eq(pool.accounts.iter().map(|held| &held.account.record)).then_some(decision)

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Binding, Blocker, Candidate, Denial, Headroom, Hold, Reason, RecordId, Standing, Strategy, Terms,
-    Timestamp, own_blockers, select::choose,
+    Account, Binding, Blocker, Candidate, Denial, Field, Headroom, Hold, MovePrice, Prompt, Reason, RecordId, Standing,
+    Strategy, Terms, Timestamp, own_blockers,
+    select::{choose, is_scarce, leaves, stays_anyway},
 };
 
 /// What is known of one account at the moment of asking.
@@ -23,12 +24,29 @@ pub struct Seat<'a> {
     pub terms: Terms,
     /// Until when the model of this request is known to be none of its own.
     pub lacks_model_until: Option<Timestamp>,
+    /// How many tokens of this prompt its cache is expected to hold.
+    pub cached_tokens: u64,
+    /// How many sessions came to it lately, in tenths.
+    pub crowd: u32,
 }
 
 impl<'a> Seat<'a> {
     /// An account of which nothing more is known.
     pub fn of(account: &'a Account) -> Self {
-        Self { account, in_flight: 0, headroom: Headroom::UNKNOWN, terms: Terms::default(), lacks_model_until: None }
+        Self {
+            account,
+            in_flight: 0,
+            headroom: Headroom::UNKNOWN,
+            terms: Terms::default(),
+            lacks_model_until: None,
+            cached_tokens: 0,
+            crowd: 0,
+        }
+    }
+
+    fn candidate(&self, position: usize) -> Candidate<'a> {
+        let Self { account, in_flight, headroom, terms, cached_tokens, crowd, .. } = *self;
+        Candidate { record: &account.record, position, in_flight, headroom, terms, cached_tokens, crowd }
     }
 }
 
@@ -37,6 +55,12 @@ impl<'a> Seat<'a> {
 pub struct Ask<'a> {
     /// Account that served this conversation before.
     pub bound: Option<&'a RecordId>,
+    /// Account that is to be asked once more, after its token or the request was mended.
+    pub again: Option<&'a RecordId>,
+    /// Whether the conversation came to its account so lately that it stays, whatever that costs.
+    pub just_moved: bool,
+    /// Its size.
+    pub prompt: Prompt,
     /// Quota key of its model, where the model is known.
     pub quota_key: Option<&'a str>,
     /// Accounts already tried for it.
@@ -56,8 +80,25 @@ pub struct Standards<'a> {
     pub pin: Option<&'a RecordId>,
     /// Who set the pin.
     pub pinned_by: Binding,
-    /// The selected account, used by [`Strategy::Manual`].
+    /// The selected account, used by [`Strategy::Manual`], and where the others begin.
     pub active: Option<&'a RecordId>,
+    /// The account that was given last to somebody who had none.
+    pub turn: Option<&'a RecordId>,
+    /// Whether processes and sessions begin at different accounts (`pidOffsetEnabled`).
+    pub spread: bool,
+    /// This process's own; breaks ties.
+    pub seed: u64,
+}
+
+/// Who serves and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    /// The account's place among the seats.
+    pub place: usize,
+    /// Why it.
+    pub reason: Reason,
+    /// For a session that had an account: the price of the move made, or of the best one not made.
+    pub price: Option<MovePrice>,
 }
 
 /// The answer: a choice or a refusal, with every account's standing.
@@ -66,6 +107,9 @@ pub struct Standards<'a> {
 pub struct Decision {
     /// Who serves and why, or `None`: then every standing has a live blocker, or the strategy is manual.
     pub choice: Option<(RecordId, Reason)>,
+    /// For a session that had an account: the price of the move made, or of the best one not made.
+    #[serde(default)]
+    pub price: Option<MovePrice>,
     /// In pool order.
     pub standings: Vec<Standing>,
 }
@@ -78,38 +122,93 @@ pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now:
         Standing { record: seat.account.record.clone(), blockers }
     });
     Decision {
-        choice: choice.map(|(place, reason)| (seats[place].account.record.clone(), reason)),
+        choice: choice.map(|pick| (seats[pick.place].account.record.clone(), pick.reason)),
+        price: choice.and_then(|pick| pick.price),
         standings: standings.collect(),
     }
 }
 
 /// The choice alone, as a place among the seats; for the request path, which need not know where everybody stands.
-pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Option<(usize, Reason)> {
-    if let Some((favourite, reason)) = favourite(standards, ask) {
-        let place = seats.iter().position(|seat| seat.account.record == *favourite);
-        if let Some(place) = place.filter(|place| may_serve(&seats[*place], standards, ask, now)) {
-            return Some((place, reason));
+pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Option<Pick> {
+    let able = |record: &RecordId| {
+        let place = seats.iter().position(|seat| seat.account.record == *record)?;
+        may_serve(&seats[place], standards, ask, now).then_some(place)
+    };
+    if let Some((favourite, reason)) = favourite(standards, ask)
+        && let Some(place) = able(favourite)
+    {
+        return Some(Pick { place, reason, price: None });
+    }
+    let mut field = field(seats, standards, ask, now);
+    let candidates = seats
+        .iter()
+        .enumerate()
+        .filter(|(_, seat)| may_serve(seat, standards, ask, now))
+        .map(|(place, seat)| seat.candidate(place));
+    field.is_scarce = is_scarce(candidates.clone());
+    let (best, reason) = choose(standards.strategy, field, candidates)?;
+    let chosen = Pick { place: best.position, reason, price: None };
+    let Some(bound) = ask.bound.filter(|_| standards.strategy.prices_moves()) else { return Some(chosen) };
+    match able(bound) {
+        Some(home) if home == best.position => Some(Pick { reason: Reason::SameSession, ..chosen }),
+        Some(home) => {
+            let (leaves, price) = leaves(&seats[home].candidate(home), &best, field);
+            let (place, reason) = if leaves && !ask.just_moved {
+                (best.position, Reason::WorthMoving)
+            } else {
+                (home, Reason::SameSession)
+            };
+            Some(Pick { place, reason, price: Some(price) })
+        }
+        // Its account cannot serve, so the move is made whatever it costs.
+        None => {
+            let left = seats.iter().find(|seat| seat.account.record == *bound).map(|seat| seat.cached_tokens);
+            let lost_tokens = left.unwrap_or(0).saturating_sub(best.cached_tokens);
+            Some(Pick { price: Some(MovePrice { lost_tokens, gained_tokens: 0 }), ..chosen })
         }
     }
-    let candidates =
-        seats.iter().enumerate().filter(|(_, seat)| may_serve(seat, standards, ask, now)).map(|(position, seat)| {
-            Candidate {
-                position,
-                in_flight: seat.in_flight,
-                headroom: seat.headroom,
-                terms: seat.terms,
-                last_used_at: seat.account.seen.last_used_at,
-            }
-        });
-    choose(standards.strategy, candidates).map(|(chosen, reason)| (chosen.position, reason))
+}
+
+fn field(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Field {
+    let place = |record: &RecordId| seats.iter().position(|seat| seat.account.record == *record);
+    let Standards { strategy, active, turn, spread, seed, .. } = standards;
+    let own_start = || {
+        let count = u64::try_from(seats.len()).ok().filter(|count| spread && *count > 0)?;
+        usize::try_from(seed % count).ok()
+    };
+    let turn = match strategy {
+        Strategy::Sequential => turn.and_then(place).or_else(|| active.and_then(place)),
+        Strategy::RoundRobin => turn.and_then(place).or_else(|| active.and_then(place)).or_else(own_start),
+        Strategy::Sticky if spread => turn.and_then(place).or_else(own_start),
+        Strategy::Sticky => active.and_then(place),
+        Strategy::Hybrid | Strategy::DrainFirst | Strategy::Manual => None,
+    };
+    Field { count: seats.len(), turn, spread, is_scarce: false, prompt: ask.prompt, seed, now }
 }
 
 /// The account that serves whatever the others are like, if it may.
 pub fn favourite<'a>(standards: Standards<'a>, ask: Ask<'a>) -> Option<(&'a RecordId, Reason)> {
-    match standards.pin {
-        Some(pin) => Some((pin, Reason::Pinned)),
-        None => standards.strategy.favourite(ask.bound, standards.active),
+    match (standards.pin, ask.again) {
+        (Some(pin), _) => Some((pin, Reason::Pinned)),
+        (None, Some(again)) => Some((again, Reason::SameSession)),
+        (None, None) => standards.strategy.favourite(ask.bound, standards.active),
     }
+}
+
+/// Whether a session stays where it is whatever the others are like, and the most that a move could be worth.
+/// `elsewhere_tokens` is the most that another account's cache may hold of its prompt.
+pub fn stays(
+    home: &Seat<'_>,
+    elsewhere_tokens: u64,
+    standards: Standards<'_>,
+    ask: Ask<'_>,
+    now: Timestamp,
+) -> Option<MovePrice> {
+    let is_priced = standards.pin.is_none() && standards.strategy.prices_moves();
+    if !is_priced || !may_serve(home, standards, ask, now) {
+        return None;
+    }
+    stays_anyway(&home.candidate(0), elsewhere_tokens, Field { prompt: ask.prompt, now, ..Field::default() })
 }
 
 /// Whether nothing keeps an account from serving this request.

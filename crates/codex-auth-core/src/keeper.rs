@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::{
     AccountStore, Clock, Credential, Granted, Held, Incident, Intent, Kind, NeedsLogin, Owner, RecordId, RefreshClaim,
-    RefreshError, RefreshReason, SavedPool, StoreError, Timestamp, TokenIssuer, breaker, refresh::USABLE_FOR,
+    RefreshError, RefreshReason, Rest, RestPolicy, RestReason, SavedPool, StoreError, Timestamp, TokenIssuer, breaker,
+    refresh::USABLE_FOR,
 };
 
 /// Code of an account whose refresh answer never came while its token may be spent.
@@ -64,6 +65,26 @@ impl KeepError {
             Self::Issuer(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
+    }
+
+    /// How long the account rests (domain 3.5). Nobody rests for a wave: it is not about this account, and whoever asks
+    /// hears of it.
+    pub fn rest(&self, policy: RestPolicy, now: Timestamp) -> Option<Rest> {
+        let (reason, span) = match self {
+            Self::NeedsLogin { .. } | Self::HeldBack { .. } => return None,
+            Self::Paused { until, .. } => return Some(Rest::of_account(RestReason::Auth, *until, now)),
+            Self::Issuer(RefreshError::Throttled { wait: Some(wait) }) => (RestReason::Auth, *wait),
+            Self::Issuer(_) | Self::Store(_) => match self.kind() {
+                Kind::Network => (RestReason::Network, policy.network),
+                Kind::Usage
+                | Kind::NeedsLogin
+                | Kind::Wait { .. }
+                | Kind::Conflict
+                | Kind::Storage
+                | Kind::Internal => (RestReason::Auth, policy.auth),
+            },
+        };
+        Some(Rest::of_account(reason, now.after(span), now))
     }
 }
 

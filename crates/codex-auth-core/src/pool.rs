@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Account, Credential, RecordId};
+use crate::{Account, Credential, RecordId, Timestamp};
 
 /// An account together with its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,12 @@ impl SavedPool {
     /// The account with this record id, to be changed.
     pub fn find_mut(&mut self, record: &RecordId) -> Option<&mut Held> {
         self.accounts.iter_mut().find(|held| held.account.record == *record)
+    }
+
+    /// When the first of those accounts in service that rest is back; `None` while none of them rests.
+    pub fn first_back(&self, now: Timestamp) -> Option<Timestamp> {
+        let in_service = self.accounts.iter().filter(|held| held.account.enabled);
+        in_service.filter_map(|held| held.account.longest_rest(now)).map(|rest| rest.until).min()
     }
 
     /// The number on screen of an account: its place, counted from one.

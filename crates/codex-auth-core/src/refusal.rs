@@ -146,7 +146,7 @@ mod tests {
             .enumerate()
             .map(|(index, blocker)| Standing { record: account(index).record, blockers: vec![blocker.clone()] })
             .collect();
-        let decision = Decision { choice: None, standings };
+        let decision = Decision { choice: None, price: None, standings };
         assert_eq!(&refusal_of(&decision, Strategy::Hybrid, None).cause, expect);
     }
 

@@ -4,12 +4,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
-    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Quota, RecordId, Refusal, Remembered, Report,
-    Rest, RestPolicy, SavedPool, SessionKey, Source, Strategy, Timestamp, Wave, breaker,
+    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Pick, Quota, RecordId, Refusal, Remembered,
+    Report, Rest, RestPolicy, SavedPool, SessionKey, Source, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
     refusal_of,
@@ -18,11 +21,15 @@ use crate::{
 mod lease;
 mod lessons;
 mod live;
+mod routing;
+mod warmth;
 
-pub use lease::{Lease, Query, Settled};
+pub use lease::{Lease, Query, Settled, Usage};
 pub use lessons::Lesson;
 use lessons::Lessons;
 use live::{Busy, Live};
+pub use routing::Routing;
+use warmth::Prompts;
 
 /// The shared pool of the agent.
 #[derive(Debug)]
@@ -33,16 +40,21 @@ pub struct Rotation {
 
 impl Rotation {
     /// A rotation over a pool just read.
-    pub fn new(pool: SavedPool, strategy: Strategy, policy: RestPolicy) -> Self {
+    pub fn new(pool: SavedPool, routing: impl Into<Routing>, policy: RestPolicy) -> Self {
+        let mut affinity = Affinity::default();
+        affinity.decided(pool.affinity_generation);
         let live = Live {
             pool,
-            strategy,
+            routing: routing.into(),
+            turn: None,
+            seed: 0,
+            prompts: Prompts::default(),
             busy: HashMap::new(),
             quotas: HashMap::new(),
             noted: HashMap::new(),
             entitlements: Entitlements::default(),
             burst: Burst::default(),
-            affinity: Affinity::default(),
+            affinity,
             lessons: Lessons::default(),
             watch: None,
         };
@@ -52,6 +64,13 @@ impl Rotation {
     /// From here on this witness hears of every decision that a request meets.
     pub fn watched_by(&self, witness: Arc<dyn Witness>) {
         self.lock().watch = Some(Watch::by(witness));
+    }
+
+    /// Breaks ties by this process's own seed.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        self.lock().seed = seed;
+        self
     }
 
     /// A pool is about to be read: what is on disk by now, it will tell.
@@ -66,7 +85,7 @@ impl Rotation {
 
     /// Takes over a pool that changed on disk, and was read after [`Rotation::reading`]. Rests from faults live in memory only and are carried along;
     /// a decision of the user (a grown affinity generation) ends all affinity.
-    pub fn adopt(&self, mut fresh: SavedPool, strategy: Strategy, now: Timestamp) {
+    pub fn adopt(&self, mut fresh: SavedPool, routing: impl Into<Routing>, now: Timestamp) {
         let mut live = self.lock();
         for held in &mut fresh.accounts {
             let Some(known) = live.pool.find(&held.account.record) else { continue };
@@ -78,11 +97,12 @@ impl Rotation {
             }
         }
         live.lessons.teach(&mut fresh);
-        if fresh.affinity_generation > live.pool.affinity_generation {
-            live.affinity.clear();
+        live.affinity.decided(fresh.affinity_generation);
+        if fresh.active != live.pool.active {
+            live.turn = None;
         }
         live.pool = fresh;
-        live.strategy = strategy;
+        live.routing = routing.into();
     }
 
     /// Replaces one account's credential after a renewal.
@@ -99,33 +119,71 @@ impl Rotation {
     pub fn acquire(&self, query: &Query, now: Timestamp) -> Result<Lease, Refusal> {
         let mut live = self.lock();
         let choice = live.choose(query, now);
-        live.witnessed(query, choice, now);
-        let Some((place, reason)) = choice else {
-            return Err(refusal_of(&live.decide(query, now), live.strategy, live.standards(query).pin));
+        live.witnessed(query, choice.map(|pick| (pick.place, pick.reason)), now);
+        let Some(Pick { place, reason, price }) = choice else {
+            return Err(refusal_of(&live.decide(query, now), live.routing.strategy, live.standards(query).pin));
         };
         live.burst.asking(now);
-        let Live { pool, busy, .. } = &mut *live;
+        let bond = query.session.as_ref().and_then(|session| live.bond(session, now));
+        let (has_bond, is_home) =
+            (bond.is_some(), bond.map(|bond| &bond.record) == Some(&live.pool.accounts[place].account.record));
+        let Live { pool, busy, turn, .. } = &mut *live;
         let held = &mut pool.accounts[place];
         held.account.seen.last_used_at = now;
+        let is_warm = busy.get(&held.account.record).is_some_and(|busy| busy.warmth.is_warm(now));
+        if reason.takes_turn() && turn.as_ref() != Some(&held.account.record) {
+            *turn = Some(held.account.record.clone());
+        }
         match busy.get_mut(&held.account.record) {
             Some(busy) => busy.in_flight += 1,
             None => drop(busy.insert(held.account.record.clone(), Busy::with_one())),
         }
-        Ok(Lease { held: held.clone(), reason, session: query.session.clone(), quota_key: query.quota_key.clone() })
+        if let Some(busy) = busy.get_mut(&held.account.record).filter(|_| !is_home) {
+            busy.crowd = busy.crowd.with_one(now);
+        }
+        let (session, tokens) = (query.session.clone(), query.tokens);
+        Ok(Lease {
+            held: held.clone(),
+            reason,
+            price,
+            session,
+            quota_key: query.quota_key.clone(),
+            tokens,
+            began: AtomicBool::default(),
+            is_new: is_warm && !has_bond,
+        })
     }
 
     /// Notes that the account began to answer this lease's session, so that the session stays with it.
     pub fn answering(&self, lease: &Lease, now: Timestamp) {
+        lease.began.store(true, Ordering::Relaxed);
         let mut live = self.lock();
         live.burst.answered();
+        live.answers(lease.session.as_ref(), &lease.held.account.record, lease.tokens, now);
+    }
+
+    /// Notes what the end of an answer told of its prompt; before the lease is settled.
+    pub fn answered(&self, lease: &Lease, usage: Usage) {
+        let Usage { prompt_tokens, cached_tokens } = usage;
+        let record = &lease.held.account.record;
+        let mut live = self.lock();
+        live.prompts.saw(prompt_tokens);
+        if lease.is_new {
+            live.prompts.saw_new(cached_tokens);
+        }
+        if cached_tokens == 0
+            && let Some(busy) = live.busy.get_mut(record)
+        {
+            busy.warmth.was_cold();
+        }
         if let Some(session) = &lease.session {
-            live.affinity.bind(session, &lease.held.account.record, now);
+            live.affinity.told(session, record, (prompt_tokens, cached_tokens));
         }
     }
 
     /// Gives a lease back with what came of it. `refreshed`: its credential was already renewed for this request.
     pub fn settle(&self, lease: Lease, outcome: &Outcome, refreshed: bool, now: Timestamp) -> Settled {
-        let Lease { held, session, quota_key, .. } = lease;
+        let Lease { held, session, quota_key, tokens, began, .. } = lease;
         let record = held.account.record.clone();
         let mut live = self.lock();
         if let Some(busy) = live.busy.get_mut(&record) {
@@ -135,8 +193,15 @@ impl Rotation {
         let reaction = outcome.reaction(refreshed);
         // A failure unbinds no session: its account is blocked while it cannot serve, and whoever answers in its place
         // is bound instead. Where nobody does, the session finds its prompt cache again.
-        if let (Outcome::Served | Outcome::PolicyRefused, Some(session)) = (outcome, session) {
-            live.affinity.bind(&session, &record, now);
+        // An answer that began has bound its session then; whoever began to answer since is where the session is.
+        if let Outcome::Served | Outcome::PolicyRefused = outcome {
+            let session = session.as_ref();
+            let bound = session.and_then(|session| live.bond(session, now));
+            match bound.map(|bond| (bond.record == record, bond.tokens)) {
+                Some((false, _)) if began.into_inner() => {}
+                Some((true, told)) => live.answers(session, &record, told, now),
+                Some((false, _)) | None => live.answers(session, &record, tokens, now),
+            }
         }
         if reaction.is_again() {
             return Settled { reaction, edit: None, is_urgent: false };
@@ -217,7 +282,7 @@ impl Rotation {
 
     /// The account that serves a session, if it has one.
     pub fn bound(&self, session: &SessionKey, now: Timestamp) -> Option<RecordId> {
-        self.lock().affinity.of(session, now).cloned()
+        self.lock().bond(session, now).map(|bond| bond.record.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Live> {
@@ -229,7 +294,7 @@ impl Rotation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::pool;
+    use crate::{Strategy, testing::pool};
 
     #[test]
     fn the_only_account_serves_or_nobody_does() {

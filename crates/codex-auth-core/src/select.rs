@@ -1,63 +1,25 @@
-//! Who should serve, among those who may: one ordering per strategy.
+//! Who should serve, among those who may: one ordering per strategy, and the price of a session's move.
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+pub(crate) use orders::is_scarce;
+
+mod orders;
+mod price;
+mod strategy;
+mod tiers;
+
+pub use price::{MovePrice, Prompt};
+pub use strategy::{Strategy, UnknownStrategy};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Headroom, RecordId, Terms, Timestamp};
 
-/// How an account is chosen; the names are those of the setting `schedulingStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// A session stays; a new one goes where most is left and least is going on.
-    #[default]
-    Hybrid,
-    /// Pool order: the first account that can serve, until it cannot.
-    Sequential,
-    /// Never moves by itself: the selected account or nobody.
-    Manual,
-}
-
-impl Strategy {
-    /// The name in settings and on screen.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hybrid => "hybrid",
-            Self::Sequential => "sequential",
-            Self::Manual => "manual",
-        }
-    }
-}
-
-impl fmt::Display for Strategy {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.as_str())
-    }
-}
-
-/// A strategy name nobody knows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown strategy; known are hybrid, sequential and manual")]
-pub struct UnknownStrategy;
-
-impl FromStr for Strategy {
-    type Err = UnknownStrategy;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name.trim() {
-            "hybrid" => Ok(Self::Hybrid),
-            "sequential" => Ok(Self::Sequential),
-            "manual" => Ok(Self::Manual),
-            _ => Err(UnknownStrategy),
-        }
-    }
-}
-
 /// An account that may serve, with what the orderings look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
-    /// Its place in the pool.
+pub struct Candidate<'a> {
+    /// Which account.
+    pub record: &'a RecordId,
+    /// Its place in the pool, which is the user's order.
     pub position: usize,
     /// Requests it is serving now.
     pub in_flight: u32,
@@ -65,27 +27,83 @@ pub struct Candidate {
     pub headroom: Headroom,
     /// What the user wants of it.
     pub terms: Terms,
-    /// When it was last chosen.
-    pub last_used_at: Timestamp,
+    /// How many tokens of this prompt its cache is expected to hold.
+    pub cached_tokens: u64,
+    /// How many sessions came to it lately, in tenths.
+    pub crowd: u32,
+}
+
+/// What the orderings know besides the candidates.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Field {
+    /// How many accounts the pool has.
+    pub count: usize,
+    /// The place of the account that was given last, or that is selected.
+    pub turn: Option<usize>,
+    /// Whether new sticky sessions go round, instead of all to the selected account.
+    pub spread: bool,
+    /// Whether so little is left of the whole pool that every account will run dry.
+    pub is_scarce: bool,
+    /// The request.
+    pub prompt: Prompt,
+    /// Breaks ties.
+    pub seed: u64,
+    /// The instant of asking.
+    pub now: Timestamp,
 }
 
 /// Why the chosen account was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The user pinned it.
     Pinned,
     /// The session stays where it was.
     SameSession,
-    /// It is the first in pool order that can serve.
+    /// It is in use, or the next in the user's order that can serve.
     FirstInOrder,
     /// It has most quota left and least to do.
     MostHeadroom,
     /// The user selected it and the strategy never moves by itself.
     Selected,
+    /// Its cache holds the beginning of the prompt.
+    WarmCache,
+    /// A move is cheaper than staying.
+    WorthMoving,
+    /// It is the next one in turn.
+    NextInTurn,
+    /// Its quota expires first.
+    ExpiresFirst,
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Pinned,
+        Self::SameSession,
+        Self::FirstInOrder,
+        Self::MostHeadroom,
+        Self::Selected,
+        Self::WarmCache,
+        Self::WorthMoving,
+        Self::NextInTurn,
+        Self::ExpiresFirst,
+    ];
+
+    /// Whether the account is the one in use from here on.
+    pub(crate) fn takes_turn(self) -> bool {
+        match self {
+            Self::FirstInOrder | Self::NextInTurn => true,
+            Self::Pinned
+            | Self::SameSession
+            | Self::MostHeadroom
+            | Self::Selected
+            | Self::WarmCache
+            | Self::WorthMoving
+            | Self::ExpiresFirst => false,
+        }
+    }
+
     /// One sentence part for `why-selected` and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,104 +112,79 @@ impl Reason {
             Self::FirstInOrder => "first account in order that can serve",
             Self::MostHeadroom => "most quota left and least in use",
             Self::Selected => "selected account; the strategy is manual",
+            Self::WarmCache => "its prompt cache holds the beginning of the request",
+            Self::WorthMoving => "moving the session is cheaper than leaving it",
+            Self::NextInTurn => "next account in turn",
+            Self::ExpiresFirst => "its quota expires first",
         }
     }
 }
 
 impl Strategy {
-    /// The account that serves whatever the others are like, if it may: the session's own, or the selected one.
+    /// The account that serves whatever the others are like, if it may: a sticky session's own, or the selected one.
     pub fn favourite<'a>(
         self,
         bound: Option<&'a RecordId>,
         active: Option<&'a RecordId>,
     ) -> Option<(&'a RecordId, Reason)> {
         match self {
-            Self::Hybrid => Some((bound?, Reason::SameSession)),
+            Self::Sticky => Some((bound?, Reason::SameSession)),
             Self::Manual => Some((active?, Reason::Selected)),
-            Self::Sequential => None,
+            Self::Hybrid | Self::Sequential | Self::RoundRobin | Self::DrainFirst => None,
+        }
+    }
+
+    /// Whether a session stays as long as that is cheaper.
+    pub fn prices_moves(self) -> bool {
+        match self {
+            Self::Hybrid | Self::DrainFirst => true,
+            Self::Sequential | Self::RoundRobin | Self::Sticky | Self::Manual => false,
         }
     }
 }
 
-/// Picks one of the candidates, none of which is the favourite; all of them may serve. `None` when nobody qualifies.
-pub fn choose(strategy: Strategy, candidates: impl Iterator<Item = Candidate>) -> Option<(Candidate, Reason)> {
+/// Picks one of the candidates, as if the session had no account yet; all of them may serve. `None` when nobody
+/// qualifies.
+pub fn choose<'a>(
+    strategy: Strategy,
+    field: Field,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+) -> Option<(Candidate<'a>, Reason)> {
     match strategy {
-        Strategy::Sequential => Some((candidates.min_by_key(|candidate| candidate.position)?, Reason::FirstInOrder)),
+        Strategy::Sequential => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
+        Strategy::Sticky if !field.spread => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
+        Strategy::RoundRobin | Strategy::Sticky => Some((orders::from_turn(field, candidates, 1)?, Reason::NextInTurn)),
+        Strategy::DrainFirst => Some((orders::by_expiry(field, candidates)?, Reason::ExpiresFirst)),
+        Strategy::Hybrid => {
+            let best = orders::by_worth(field, candidates)?;
+            Some((best, orders::reason_of_worth(&best)))
+        }
         Strategy::Manual => None,
-        Strategy::Hybrid => Some((candidates.min_by(by_headroom)?, Reason::MostHeadroom)),
     }
 }
 
-/// Least busy first, then most left (in steps of ten percent, so that noise does not decide), then longest rested.
-fn by_headroom(a: &Candidate, b: &Candidate) -> Ordering {
-    let decile = |left: f64| (left / 10.0).ceil();
-    a.in_flight
-        .cmp(&b.in_flight)
-        .then_with(|| decile(b.headroom.left_percent).total_cmp(&decile(a.headroom.left_percent)))
-        .then_with(|| a.last_used_at.cmp(&b.last_used_at))
-        .then_with(|| a.position.cmp(&b.position))
+/// The price of a session's move from its account to another one.
+pub fn price_of(home: &Candidate<'_>, there: &Candidate<'_>, field: Field) -> MovePrice {
+    let side = |candidate: &Candidate<'_>| {
+        let at_risk = price::at_risk(candidate.headroom, candidate.terms, field.prompt, field.now);
+        // Where every account runs dry, a move only puts off the next one.
+        (candidate.cached_tokens, if field.is_scarce { 0 } else { at_risk })
+    };
+    price::price(side(home), side(there))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Whether a session leaves its account for another one, and what that costs. The user's own tiers come before any
+/// price.
+pub(crate) fn leaves(home: &Candidate<'_>, there: &Candidate<'_>, field: Field) -> (bool, MovePrice) {
+    let price = price_of(home, there, field);
+    let (stands, stands_there) = (tiers::tier(home), tiers::tier(there));
+    (stands_there < stands || (stands_there == stands && price.pays()), price)
+}
 
-    fn candidate(position: usize) -> Candidate {
-        Candidate {
-            position,
-            in_flight: 0,
-            headroom: Headroom::UNKNOWN,
-            terms: Terms::default(),
-            last_used_at: Timestamp::default(),
-        }
-    }
-
-    #[track_caller]
-    fn check(strategy: Strategy, candidates: &[Candidate], expect: Option<(usize, Reason)>) {
-        let chosen = choose(strategy, candidates.iter().copied());
-        assert_eq!(chosen.map(|(chosen, reason)| (chosen.position, reason)), expect);
-    }
-
-    #[track_caller]
-    fn check_favourite(strategy: Strategy, expect: Option<(&str, Reason)>) {
-        let (bound, active) = ("bound", "active");
-        let (bound, active) = (RecordId::parse(bound), RecordId::parse(active));
-        let favourite = strategy.favourite(bound.as_ref(), active.as_ref());
-        assert_eq!(favourite.map(|(record, reason)| (record.as_str(), reason)), expect);
-    }
-
-    #[test]
-    fn sequential_takes_the_first() {
-        check_favourite(Strategy::Sequential, None);
-        check(Strategy::Sequential, &[candidate(2), candidate(1)], Some((1, Reason::FirstInOrder)));
-    }
-
-    #[test]
-    fn hybrid_keeps_the_session() {
-        check_favourite(Strategy::Hybrid, Some(("bound", Reason::SameSession)));
-    }
-
-    #[test]
-    fn hybrid_prefers_the_idle_then_the_full_then_the_rested() {
-        let busy = Candidate { in_flight: 1, ..candidate(0) };
-        check(Strategy::Hybrid, &[busy, candidate(1)], Some((1, Reason::MostHeadroom)));
-        let drained = Candidate { headroom: Headroom { left_percent: 20.0, ..Headroom::UNKNOWN }, ..candidate(0) };
-        check(Strategy::Hybrid, &[drained, candidate(1)], Some((1, Reason::MostHeadroom)));
-        let recent = Candidate { last_used_at: Timestamp::from_millis(5), ..candidate(0) };
-        check(Strategy::Hybrid, &[recent, candidate(1)], Some((1, Reason::MostHeadroom)));
-    }
-
-    #[test]
-    fn manual_never_moves() {
-        check_favourite(Strategy::Manual, Some(("active", Reason::Selected)));
-        check(Strategy::Manual, &[candidate(0)], None);
-    }
-
-    #[test]
-    fn names_read_back() {
-        for strategy in [Strategy::Hybrid, Strategy::Sequential, Strategy::Manual] {
-            assert_eq!(strategy.as_str().parse(), Ok(strategy));
-        }
-        assert_eq!("magic".parse::<Strategy>(), Err(UnknownStrategy));
-    }
+/// Whether no other account could be worth the move, and the most that could be gained; asked before anybody else is
+/// looked at.
+pub(crate) fn stays_anyway(home: &Candidate<'_>, elsewhere_tokens: u64, field: Field) -> Option<MovePrice> {
+    let at_risk = price::at_risk(home.headroom, home.terms, field.prompt, field.now);
+    let price = price::price((home.cached_tokens, at_risk), (elsewhere_tokens, 0));
+    (tiers::tier(home) == tiers::Tier::Open && !price.pays()).then_some(price)
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, Credential, CredentialKeeper, Held, KeepError, Kind, RecordId, RefreshError, RefreshReason, Rest,
-    RestPolicy, RestReason, Rotation, Timestamp, USABLE_FOR,
+    Clock, Credential, CredentialKeeper, Held, KeepError, RecordId, RefreshError, RefreshReason, RestPolicy, Rotation,
+    Timestamp, USABLE_FOR,
 };
 use tokio::{runtime::Handle, sync::watch};
 
@@ -104,7 +104,7 @@ impl Renewals {
             }
             Err(error) => error,
         };
-        let rest = rest_after(error, now);
+        let rest = error.rest(RestPolicy::default(), now);
         let until = rest.as_ref().map_or_else(|| held_back_until(error), |rest| Some(rest.until));
         quiet.insert(record.clone(), now.after(QUIET).max(until.unwrap_or_default()));
         match (error, rest) {
@@ -117,24 +117,6 @@ impl Renewals {
             (_, _) => tracing::warn!(%record, %error, "a credential could not be renewed ahead of time"),
         }
     }
-}
-
-/// How long an account rests whose token could not be renewed (domain 3.5). Nobody rests for a wave: it is not about
-/// this account, and whoever asks hears of it.
-fn rest_after(error: &KeepError, now: Timestamp) -> Option<Rest> {
-    let policy = RestPolicy::default();
-    let (reason, span) = match error {
-        KeepError::NeedsLogin { .. } | KeepError::HeldBack { .. } => return None,
-        KeepError::Paused { until, .. } => return Some(Rest::of_account(RestReason::Auth, *until, now)),
-        KeepError::Issuer(RefreshError::Throttled { wait: Some(wait) }) => (RestReason::Auth, *wait),
-        KeepError::Issuer(_) | KeepError::Store(_) => match error.kind() {
-            Kind::Network => (RestReason::Network, policy.network),
-            Kind::Usage | Kind::NeedsLogin | Kind::Wait { .. } | Kind::Conflict | Kind::Storage | Kind::Internal => {
-                (RestReason::Auth, policy.auth)
-            }
-        },
-    };
-    Some(Rest::of_account(reason, now.after(span), now))
 }
 
 fn held_back_until(error: &KeepError) -> Option<Timestamp> {

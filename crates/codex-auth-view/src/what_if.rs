@@ -76,7 +76,7 @@ fn row(record: Option<&RecordId>, record::Served { was, would }: record::Served,
     let label = match (&named, record) {
         (Some(named), _) => named.label.clone(),
         (None, Some(record)) => format!("an account that is gone ({record})"),
-        (None, None) => "nobody: refused".to_owned(),
+        (None, None) => "nobody (refused)".to_owned(),
     };
     Row { number: named.map(|named| named.number), record_id: record.map(ToString::to_string), label, was, would }
 }
@@ -128,23 +128,12 @@ mod tests {
 
     #[test]
     fn every_account_then_and_so() {
-        let served = |was, would| record::Served { was, would };
         let name = |name: &str| RecordId::parse(name);
-        let counted = record::WhatIf {
-            decisions: 10,
-            differ: 4,
-            served: [
-                (name("record:1"), served(7, 3)),
-                (name("record:2"), served(1, 6)),
-                (name("record:9"), served(1, 1)),
-                (None, served(1, 0)),
-            ]
-            .into(),
-            avoided: 1,
-            lost: 2,
-            between: Some((Timestamp::from_secs(1_799_990_000), Timestamp::from_secs(1_799_999_990))),
-            ..record::WhatIf::default()
-        };
+        let mut counted = record::WhatIf::default();
+        (counted.decisions, counted.differ, counted.avoided, counted.lost) = (10, 4, 1, 2);
+        counted.between = Some((Timestamp::from_secs(1_799_990_000), Timestamp::from_secs(1_799_999_990)));
+        let rows = [(name("record:1"), 7, 3), (name("record:2"), 1, 6), (name("record:9"), 1, 1), (None, 1, 0)];
+        counted.served = rows.into_iter().map(|(record, was, would)| (record, record::Served { was, would })).collect();
         let view = WhatIf::new("strategy sequential".to_owned(), &counted, &testing::pool(2), NOW);
         insta::assert_snapshot!(format!("{}\n{}", view.text(80), document(&view)));
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccessToken, AccountStore, Ask, Clock, CredentialKeeper, Held, KeepError, Kind, RecordId, RefreshPlan, SavedPool,
-    Seat, Standards, StoreError, Strategy, Timestamp, USABLE_FOR, WorkspaceId, pick, plan, reason_ahead,
+    AccessToken, AccountStore, Ask, Clock, CredentialKeeper, Held, KeepError, Kind, Pick, RecordId, RefreshPlan,
+    SavedPool, Seat, Standards, StoreError, Strategy, Timestamp, USABLE_FOR, WorkspaceId, pick, plan, reason_ahead,
 };
 
 /// A token another program spent or replaced meanwhile is worth one more renewal, not a third.
@@ -120,7 +120,7 @@ impl Acquisition {
             ..Standards::default()
         };
         let bound = pool.active.as_ref().filter(|active| !tried.contains(active));
-        let (place, _) = pick(&seats, standards, Ask { bound, tried, ..Ask::default() }, self.clock.now())?;
+        let Pick { place, .. } = pick(&seats, standards, Ask { bound, tried, ..Ask::default() }, self.clock.now())?;
         pool.accounts.get(place)
     }
 
@@ -151,8 +151,7 @@ impl Acquisition {
         if enabled.is_empty() {
             return NotAcquired::NoneEnabled;
         }
-        let now = self.clock.now();
-        let resting = enabled.iter().filter_map(|held| held.account.longest_rest(now)).map(|rest| rest.until).min();
+        let resting = pool.first_back(self.clock.now());
         let dead = enabled.iter().find_map(|held| held.account.needs_login.as_ref());
         match (failed, resting, dead) {
             (Some(KeepError::NeedsLogin { code }), _, _) => NotAcquired::NeedsLogin { code },

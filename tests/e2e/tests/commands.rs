@@ -173,3 +173,22 @@ fn command_demo_does_the_main_job_and_leaves_nothing_behind() {
     assert_eq!(world.upstream().count(), 0, "the demo has a fake of its own\n{}", world.story());
     world.close();
 }
+
+/// What is decided is written behind the answer, so it is asked for until it is there.
+#[test]
+fn command_the_last_selection_is_replayed_from_the_agents_log() {
+    let world = World::of(&Scene::accounts(3));
+    world.ours(&["switch", "2"]).succeeds();
+    assert_eq!(served_after(&world, || ()), [TWO]);
+    world.ours(&["unpin"]).succeeds();
+    let last = std::iter::repeat_with(|| world.ours(&["why-selected", "--last", "--json"]))
+        .take(200)
+        .find(|done| done.code == Some(0))
+        .expect("a decision is recorded");
+    let last = document(&last, "why-selected");
+    assert_eq!((&last["selected"]["number"], &last["recorded"]["sameAgain"]), (&2.into(), &true.into()), "{last}");
+    assert_eq!(last["selected"]["selectionReason"], "pinned by switch", "{last}");
+    assert_eq!(last["recorded"]["session"].as_str().map(str::len), Some(8), "a hash: {last}");
+    assert_eq!(last["selected"]["recordId"], world.account(2)["recordId"], "{last}");
+    world.close();
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use codex_auth_store::{Emptiness, StateFile, documents::quota_cache::QuotaCache};
 use codex_auth_view::{AccountList, ListName, Storage, StorageHealth, age};
 
-use crate::{assemble::Product, error::CliError, json_flag::Json};
+use crate::{agent::decided, assemble::Product, error::CliError, json_flag::Json};
 
 /// How the list was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,7 +24,9 @@ pub(crate) fn list(product: &Product, name: ListName, arguments: &ListArguments)
     // What was remembered is an extra: a cache that cannot be used is shown by `files`, and made anew by `check`.
     let cache = StateFile::<QuotaCache>::under(product.layout.base()).read().map(|found| found.document);
     let cache = cache.unwrap_or_default();
-    let list = AccountList::new(name, &pool, &product.decide(&pool), storage, product.clock.now())
+    // A list is shown whatever the agent does; why-selected says what is wrong with it.
+    let decision = decided(product, &pool).map_or_else(|_| product.decide(&pool), |(_, decision)| decision);
+    let list = AccountList::new(name, &pool, &decision, storage, product.clock.now())
         .quotas(&pool, |record| cache.find(&pool, record)?.snapshot());
     let (parked, flaw) = match product.store.parked() {
         Ok(parked) => (Some(parked.len()), None),

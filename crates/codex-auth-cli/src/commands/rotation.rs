@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    agent::{ask, status_of},
+    agent::{ask, decided, status_of},
     assemble::Product,
     error::{CliError, capitalised},
 };
@@ -69,7 +69,7 @@ fn status(product: &Product, as_json: bool) -> Result<(), CliError> {
     let settings = product.settings()?;
     product.say_overrides();
     let path = product.layout.accounts().into_string();
-    let status = RotationStatus::new(path, &pool, &product.decide(&pool), product.clock.now()).settings(
+    let status = RotationStatus::new(path, &pool, &decided(product, &pool)?.1, product.clock.now()).settings(
         (settings.enabled, settings.strategy),
         product.settings_file().read()?.document.stored(KEY).and_then(Value::as_bool),
         env_override(product),

@@ -4,16 +4,9 @@
 use std::process::ExitCode;
 
 use codex_auth_core::Kind;
-use codex_auth_view::{DecidedBy, Named, WhySelected};
-use http::Method;
+use codex_auth_view::{Named, WhySelected};
 
-use crate::{
-    agent::{ask, decision_of},
-    assemble::Product,
-    decided::last,
-    error::CliError,
-    json_flag::Json,
-};
+use crate::{agent::decided, assemble::Product, decided::last, error::CliError, json_flag::Json};
 
 /// How it was asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,11 +34,7 @@ pub(crate) fn why_selected(product: &Product, arguments: &WhyArguments) -> Resul
 
 fn of_now(product: &Product) -> Result<WhySelected, CliError> {
     let pool = product.store.read_now()?;
-    let told = ask(product, Method::POST, "/v1/decide")?.and_then(|document| decision_of(&document, &pool));
-    let (by, decision) = match told {
-        Some(decision) => (DecidedBy::Agent, decision),
-        None => (DecidedBy::Files, product.decide(&pool)),
-    };
+    let (by, decision) = decided(product, &pool)?;
     Ok(WhySelected::new((by, product.settings()?.strategy), &pool, &decision, product.clock.now()))
 }
 

@@ -1,7 +1,7 @@
 //! Commands that ask nobody: the fake beside them hears nothing, and no agent is started.
 
 use codex_auth_testkit::{PoolKnobs, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, in_millis, row, row_with, timeless};
 
@@ -35,8 +35,16 @@ fn the_selection_and_its_reasons() {
     let mut world = World::holding(&[row_with(1, &resting), row(2), row_with(3, &json!({ "enabled": false }))]);
     world.set("CODEX_AUTH_SCHEDULING_STRATEGY", "sequential");
     insta::assert_snapshot!(timeless(&world.run("why-selected").ok().to_string()));
-    let document = world.run("why-selected --last --json").ok().document();
-    assert_eq!((&document["mode"], &document["selected"]["oneBasedIndex"]), (&json!("last"), &json!(2)));
+    let document = world.run("why-selected --json").ok().document();
+    assert_eq!((&document["mode"], &document["selected"]["oneBasedIndex"]), (&json!("now"), &json!(2)));
+    let blocker = |place: usize| document["candidates"][place]["blockers"][0].clone();
+    let (rests, off) = (blocker(0), blocker(2));
+    assert_eq!(
+        (&rests["code"], &rests["scope"], &rests["command"]),
+        (&json!("rate-limited"), &json!("account"), &Value::Null)
+    );
+    assert!(rests["until"].is_i64(), "{rests}");
+    assert_eq!((&off["command"], &off["until"]), (&json!("codex-multi-auth switch 3"), &Value::Null));
 }
 
 #[test]

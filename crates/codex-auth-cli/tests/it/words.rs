@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::world::{World, row};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "login",
     "import-current",
     "import",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 14] = [
     "remove",
     "check",
     "why-selected",
+    "what-if",
     "rotation",
     "wrapper",
     "serve",

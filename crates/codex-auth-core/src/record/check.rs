@@ -53,7 +53,7 @@ impl fmt::Display for SessionHash {
 
 /// The sum of a whole decision: who was chosen and why, and every account's blockers with their ends.
 pub(super) fn of_decision(decision: &Decision) -> [u8; 4] {
-    let Decision { choice, standings } = decision;
+    let Decision { choice, price: _, standings } = decision;
     let chosen = match choice {
         Some((record, reason)) => Sum::new().with(record.as_str().as_bytes()).with(reason.as_str().as_bytes()),
         None => Sum::new(),

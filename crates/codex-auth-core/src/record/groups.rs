@@ -17,6 +17,7 @@ const FLIGHT: u8 = 4;
 const HEADROOM: u8 = 8;
 const TERMS: u8 = 16;
 const MODEL: u8 = 32;
+const CACHE: u8 = 64;
 
 /// Everything about a seat, for a keyframe.
 pub(super) fn write_whole(out: &mut Out, seat: &KeptSeat, at: Timestamp, texts: &mut Texts) -> Result<(), RecordError> {
@@ -63,13 +64,14 @@ pub(super) fn groups(old: &KeptSeat, new: &KeptSeat) -> u8 {
         (HEADROOM, !same_headroom(old.headroom, new.headroom)),
         (TERMS, !same_terms(old.terms, new.terms)),
         (MODEL, old.lacks_model_until != new.lacks_model_until),
+        (CACHE, (old.cached_tokens, old.crowd) != (new.cached_tokens, new.crowd)),
     ];
     has.iter().filter(|(_, changed)| *changed).map(|(group, _)| group).sum()
 }
 
 /// What the mask names.
 pub(super) fn write_groups(out: &mut Out, mask: u8, seat: &KeptSeat, at: Timestamp, texts: &mut Texts) {
-    let KeptSeat { account, in_flight, headroom, terms, lacks_model_until } = seat;
+    let KeptSeat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = seat;
     out.byte(mask);
     if mask & MARKS != 0 {
         let needs = account.needs_login.as_ref();
@@ -104,6 +106,10 @@ pub(super) fn write_groups(out: &mut Out, mask: u8, seat: &KeptSeat, at: Timesta
     if mask & MODEL != 0 {
         out.maybe_instant(*lacks_model_until, at);
     }
+    if mask & CACHE != 0 {
+        out.number(*cached_tokens);
+        out.number(u64::from(*crowd));
+    }
 }
 
 /// The mask, and what it names.
@@ -113,9 +119,9 @@ pub(super) fn read_groups(
     at: Timestamp,
     texts: &mut Texts,
 ) -> Result<(), RecordError> {
-    let KeptSeat { account, in_flight, headroom, terms, lacks_model_until } = seat;
+    let KeptSeat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = seat;
     let mask = read.byte()?;
-    if mask & !(MARKS | USED | FLIGHT | HEADROOM | TERMS | MODEL) != 0 {
+    if mask & !(MARKS | USED | FLIGHT | HEADROOM | TERMS | MODEL | CACHE) != 0 {
         return Err(RecordError::Damaged("an unknown group"));
     }
     if mask & MARKS != 0 {
@@ -152,6 +158,10 @@ pub(super) fn read_groups(
     }
     if mask & MODEL != 0 {
         *lacks_model_until = read.maybe_instant(at)?;
+    }
+    if mask & CACHE != 0 {
+        *cached_tokens = read.number()?;
+        *crowd = u32::try_from(read.number()?).map_err(|_| RecordError::Damaged("too large a crowd"))?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use super::SessionHash;
 use crate::{
-    Account, Ask, Binding, Denial, Headroom, NeedsLogin, Owner, Reason, RecordId, Seat, Seen, Standards, Strategy,
-    Terms, Timestamp, WorkspaceId,
+    Account, Ask, Binding, Denial, Headroom, NeedsLogin, Owner, Prompt, Reason, RecordId, Seat, Seen, Standards,
+    Strategy, Terms, Timestamp, WorkspaceId,
 };
 
 /// A seat reduced to what the evaluator looks at. Its account has a record id and no other name.
@@ -14,12 +14,17 @@ pub struct KeptSeat {
     pub(super) headroom: Headroom,
     pub(super) terms: Terms,
     pub(super) lacks_model_until: Option<Timestamp>,
+    pub(super) cached_tokens: u64,
+    pub(super) crowd: u32,
 }
 
 /// What was asked, owned.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Asked {
     pub(super) bound: Option<RecordId>,
+    pub(super) again: Option<RecordId>,
+    pub(super) just_moved: bool,
+    pub(super) prompt: Prompt,
     pub(super) quota_key: Option<String>,
     pub(super) tried: Vec<RecordId>,
     pub(super) denied: Option<Denial>,
@@ -33,6 +38,9 @@ pub struct Stood {
     pub(super) pin: Option<RecordId>,
     pub(super) pinned_by: Binding,
     pub(super) active: Option<RecordId>,
+    pub(super) turn: Option<RecordId>,
+    pub(super) spread: bool,
+    pub(super) seed: u64,
 }
 
 /// Everything of one decision that is not about an account.
@@ -86,12 +94,20 @@ impl KeptSeat {
             issuer: None,
             provenance: None,
         };
-        Self { account, in_flight: 0, headroom: Headroom::UNKNOWN, terms: Terms::default(), lacks_model_until: None }
+        Self {
+            account,
+            in_flight: 0,
+            headroom: Headroom::UNKNOWN,
+            terms: Terms::default(),
+            lacks_model_until: None,
+            cached_tokens: 0,
+            crowd: 0,
+        }
     }
 
     /// A seat with everything taken off that decides nothing.
     pub(super) fn of(seat: &Seat<'_>) -> Self {
-        let Seat { account, in_flight, headroom, terms, lacks_model_until } = *seat;
+        let Seat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = *seat;
         let mut kept = Self::blank(account.record.clone());
         kept.account.owner.workspace = workspace_of_class(workspace_class(account));
         kept.account.enabled = account.enabled;
@@ -99,18 +115,19 @@ impl KeptSeat {
             account.needs_login.as_ref().map(|needs| NeedsLogin { code: needs.code.clone(), at: Timestamp::default() });
         kept.account.rests.clone_from(&account.rests);
         kept.account.seen.last_used_at = account.seen.last_used_at;
-        Self { in_flight, headroom, terms, lacks_model_until, ..kept }
+        Self { in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd, ..kept }
     }
 
     /// Whether a seat says what was kept of it; asked for every account at every decision, so it makes nothing.
     pub(super) fn says(&self, seat: &Seat<'_>) -> bool {
-        let Seat { account, in_flight, headroom, terms, lacks_model_until } = *seat;
+        let Seat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = *seat;
         self.in_flight == in_flight
             && self.account.seen.last_used_at == account.seen.last_used_at
             && self.account.enabled == account.enabled
             && same_headroom(self.headroom, headroom)
             && same_terms(self.terms, terms)
             && self.lacks_model_until == lacks_model_until
+            && (self.cached_tokens, self.crowd) == (cached_tokens, crowd)
             && code_of(&self.account) == code_of(account)
             && workspace_class(&self.account) == workspace_class(account)
             && self.account.rests == account.rests
@@ -118,13 +135,15 @@ impl KeptSeat {
 
     /// The seat, to be evaluated.
     pub(super) fn seat(&self) -> Seat<'_> {
-        let Self { account, in_flight, headroom, terms, lacks_model_until } = self;
+        let Self { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = self;
         Seat {
             account,
             in_flight: *in_flight,
             headroom: *headroom,
             terms: *terms,
             lacks_model_until: *lacks_model_until,
+            cached_tokens: *cached_tokens,
+            crowd: *crowd,
         }
     }
 }
@@ -150,27 +169,50 @@ pub(super) fn same_terms(a: Terms, b: Terms) -> bool {
 
 impl Premises {
     pub(super) fn of(standards: Standards<'_>, ask: Ask<'_>, session: Option<SessionHash>, at: Timestamp) -> Self {
-        let Standards { strategy, pin, pinned_by, active } = standards;
-        let Ask { bound, quota_key, tried, denied, burst_until } = ask;
+        let Standards { strategy, pin, pinned_by, active, turn, spread, seed } = standards;
+        let Ask { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until } = ask;
         let asked = Asked {
             bound: bound.cloned(),
+            again: again.cloned(),
+            just_moved,
+            prompt,
             quota_key: quota_key.map(str::to_owned),
             tried: tried.to_vec(),
             denied: denied.cloned(),
             burst_until,
         };
-        Self { at, session, asked, stood: Stood { strategy, pin: pin.cloned(), pinned_by, active: active.cloned() } }
+        let stood = Stood {
+            strategy,
+            pin: pin.cloned(),
+            pinned_by,
+            active: active.cloned(),
+            turn: turn.cloned(),
+            spread,
+            seed,
+        };
+        Self { at, session, asked, stood }
     }
 
     pub(super) fn standards(&self) -> Standards<'_> {
-        let Stood { strategy, pin, pinned_by, active } = &self.stood;
-        Standards { strategy: *strategy, pin: pin.as_ref(), pinned_by: *pinned_by, active: active.as_ref() }
+        let Stood { strategy, pin, pinned_by, active, turn, spread, seed } = &self.stood;
+        Standards {
+            strategy: *strategy,
+            pin: pin.as_ref(),
+            pinned_by: *pinned_by,
+            active: active.as_ref(),
+            turn: turn.as_ref(),
+            spread: *spread,
+            seed: *seed,
+        }
     }
 
     pub(super) fn ask(&self) -> Ask<'_> {
-        let Asked { bound, quota_key, tried, denied, burst_until } = &self.asked;
+        let Asked { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until } = &self.asked;
         Ask {
             bound: bound.as_ref(),
+            again: again.as_ref(),
+            just_moved: *just_moved,
+            prompt: *prompt,
             quota_key: quota_key.as_deref(),
             tried,
             denied: denied.as_ref(),

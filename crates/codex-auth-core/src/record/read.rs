@@ -8,9 +8,11 @@ use super::{
     groups::read_whole,
     items::State,
     kept::{Asked, KeptSeat, Stood},
-    write::{BURST, CHANGES, CHOICE, DECISION, DENIED, FORMAT, KEYFRAME, QUOTA_KEY, SESSION},
+    write::{BURST, CHANGES, CHOICE, DECISION, DENIED, FORMAT, JUST_MOVED, KEYFRAME, QUOTA_KEY, SESSION, SPREAD},
 };
-use crate::{Ask, Binding, Decision, Denial, DeniedBy, Reason, RecordId, Seat, Strategy, Timestamp, evaluate, pick};
+use crate::{
+    Ask, Binding, Decision, Denial, DeniedBy, Prompt, Reason, RecordId, Seat, Strategy, Timestamp, evaluate, pick,
+};
 
 /// Reads a log's entries in their order.
 #[derive(Debug, Default)]
@@ -89,11 +91,12 @@ type Told = (Premises, Option<(usize, Reason)>, u32, [u8; 4]);
 
 fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let flags = read.byte()?;
-    if flags & !(SESSION | QUOTA_KEY | DENIED | BURST | CHOICE) != 0 {
+    if flags & !(SESSION | QUOTA_KEY | DENIED | BURST | CHOICE | JUST_MOVED | SPREAD) != 0 {
         return Err(RecordError::Damaged("an unknown flag"));
     }
     let at = read.instant(state.at)?;
     let (strategy, pinned_by) = (Strategy::of_number(read.byte()?)?, Binding::of_number(read.byte()?)?);
+    let (seed, prompt) = (read.number()?, Prompt { tokens: read.number()?, later_tokens: read.number()? });
     let session = if flags & SESSION == 0 { None } else { Some(SessionHash(read.four()?)) };
     let quota_key = if flags & QUOTA_KEY == 0 { None } else { Some(read.text(&mut state.texts)?) };
     let denied = if flags & DENIED == 0 {
@@ -104,6 +107,8 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     };
     let burst_until = if flags & BURST == 0 { None } else { Some(read.instant(at)?) };
     let (pin, active, bound) = (account(state, read)?, account(state, read)?, account(state, read)?);
+    let (again, turn) = (account(state, read)?, account(state, read)?);
+    let (just_moved, spread) = (flags & JUST_MOVED != 0, flags & SPREAD != 0);
     let choice = if flags & CHOICE == 0 {
         None
     } else {
@@ -115,8 +120,13 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let tried = std::mem::take(&mut state.tried);
     let tried = tried.iter().filter_map(|place| Some(state.seats.get(*place)?.account.record.clone())).collect();
     state.at = at;
-    let asked = Asked { bound, quota_key, tried, denied, burst_until };
-    Ok((Premises { at, session, asked, stood: Stood { strategy, pin, pinned_by, active } }, choice, lost, sum))
+    let asked = Asked { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until };
+    Ok((
+        Premises { at, session, asked, stood: Stood { strategy, pin, pinned_by, active, turn, spread, seed } },
+        choice,
+        lost,
+        sum,
+    ))
 }
 
 fn place(state: &State, place: usize) -> Result<usize, RecordError> {
@@ -198,7 +208,8 @@ impl Recorded<'_> {
         standards.pin = pin.as_ref().or(standards.pin);
         let ask = self.premises.ask();
         let tried: Vec<_> = ask.tried.iter().chain(without).cloned().collect();
-        self.named(pick(&self.all_seats(), standards, Ask { tried: &tried, ..ask }, self.premises.at))
+        let pick = pick(&self.all_seats(), standards, Ask { tried: &tried, ..ask }, self.premises.at);
+        self.named(pick.map(|pick| (pick.place, pick.reason)))
     }
 
     fn all_seats(&self) -> Vec<Seat<'_>> {

@@ -6,7 +6,7 @@ use proptest::prelude::{any, prop, prop_assert, proptest};
 
 use super::*;
 use crate::{
-    Account, Ask, Binding, Decision, Denial, DeniedBy, Expiring, Headroom, Hold, NeedsLogin, Rest, RestReason,
+    Account, Ask, Binding, Decision, Denial, DeniedBy, Expiring, Headroom, Hold, NeedsLogin, Prompt, Rest, RestReason,
     RestScope, Seat, SessionKey, Standards, Strategy, Terms, Timestamp, evaluate, pick,
     testing::{SeededEntropy, account},
 };
@@ -43,6 +43,8 @@ struct Around {
     headroom: Headroom,
     terms: Terms,
     lacks_model_until: Option<Timestamp>,
+    cached_tokens: u64,
+    crowd: u32,
 }
 
 /// A pool that everything happens to.
@@ -95,7 +97,9 @@ impl World {
         let reasons = [RestReason::UsageLimit, RestReason::Auth, RestReason::Network, RestReason::Server];
         let reason = reasons[self.below(reasons.len())];
         let one_in = |dice: usize| self.below(dice) == 0;
-        let event = self.below(12);
+        let event = self.below(14);
+        let (tokens, crowd) =
+            (u64::try_from(self.below(90_000)).expect("small"), u32::try_from(self.below(9)).expect("small"));
         let (one_in_four, one_in_nine) = (one_in(4), one_in(9));
         let hold = [None, None, Some(Hold::Paused), Some(Hold::Drained)][self.below(4)];
         let (account, around) = (&mut self.accounts[place], &mut self.around[place]);
@@ -109,6 +113,7 @@ impl World {
             6 => around.lacks_model_until = one_in_four.then_some(soon),
             7 => account.seen.last_used_at = self.now,
             8 => around.in_flight = u32::try_from(event).expect("small"),
+            9 => (around.cached_tokens, around.crowd) = (tokens, crowd),
             _ => {
                 let spent_until = one_in_nine.then_some(soon);
                 let expiring = one_in_four.then_some(Expiring { left_percent: percent, at: soon });
@@ -132,33 +137,40 @@ impl World {
         let session = SessionKey::parse(&format!("session-{}", self.below(9)));
         let some = |count: usize| (0..count).map(|_| self.accounts[self.below(self.accounts.len())].record.clone());
         let tried: Vec<_> = some([0, 0, 0, 1, 2, 40][self.below(6)]).collect();
-        let (bound, active) = (some(1).next(), some(1).next());
+        let (bound, active, turn) = (some(1).next(), some(1).next(), some(1).next());
+        let again = some([0, 0, 1][self.below(3)]).next();
+        let tokens = u64::try_from(self.below(200_000)).expect("small");
         let reason = format!("budget project:{} blocked request: token limit reached (10/9)", "x".repeat(200));
         let denial = Denial { by: DeniedBy::Budget, reason, until: Some(self.soon()) };
-        let strategies = [Strategy::Hybrid, Strategy::Hybrid, Strategy::Sequential, Strategy::Manual];
         let standards = Standards {
-            strategy: strategies[self.below(4)],
+            strategy: Strategy::ALL[self.below(6)],
             pin: self.pin.as_ref(),
             pinned_by: [Binding::Switch, Binding::Run, Binding::Project][self.below(3)],
             active: active.as_ref(),
+            turn: turn.as_ref(),
+            spread: self.below(2) == 0,
+            seed: self.dice.next(),
         };
         let ask = Ask {
             bound: bound.as_ref(),
+            again: again.as_ref(),
+            just_moved: self.below(3) == 0,
+            prompt: Prompt { tokens, later_tokens: tokens + 1000 },
             quota_key: [None, Some("codex"), Some("gpt-5.2:gpt-5.5")][self.below(3)],
             tried: &tried,
             denied: (self.below(40) == 0).then_some(&denial),
             burst_until: (self.below(40) == 0).then(|| self.soon()),
         };
         let seats: Vec<_> = self.accounts.iter().zip(&self.around).map(seat).collect();
-        let choice = pick(&seats, standards, ask, self.now);
+        let choice = pick(&seats, standards, ask, self.now).map(|pick| (pick.place, pick.reason));
         self.watch.note(seats.iter().copied(), (standards, ask), session.as_ref(), choice, self.now);
         (evaluate(&seats, standards, ask, self.now), self.desk.taken().pop())
     }
 }
 
 fn seat<'a>((account, around): (&'a Account, &Around)) -> Seat<'a> {
-    let Around { in_flight, headroom, terms, lacks_model_until } = around.clone();
-    Seat { account, in_flight, headroom, terms, lacks_model_until }
+    let Around { in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = around.clone();
+    Seat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd }
 }
 
 /// Writes the decisions of one seed down.

@@ -22,6 +22,8 @@ pub(super) const QUOTA_KEY: u8 = 2;
 pub(super) const DENIED: u8 = 4;
 pub(super) const BURST: u8 = 8;
 pub(super) const CHOICE: u8 = 16;
+pub(super) const JUST_MOVED: u8 = 32;
+pub(super) const SPREAD: u8 = 64;
 
 /// A reader has to begin at a keyframe: this many decisions at most lie between one and the next.
 const DECISIONS_APART: u32 = 256;
@@ -170,11 +172,11 @@ impl Writer {
         choice: Option<(usize, Reason)>,
     ) -> Result<(Vec<u8>, bool), RecordError> {
         let Premises { at, session, asked, stood } = premises;
-        let Asked { bound, quota_key, tried: _, denied, burst_until } = asked;
-        let Stood { strategy, pin, pinned_by, active } = stood;
+        let Asked { bound, again, just_moved, prompt, quota_key, tried: _, denied, burst_until } = asked;
+        let Stood { strategy, pin, pinned_by, active, turn, spread, seed } = stood;
         let texts = [quota_key.as_ref(), denied.as_ref().map(|denied| &denied.reason)];
-        let strangers =
-            [pin, active, bound].map(|record| record.as_ref().filter(|record| self.place_of(record).is_none()));
+        let strangers = [pin, active, bound, again, turn]
+            .map(|record| record.as_ref().filter(|record| self.place_of(record).is_none()));
         for text in
             texts.into_iter().flatten().map(String::as_str).chain(strangers.into_iter().flatten().map(RecordId::as_str))
         {
@@ -187,11 +189,16 @@ impl Writer {
             (DENIED, denied.is_some()),
             (BURST, burst_until.is_some()),
             (CHOICE, choice.is_some()),
+            (JUST_MOVED, *just_moved),
+            (SPREAD, *spread),
         ];
         out.byte(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum());
         out.instant(*at, self.state.at);
         out.byte(strategy.numbered());
         out.byte(pinned_by.numbered());
+        out.number(*seed);
+        out.number(prompt.tokens);
+        out.number(prompt.later_tokens);
         out.0.extend(session.iter().flat_map(|session| session.0));
         if let Some(key) = quota_key {
             out.text(key, &mut self.state.texts);
@@ -204,7 +211,7 @@ impl Writer {
         if let Some(until) = burst_until {
             out.instant(*until, *at);
         }
-        for record in [pin, active, bound] {
+        for record in [pin, active, bound, again, turn] {
             match record.as_ref().map(|record| (record, self.place_of(record))) {
                 None => out.byte(0),
                 Some((_, Some(place))) => out.count(place + 2),

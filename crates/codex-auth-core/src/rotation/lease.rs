@@ -1,12 +1,18 @@
 //! What a request asks the rotation for, the right to one attempt, and what follows from it.
 
-use crate::{Edit, Held, Reaction, Reason, RecordId, Ruling, SessionKey, rotation::Lesson};
+use std::sync::atomic::AtomicBool;
+
+use crate::{Edit, Held, MovePrice, Reaction, Reason, RecordId, Ruling, SessionKey, rotation::Lesson};
 
 /// What a request asks the rotation for.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     /// The conversation it belongs to.
     pub session: Option<SessionKey>,
+    /// The conversation that sent this one out.
+    pub parent: Option<SessionKey>,
+    /// Tokens of its prompt, estimated; 0 when nothing is known.
+    pub tokens: u64,
     /// Quota key of its model, where known.
     pub quota_key: Option<String>,
     /// Accounts already tried for it.
@@ -39,8 +45,24 @@ pub struct Lease {
     pub held: Held,
     /// Why this account.
     pub reason: Reason,
+    /// For a session that had an account: the price of the move made, or of the best one not made.
+    pub price: Option<MovePrice>,
     pub(super) session: Option<SessionKey>,
     pub(super) quota_key: Option<String>,
+    pub(super) tokens: u64,
+    /// Whether its answer has begun.
+    pub(super) began: AtomicBool,
+    /// Whether the session had no account, and this one was in use.
+    pub(super) is_new: bool,
+}
+
+/// What the end of an answer told of a request's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// How many of them were cached.
+    pub cached_tokens: u64,
 }
 
 /// What follows from an attempt.

@@ -2,11 +2,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Lesson, Query, lessons::Lessons};
+use super::{
+    Lesson, Query, Routing,
+    lessons::Lessons,
+    warmth::{Crowd, Prompts, Warmth},
+};
 use crate::{
-    Affinity, Ask, Binding, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Quota, Reason,
-    RecordId, Remembered, RestPolicy, SavedPool, Seat, Standards, Strategy, Timestamp, consequence::Consequence,
-    evaluate, favourite, may_serve, pick, plan_size, record::Watch,
+    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Pick, Quota,
+    Reason, RecordId, Remembered, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp,
+    consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -15,7 +19,12 @@ const USE_STEP: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) pool: SavedPool,
-    pub(super) strategy: Strategy,
+    pub(super) routing: Routing,
+    /// The account that was given last to somebody who had none.
+    pub(super) turn: Option<RecordId>,
+    /// This process's own; breaks ties.
+    pub(super) seed: u64,
+    pub(super) prompts: Prompts,
     pub(super) busy: HashMap<RecordId, Busy>,
     pub(super) quotas: HashMap<RecordId, Quota>,
     /// What was last handed on to be kept of each.
@@ -32,8 +41,20 @@ pub(super) struct Live {
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Busy {
     pub(super) in_flight: u32,
+    pub(super) warmth: Warmth,
+    pub(super) crowd: Crowd,
     /// The last use that was handed on to be kept.
     noted_at: Timestamp,
+}
+
+/// What is remembered that concerns a request.
+#[derive(Debug, Clone, Copy)]
+struct Known<'a> {
+    /// Its session's bond.
+    own: Option<&'a Bond>,
+    /// The bond of the session that sent it out.
+    parent: Option<&'a Bond>,
+    tokens: u64,
 }
 
 impl Busy {
@@ -43,61 +64,82 @@ impl Busy {
 }
 
 impl Live {
-    /// Who serves: a place in the pool. A favourite is looked at alone, so that a large pool costs a session nothing.
-    pub(super) fn choose(&self, query: &Query, now: Timestamp) -> Option<(usize, Reason)> {
-        let (standards, ask) = (self.standards(query), self.ask(query, now));
+    /// Who serves. A favourite, or a session's own account that it does not leave, is looked at alone, so that a large
+    /// pool costs a session nothing.
+    pub(super) fn choose(&self, query: &Query, now: Timestamp) -> Option<Pick> {
+        let (standards, ask, known) = self.question(query, now);
+        let seat_of = |record: &RecordId| {
+            let place = self.pool.accounts.iter().position(|held| held.account.record == *record)?;
+            Some((place, self.seat(&self.pool.accounts[place], (query, known), now)))
+        };
         if let Some((record, reason)) = favourite(standards, ask)
-            && let Some(place) = self.pool.accounts.iter().position(|held| held.account.record == *record)
-            && may_serve(&self.seat(&self.pool.accounts[place], query, now), standards, ask, now)
+            && let Some((place, seat)) = seat_of(record)
+            && may_serve(&seat, standards, ask, now)
         {
-            return Some((place, reason));
+            return Some(Pick { place, reason, price: None });
         }
-        pick(&self.seats(query, now), standards, ask, now)
+        if let Some((place, seat)) = ask.bound.and_then(seat_of)
+            && let Some(price) = stays(&seat, self.prompts.shared(query.tokens), standards, ask, now)
+        {
+            return Some(Pick { place, reason: Reason::SameSession, price: Some(price) });
+        }
+        pick(&self.seats((query, known), now), standards, ask, now)
     }
 
     pub(super) fn decide(&self, query: &Query, now: Timestamp) -> Decision {
-        evaluate(&self.seats(query, now), self.standards(query), self.ask(query, now), now)
+        let (standards, ask, known) = self.question(query, now);
+        evaluate(&self.seats((query, known), now), standards, ask, now)
     }
 
     /// Hands a decision on to whoever takes it down.
     pub(super) fn witnessed(&mut self, query: &Query, choice: Option<(usize, Reason)>, now: Timestamp) {
         let Some(mut watch) = self.watch.take() else { return };
-        let seats = self.pool.accounts.iter().map(|held| self.seat(held, query, now));
-        let asked = (self.standards(query), self.ask(query, now));
-        watch.note(seats, asked, query.session.as_ref(), choice, now);
+        let (standards, ask, known) = self.question(query, now);
+        let seats = self.pool.accounts.iter().map(|held| self.seat(held, (query, known), now));
+        watch.note(seats, (standards, ask), query.session.as_ref(), choice, now);
         self.watch = Some(watch);
     }
 
-    fn seats(&self, query: &Query, now: Timestamp) -> Vec<Seat<'_>> {
-        self.pool.accounts.iter().map(|held| self.seat(held, query, now)).collect()
+    fn seats<'a>(&'a self, asked: (&Query, Known<'_>), now: Timestamp) -> Vec<Seat<'a>> {
+        self.pool.accounts.iter().map(|held| self.seat(held, asked, now)).collect()
     }
 
-    fn seat<'a>(&self, held: &'a Held, query: &Query, now: Timestamp) -> Seat<'a> {
+    fn seat<'a>(&self, held: &'a Held, (query, known): (&Query, Known<'_>), now: Timestamp) -> Seat<'a> {
         let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
         let plan = held.account.owner.plan.as_deref();
         let headroom = match self.quotas.get(&held.account.record) {
             Some(quota) => quota.headroom(query.model(), plan, now),
             None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
         };
+        let cached_tokens = match known {
+            Known { own: Some(bond), tokens, .. } if bond.record == held.account.record => bond.cached(tokens, now),
+            Known { parent: Some(parent), tokens, own: None } if parent.record == held.account.record => {
+                self.prompts.of_child(tokens, parent, now)
+            }
+            Known { tokens, .. } if busy.warmth.is_warm(now) => self.prompts.shared(tokens),
+            Known { .. } => 0,
+        };
         let lacks_model_until =
             query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
         let terms = query.ruling.terms_of(&held.account);
-        Seat { in_flight: busy.in_flight, headroom, terms, lacks_model_until, ..Seat::of(&held.account) }
+        let crowd = busy.crowd.tenths(now);
+        let in_flight = busy.in_flight;
+        Seat { in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd, ..Seat::of(&held.account) }
     }
 
     pub(super) fn standards<'a>(&'a self, query: &'a Query) -> Standards<'a> {
         let named = [(query.only.as_ref(), Binding::Run), (query.ruling.bound.as_ref(), Binding::Project)];
         let named = named.into_iter().find_map(|(record, by)| Some((Some(record?), by)));
         let (pin, pinned_by) = named.unwrap_or((self.pool.pin.as_ref(), Binding::Switch));
-        Standards { strategy: self.strategy, pin, pinned_by, active: self.pool.active.as_ref() }
-    }
-
-    fn ask<'a>(&'a self, query: &'a Query, now: Timestamp) -> Ask<'a> {
-        let served_before = || query.session.as_ref().and_then(|session| self.affinity.of(session, now));
-        let bound = query.again.as_ref().or_else(served_before);
-        let burst_until = self.burst.until(now);
-        let denied = query.ruling.denied.as_ref();
-        Ask { bound, quota_key: query.quota_key.as_deref(), tried: &query.tried, denied, burst_until }
+        Standards {
+            strategy: self.routing.strategy,
+            pin,
+            pinned_by,
+            active: self.pool.active.as_ref(),
+            turn: self.turn.as_ref(),
+            spread: self.routing.spread,
+            seed: self.seed,
+        }
     }
 
     /// What an outcome says of the backend, and of the account's right to the model.
@@ -116,6 +158,35 @@ impl Live {
             } else if *outcome == Outcome::Served {
                 self.entitlements.has(record, model);
             }
+        }
+    }
+
+    fn question<'a>(&'a self, query: &'a Query, now: Timestamp) -> (Standards<'a>, Ask<'a>, Known<'a>) {
+        let own = query.session.as_ref().and_then(|session| self.bond(session, now));
+        let parent = query.parent.as_ref().and_then(|session| self.bond(session, now));
+        let ask = Ask {
+            bound: own.map(|bond| &bond.record),
+            again: query.again.as_ref(),
+            just_moved: own.is_some_and(|bond| now.since(bond.came_at) < self.routing.settles_for),
+            prompt: self.prompts.prompt(query.tokens),
+            quota_key: query.quota_key.as_deref(),
+            tried: &query.tried,
+            denied: query.ruling.denied.as_ref(),
+            burst_until: self.burst.until(now),
+        };
+        (self.standards(query), ask, Known { own, parent, tokens: query.tokens })
+    }
+
+    /// What is remembered of a session.
+    pub(super) fn bond(&self, session: &SessionKey, now: Timestamp) -> Option<&Bond> {
+        self.affinity.of(session, (self.routing.memory?, now))
+    }
+
+    /// The account began to answer.
+    pub(super) fn answers(&mut self, session: Option<&SessionKey>, record: &RecordId, tokens: u64, now: Timestamp) {
+        self.busy.entry(record.clone()).or_default().warmth.used(now);
+        if let (Some(session), Some(memory)) = (session, self.routing.memory) {
+            self.affinity.bind(session, record, tokens, (memory, now));
         }
     }
 

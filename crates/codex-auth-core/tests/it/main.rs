@@ -10,6 +10,7 @@ mod keeper_races;
 mod model;
 mod quota_merge;
 mod quota_readers;
+mod replayed;
 mod routing;
 mod simulation;
 mod small_worlds;

@@ -10,6 +10,7 @@ mod incidents;
 mod invalidation;
 mod no_secret_leaves;
 mod permits;
+mod recording;
 mod refusals;
 mod request_path;
 mod rotation;

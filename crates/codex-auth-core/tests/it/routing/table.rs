@@ -38,7 +38,7 @@ pub(crate) fn measure(family: Family) -> Row {
             Box::new(Baseline::round_robin(count)),
             Box::new(Baseline::sticky(count)),
             Box::new(Baseline::packed(count)),
-            Box::new(Product::new(count, Strategy::Hybrid)),
+            Box::new(Product::new(&row.family.accounts, Strategy::Hybrid)),
         ];
         let found: Vec<Found> = policies.iter_mut().map(|policy| run(&row.family, seed, policy.as_mut())).collect();
         for request in 0..found[0].uncached.len() {
@@ -60,9 +60,11 @@ impl Row {
         100.0 - self.uncached[HYBRID] as f64 / self.uncached[than] as f64 * 100.0
     }
 
-    /// In how many seeds the pool ran dry, under a policy.
-    fn dry(&self, policy: usize) -> usize {
-        self.dry_at.iter().filter(|dry| dry[policy].is_some()).count()
+    /// When the pool ran dry under a policy, in minutes and for each seed in which it did so under any.
+    fn dry(&self, policy: usize) -> String {
+        let any = self.dry_at.iter().filter(|dry| dry.iter().any(Option::is_some));
+        let minutes = |at: i64| (at / 60_000).to_string();
+        any.map(|dry| dry[policy].map_or("never".to_owned(), minutes)).collect::<Vec<String>>().join(", ")
     }
 }
 
@@ -72,27 +74,38 @@ pub(crate) fn mean_saving(rows: &[Row], than: usize) -> f64 {
     rows.iter().map(|row| row.saves(than)).sum::<f64>() / rows.len() as f64
 }
 
+/// Over all families together, the large ones counting for more.
+#[allow(clippy::cast_precision_loss, reason = "sums of tokens")]
+pub(crate) fn total_saving(rows: &[Row], than: usize) -> f64 {
+    let sum = |policy: usize| rows.iter().map(|row| row.uncached[policy]).sum::<u64>() as f64;
+    100.0 - sum(HYBRID) / sum(than) * 100.0
+}
+
 /// The figures as a page's block.
 pub(crate) fn page(rows: &[Row]) -> String {
-    let mut page = format!(
-        "| Family | Requests | {} | fewer than {} | than {} | than {} | Moves ({}) | Dry |\n|{}\n",
-        NAMES.join(" | "),
-        NAMES[ROBIN],
-        NAMES[STICKY],
-        NAMES[PACKED],
-        NAMES.join(" / "),
-        "---|".repeat(11)
-    );
+    let mut page =
+        String::from("| Family | Requests | round robin | sticky | sticky on one | hybrid | hybrid saves |\n");
+    page += "|---|---|---|---|---|---|---|\n";
+    let three = |saves: &dyn Fn(usize) -> f64| {
+        [ROBIN, STICKY, PACKED].map(|than| format!("{:.1}", saves(than))).join(" / ") + " %"
+    };
     for row in rows {
         let name = if row.family.tuning { row.family.name.to_owned() } else { format!("**{}**", row.family.name) };
         let tokens = row.uncached.map(|tokens| (tokens / 1000).to_string()).join(" | ");
-        let saves = [ROBIN, STICKY, PACKED].map(|than| format!("{:.1} %", row.saves(than))).join(" | ");
-        let moves = row.moves.map(|moves| moves.to_string()).join(" / ");
-        let dry = [ROBIN, STICKY, PACKED, HYBRID].map(|policy| row.dry(policy).to_string()).join(" / ");
-        let requests = row.requests;
-        writeln!(page, "| {name} | {requests} | {tokens} | {saves} | {moves} | {dry} |").expect("a string");
+        let (requests, saves) = (row.requests, three(&|than| row.saves(than)));
+        writeln!(page, "| {name} | {requests} | {tokens} | {saves} |").expect("a string");
     }
-    let mean = [ROBIN, STICKY, PACKED].map(|than| format!("{:.1} %", mean_saving(rows, than))).join(" | ");
-    writeln!(page, "| mean of families | | | | | | {mean} | | |").expect("a string");
+    writeln!(page, "| mean of families | | | | | | {} |", three(&|than| mean_saving(rows, than))).expect("a string");
+    writeln!(page, "| all tokens | | | | | | {} |", three(&|than| total_saving(rows, than))).expect("a string");
+    page += "\n| Family | Moves | The pool runs dry, in minutes |\n|---|---|---|\n";
+    for row in rows {
+        let moves = row.moves.map(|moves| moves.to_string()).join(" / ");
+        let dry = [ROBIN, STICKY, PACKED, HYBRID].map(|policy| row.dry(policy)).join(" / ");
+        let dry = if dry.trim_matches([' ', '/']).is_empty() { "never" } else { &dry };
+        writeln!(page, "| {} | {moves} | {dry} |", row.family.name).expect("a string");
+    }
+    let worst = rows.iter().min_by(|a, b| a.saves(STICKY).total_cmp(&b.saves(STICKY))).expect("there are families");
+    let (name, saves) = (worst.family.name, worst.saves(STICKY));
+    writeln!(page, "\nThe worst family is {name}: {saves:.1} % fewer than {}.", NAMES[STICKY]).expect("a string");
     page
 }

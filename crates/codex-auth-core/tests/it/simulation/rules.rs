@@ -128,6 +128,16 @@ impl Rules {
         self.sessions.lock().unwrap().served.insert(session.clone(), served);
     }
 
+    /// Notes that an answer is over: its session stays as much longer, unless another account began to answer since.
+    pub(crate) fn answered(&self, session: &SessionKey, record: &RecordId) {
+        let now = self.world.now();
+        let mut sessions = self.sessions.lock().unwrap();
+        let served = sessions.served.entry(session.clone()).or_insert((record.clone(), now));
+        if served.0 == *record || now.since(served.1) >= STAYS {
+            *served = (record.clone(), now);
+        }
+    }
+
     /// A decision of the user ends all affinity.
     pub(crate) fn adopting(&self, pool: &SavedPool) {
         let mut sessions = self.sessions.lock().unwrap();

@@ -96,8 +96,10 @@ async fn attempt_of(agent: &Arc<Agent>, mut attempt: Attempt, query: &Query) -> 
         agent.rules.answering(session, &held.account.record);
         outcome = stream(agent, &attempt).await;
     }
-    if matches!(outcome, Outcome::Served | Outcome::PolicyRefused) {
-        agent.rules.answering(session, &held.account.record);
+    match outcome {
+        Outcome::Served => agent.rules.answered(session, &held.account.record),
+        Outcome::PolicyRefused => agent.rules.answering(session, &held.account.record),
+        _ => {}
     }
     let Some(settled) = attempt.settle(&outcome) else { return Next::Done };
     agent.rules.learned(&held, &outcome);

@@ -99,6 +99,7 @@ impl World {
                 headroom: made.headroom,
                 terms: made.terms,
                 lacks_model_until: made.lacks_model_until,
+                ..Seat::of(&made.account)
             })
             .collect();
         let tried: Vec<_> = made.iter().filter(|made| made.is_tried).map(|made| made.account.record.clone()).collect();
@@ -109,6 +110,7 @@ impl World {
             pin: self.pin.map(record),
             pinned_by: self.by,
             active: self.active.map(record),
+            ..Standards::default()
         };
         let ask = Ask {
             bound: self.bound.map(record),
@@ -124,6 +126,7 @@ impl World {
                 | Weather::DeniedUntil(_)
                 | Weather::NoLongerDenied => None,
             },
+            ..Ask::default()
         };
         question(&seats, standards, ask)
     }
@@ -145,7 +148,7 @@ impl World {
     fn is_repeatable(&self, decision: &Decision) -> Result<(), String> {
         let (again, picked) = self.ask(&self.placed(), |seats, standards, ask| {
             let picked = pick(seats, standards, ask, NOW);
-            let picked = picked.map(|(place, reason)| (seats[place].account.record.clone(), reason));
+            let picked = picked.map(|pick| (seats[pick.place].account.record.clone(), pick.reason));
             (evaluate(seats, standards, ask, NOW), picked)
         });
         must(again == *decision, || "asked again, it answers otherwise".into())?;
