@@ -48,3 +48,35 @@ impl QuotaMemory for QuotaFile {
         edited.map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+    use codex_auth_core::{QuotaSnapshot, QuotaWindow, Source, testing};
+
+    use super::*;
+
+    #[test]
+    fn what_the_agent_keeps_is_recalled_and_never_taken_for_the_usage_endpoints_word() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = Utf8PathBuf::from_path_buf(root.path().to_owned()).expect("text");
+        let (file, pool) = (QuotaFile(StateFile::under(&root)), testing::pool(2));
+        assert_eq!(file.read(&pool), Ok(Vec::new()));
+        let before = file.stamp();
+        let told = |source| Remembered {
+            record: pool.accounts[0].account.record.clone(),
+            quota: QuotaSnapshot {
+                primary: Some(QuotaWindow { used_percent: 40.0, window_minutes: Some(300), resets_at: None }),
+                secondary: None,
+                seen_at: Timestamp::from_millis(7),
+            },
+            plan: Some("plus".to_owned()),
+            source,
+        };
+        for (written, read) in [(Source::Headers, Source::File), (Source::Usage, Source::Usage)] {
+            file.keep(&pool, &[told(written)], Timestamp::from_millis(8)).expect("written");
+            assert_eq!(file.read(&pool), Ok(vec![told(read)]));
+        }
+        assert_ne!(file.stamp(), before);
+    }
+}

@@ -53,7 +53,7 @@ fn simulated(seed: u64, accounts: usize, decisions: usize) -> (Vec<Decision>, Ve
                 let resets_at = Some(now.after(Duration::from_secs(below(9000))));
                 let primary = Some(QuotaWindow { used_percent, window_minutes: Some(300), resets_at });
                 let told = QuotaSnapshot { primary, secondary: None, seen_at: now };
-                rotation.saw_quota(&record, &told.report(Source::Headers, None));
+                let _news = rotation.saw_quota(&record, &told.report(Source::Headers, None));
             }
             _ => {}
         }
@@ -126,7 +126,9 @@ fn what_if_changes_nothing_where_nothing_is_supposed_and_moves_everybody_off_who
     assert_eq!((same.decisions, same.differ, same.avoided, same.new_refusals), (live.len() as u64, 0, 0, 0));
     let without = counted(Supposition { without: Some(away.clone()), ..Supposition::default() });
     let served = without.served[&Some(away.clone())];
-    assert!(served.was > 0 && served.would == 0 && without.differ == served.was, "{without:?}");
+    // A session that left the one away by itself may be placed otherwise: there is no move to weigh any more.
+    let placed_otherwise = without.differ - served.was;
+    assert!(served.was > 0 && served.would == 0 && placed_otherwise * 100 < served.was, "{without:?}");
     let pinned = counted(Supposition { pin: Some(away.clone()), ..Supposition::default() });
     assert!(pinned.served.iter().all(|(who, served)| served.would == 0 || who.as_ref().is_none_or(|who| *who == away)));
     let sum = |of: fn(&codex_auth_core::record::Served) -> u64| pinned.served.values().map(of).sum::<u64>();
