@@ -24,7 +24,11 @@ pub use client::{AgentClient, Attached, ControlError, attach, hold};
 pub use record::AgentRecord;
 
 use crate::{
-    Leases, Listeners, Permits, Ports, Proxy, ProxyConfig, mint, refresher::Refresher, serve, server::stopped,
+    Leases, Listeners, Permits, Ports, Proxy, ProxyConfig, mint,
+    refresher::Refresher,
+    remembering::{keep as keep_sessions, remember as remember_sessions},
+    serve,
+    server::stopped,
 };
 
 /// Name of the election lock.
@@ -117,6 +121,7 @@ pub async fn run_agent(
     let leases = Leases::new(setup.logins.clone(), client_token.clone()).with_permits(permits);
     let proxy = Proxy::ready(setup.ports.clone(), setup.config.clone(), leases).await?;
     proxy.recording_to(setup.decisions.clone());
+    let remembering = remember_sessions(proxy.rotation.clone(), setup.directory.clone(), setup.ports.clock.clone());
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));
@@ -145,6 +150,7 @@ pub async fn run_agent(
         () = idle::idle(&proxy), if !setup.stays => {}
     }
     looking.abort();
+    remembering.abort();
     handing_over.abort();
     refreshing.abort();
     serving_control.abort();
@@ -154,6 +160,9 @@ pub async fn run_agent(
     // The server only returns errors of its set-up, which is over; a panic there must not keep us from writing out.
     let _served = serving.await;
     proxy.settle_down().await;
+    if let Err(error) = keep_sessions(&proxy.rotation, setup.directory.as_ref(), setup.ports.clock.now()) {
+        tracing::warn!(%error, "the sessions could not be written down");
+    }
     drop(elected);
     Ok(())
 }

@@ -41,6 +41,7 @@ mod proxy;
 mod recording;
 mod refresher;
 mod relay;
+mod remembering;
 mod renewals;
 mod reqwest_upstream;
 mod respond;
