@@ -100,6 +100,8 @@ fn a_failure_does_not_unbind_a_session() {
     let home = serve(&agent, &asks("a", 60_000), NOW);
     let lease = agent.acquire(&asks("a", 61_000), later(5)).expect("somebody can");
     drop(agent.settle(lease, &Outcome::NetworkFault, false, later(5)));
+    let bound = agent.bound(&SessionKey::parse("a").expect("not blank"), later(5)).expect("as before");
+    assert_eq!(pool(2).number_of(&bound), Some(home));
     assert_eq!(serve(&agent, &asks("a", 61_000), later(20)), home, "its rest of six seconds is over");
 }
 
