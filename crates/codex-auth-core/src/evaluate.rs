@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Account, Binding, Blocker, Candidate, Denial, Field, Headroom, Hold, MovePrice, Prompt, Reason, RecordId, Standing,
     Strategy, Terms, Timestamp, own_blockers,
-    select::{choose, is_scarce, leaves, stays_anyway},
+    select::{choose, is_scarce, leaves, price_of, stays_anyway},
 };
 
 /// What is known of one account at the moment of asking.
@@ -146,11 +146,16 @@ pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Tim
         .filter(|(_, seat)| may_serve(seat, standards, ask, now))
         .map(|(place, seat)| seat.candidate(place));
     field.is_scarce = is_scarce(candidates.clone());
-    let (best, reason) = choose(standards.strategy, field, candidates)?;
+    let (best, reason) = choose(standards.strategy, field, candidates.clone())?;
     let chosen = Pick { place: best.position, reason, price: None };
     let Some(bound) = ask.bound.filter(|_| standards.strategy.prices_moves()) else { return Some(chosen) };
     match able(bound) {
-        Some(home) if home == best.position => Some(Pick { reason: Reason::SameSession, ..chosen }),
+        Some(home) if home == best.position => {
+            let others = candidates.filter(|candidate| candidate.position != home);
+            let next = choose(standards.strategy, field, others);
+            let price = next.map(|(there, _)| price_of(&best, &there, field));
+            Some(Pick { place: home, reason: Reason::SameSession, price })
+        }
         Some(home) => {
             let (leaves, price) = leaves(&seats[home].candidate(home), &best, field);
             let (place, reason) = if leaves && !ask.just_moved {

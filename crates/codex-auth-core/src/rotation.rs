@@ -285,6 +285,21 @@ impl Rotation {
         self.lock().bond(session, now).map(|bond| bond.record.clone())
     }
 
+    /// What is remembered of sessions, to outlive the process.
+    pub fn affinity(&self) -> Affinity {
+        self.lock().affinity.clone()
+    }
+
+    /// Folds in what another process remembers, or this one wrote down before.
+    pub fn remember(&self, others: &Affinity, now: Timestamp) {
+        let mut live = self.lock();
+        let generation = live.pool.affinity_generation;
+        // Bonds from before the user's last decision are no news.
+        if let Some(memory) = live.routing.memory.filter(|_| others.generation() >= generation) {
+            live.affinity.merge(others, (memory, now));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Live> {
         // Every change under the lock is complete in itself, so the state is good even after a panic elsewhere.
         self.live.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use crate::{StoreError, Strategy};
+use crate::{Memory, Routing, StoreError, Strategy};
 
 /// A private directory (0700) of small files (0600), each replaced whole and crash-safely.
 pub trait StateDir: Debug + Send + Sync {
@@ -32,6 +32,12 @@ pub struct RotationSettings {
     pub enabled: bool,
     /// How accounts are chosen.
     pub strategy: Strategy,
+    /// Whether processes and sessions begin at different accounts (`pidOffsetEnabled`).
+    pub spread: bool,
+    /// How long a session stays after a move, whatever that costs (`minRotationIntervalMs`).
+    pub settles_for: Duration,
+    /// How long sessions are remembered; `None` when they are not (`sessionAffinity`).
+    pub memory: Option<Memory>,
     /// How long the backend may take to begin an answer (`fetchTimeoutMs`), where set.
     pub answer_within: Option<Duration>,
     /// How long an answer may be silent (`streamStallTimeoutMs`), where set.
@@ -40,7 +46,15 @@ pub struct RotationSettings {
 
 impl Default for RotationSettings {
     fn default() -> Self {
-        Self { enabled: true, strategy: Strategy::default(), answer_within: None, silence: None }
+        let Routing { strategy, spread, settles_for, memory } = Routing::default();
+        Self { enabled: true, strategy, spread, settles_for, memory, answer_within: None, silence: None }
+    }
+}
+
+impl From<RotationSettings> for Routing {
+    fn from(settings: RotationSettings) -> Self {
+        let RotationSettings { strategy, spread, settles_for, memory, .. } = settings;
+        Self { strategy, spread, settles_for, memory }
     }
 }
 

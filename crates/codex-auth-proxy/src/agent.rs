@@ -25,7 +25,11 @@ pub use client::{AgentClient, Attached, ControlError, attach, hold};
 pub use record::AgentRecord;
 
 use crate::{
-    Leases, Listeners, Permits, Ports, Proxy, ProxyConfig, mint, refresher::Refresher, serve, server::stopped,
+    Leases, Listeners, Permits, Ports, Proxy, ProxyConfig, mint,
+    refresher::Refresher,
+    serve,
+    server::stopped,
+    sessions::{keep as keep_sessions, remember as remember_sessions},
 };
 
 /// Name of the election lock.
@@ -124,6 +128,7 @@ pub async fn run_agent(
     proxy.recording_to(setup.decisions.clone());
     proxy.remembering_in(setup.quotas.clone()).await;
     proxy.noting_to(setup.diary.clone());
+    let sessions = remember_sessions(proxy.rotation.clone(), setup.directory.clone(), setup.ports.clock.clone());
     let control_socket = bind_control(&setup)?;
     let (gave, given) = mpsc::channel(1);
     let control = Arc::new(control::Control::new(proxy.clone(), setup.entropy.clone(), setup.version.clone(), gave));
@@ -152,6 +157,7 @@ pub async fn run_agent(
         () = idle::idle(&proxy), if !setup.stays => {}
     }
     looking.abort();
+    sessions.abort();
     handing_over.abort();
     refreshing.abort();
     serving_control.abort();
@@ -161,6 +167,9 @@ pub async fn run_agent(
     // The server only returns errors of its set-up, which is over; a panic there must not keep us from writing out.
     let _served = serving.await;
     proxy.settle_down().await;
+    if let Err(error) = keep_sessions(&proxy.rotation, setup.directory.as_ref(), setup.ports.clock.now()) {
+        tracing::warn!(%error, "the sessions could not be written down");
+    }
     drop(elected);
     Ok(())
 }

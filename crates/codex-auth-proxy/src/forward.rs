@@ -16,7 +16,7 @@ use crate::{
     body::{BodyStream, whole},
     call::Call,
     headers::{Wearing, inbound, outbound},
-    inbound::{model_of, quota_key_of, session_of},
+    inbound::{model_of, parent_of, quota_key_of, session_of, tokens_of},
     permits::asked_model,
     proxy::Proxy,
     relay::relay,
@@ -69,6 +69,8 @@ async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> An
     let mut search = Search::default();
     let query = Query {
         session: session_of(&call.headers),
+        parent: parent_of(&call.headers),
+        tokens: tokens_of(&call.headers, &call.body),
         quota_key: quota_key_of(&call.headers),
         only: call.only().cloned(),
         ruling,

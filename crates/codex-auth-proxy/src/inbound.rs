@@ -84,13 +84,29 @@ fn has_dots(path: &str) -> bool {
     path.split('/').any(|part| part == ".." || part == "." || part.eq_ignore_ascii_case("%2e%2e"))
 }
 
-/// The conversation of a request. Newer clients spell the headers with hyphens, older ones with underscores.
+/// The conversation of a request: its thread, since that is what a prompt cache goes by, else its session. Newer clients
+/// spell the headers with hyphens, older ones with underscores.
 pub(crate) fn session_of(headers: &HeaderMap) -> Option<SessionKey> {
-    const NAMES: [&str; 5] = ["session-id", "thread-id", "session_id", "thread_id", "conversation_id"];
-    NAMES.iter().find_map(|name| {
+    named(headers, &["thread-id", "session-id", "thread_id", "session_id", "conversation_id"])
+}
+
+/// The conversation that sent this one out, where the client says so or the thread is another one than its session's.
+pub(crate) fn parent_of(headers: &HeaderMap) -> Option<SessionKey> {
+    let parent = named(headers, &["x-codex-parent-thread-id", "x-parent-session-id", "session-id", "session_id"]);
+    parent.filter(|parent| session_of(headers).as_ref() != Some(parent))
+}
+
+fn named(headers: &HeaderMap, names: &[&str]) -> Option<SessionKey> {
+    names.iter().find_map(|name| {
         let text = headers.get(*name)?.to_str().ok()?;
         SessionKey::parse(text.get(..256).unwrap_or(text))
     })
+}
+
+/// About how many tokens a prompt has: four bytes make one, and compression leaves about a quarter of them.
+pub(crate) fn tokens_of(headers: &HeaderMap, body: &[u8]) -> u64 {
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    if headers.contains_key(http::header::CONTENT_ENCODING) { bytes } else { bytes / 4 }
 }
 
 /// The quota key of a request's model, as its routing hint names it.
@@ -195,6 +211,22 @@ mod tests {
     fn an_upgrade_is_a_websocket() {
         let headers = HeaderMap::from_iter([(http::header::UPGRADE, "websocket".parse().expect("a value"))]);
         assert_eq!(route(&Method::GET, "/backend-api/codex/responses", &headers), Route::WebSocket);
+    }
+
+    #[test]
+    fn a_subagent_has_a_thread_of_its_own_and_a_parent() {
+        let told = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+            let headers = pairs.collect::<HeaderMap>();
+            [session_of(&headers), parent_of(&headers)].map(|key| key.map(|key| key.as_str().to_owned()))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told(&[("session-id", "a"), ("thread-id", "a")]), [some("a"), None]);
+        assert_eq!(told(&[("session-id", "a"), ("thread-id", "b")]), [some("b"), some("a")]);
+        assert_eq!(told(&[("session-id", "c"), ("x-parent-session-id", "a")]), [some("c"), some("a")]);
+        assert_eq!(told(&[]), [None, None]);
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl Proxy {
         let rules = Rules::ready(ports.policy.clone(), &pool, ports.clock.now()).await;
         config.headers_within = settings.answer_within.unwrap_or(config.headers_within);
         config.silence = settings.silence.unwrap_or(config.silence);
-        let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
+        let rotation =
+            Arc::new(Rotation::new(pool, settings, RestPolicy::default()).seeded(u64::from(std::process::id())));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
         let keeping = Keeping::start(ports.store.clone(), rotation.clone(), stamp);
@@ -119,7 +120,7 @@ impl Proxy {
             self.rotation.reading();
             let pool = self.ports.store.read().await?;
             let settings = self.ports.settings.rotation()?;
-            self.rotation.adopt(pool, settings.strategy, now);
+            self.rotation.adopt(pool, settings, now);
             self.keeping.saw(stamp);
         }
         // Rules are filed under names of accounts, so another pool makes other rules of the same files.

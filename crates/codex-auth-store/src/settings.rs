@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{RotationSettings, SettingsSource, StoreError};
+use codex_auth_core::{Memory, RotationSettings, SettingsSource, StoreError};
 use serde_json::Value;
 
 use crate::documents::settings::{Origin, Resolved, SettingsEnvironment, SettingsFile};
@@ -33,11 +33,19 @@ impl SettingsSource for FileSettings {
         // Where nobody set a wait, the router has its own.
         let wait = |name: &str| resolved(name).filter(is_set).and_then(|found| found.value.as_u64());
         let default = RotationSettings::default();
-        let enabled = resolved("codexRuntimeRotationProxy").and_then(|found| found.value.as_bool());
+        let flag = |name: &str, usual: bool| resolved(name).and_then(|found| found.value.as_bool()).unwrap_or(usual);
+        let number = |name: &str| resolved(name).and_then(|found| found.value.as_u64());
+        let millis = |name: &str, usual: Duration| number(name).map_or(usual, Duration::from_millis);
+        let most = number("sessionAffinityMaxEntries").and_then(|most| usize::try_from(most).ok());
+        let usual = Memory::default();
+        let memory = Memory { lasts: millis("sessionAffinityTtlMs", usual.lasts), most: most.unwrap_or(usual.most) };
         let strategy = resolved("schedulingStrategy").map(|found| found.value);
         Ok(RotationSettings {
-            enabled: enabled.unwrap_or(default.enabled),
+            enabled: flag("codexRuntimeRotationProxy", default.enabled),
             strategy: strategy.as_ref().and_then(Value::as_str).and_then(named).unwrap_or(default.strategy),
+            spread: flag("pidOffsetEnabled", default.spread),
+            settles_for: millis("minRotationIntervalMs", default.settles_for),
+            memory: flag("sessionAffinity", true).then_some(memory),
             answer_within: wait("fetchTimeoutMs").map(Duration::from_millis),
             silence: wait("streamStallTimeoutMs").map(Duration::from_millis),
         })
@@ -175,5 +183,24 @@ mod tests {
             "pluginConfig": { "schedulingStrategy": "manual", "mine": 1, "codexMode": false } });
         assert_eq!(written, expect);
         assert_eq!(settings.file().read().expect("readable").note, None);
+    }
+
+    #[test]
+    fn how_sessions_are_remembered_is_set() {
+        let (_dir, root) = root();
+        let text = r#"{"pluginConfig":{"schedulingStrategy":"round-robin","pidOffsetEnabled":false,
+            "minRotationIntervalMs":5000,"sessionAffinityTtlMs":60000,"sessionAffinityMaxEntries":9}}"#;
+        write(&root.join("settings.json"), text);
+        let found = over(&root, &[]).rotation().expect("readable");
+        let memory = Memory { lasts: Duration::from_mins(1), most: 9 };
+        assert_eq!(
+            (found.strategy, found.spread, found.settles_for),
+            (Strategy::RoundRobin, false, Duration::from_secs(5))
+        );
+        assert_eq!(found.memory, Some(memory));
+        let off =
+            over(&root, &[("CODEX_AUTH_SESSION_AFFINITY", "0"), ("CODEX_AUTH_SCHEDULING_STRATEGY", "drain_first")]);
+        let off = off.rotation().expect("readable");
+        assert_eq!((off.memory, off.strategy), (None, Strategy::DrainFirst));
     }
 }

@@ -72,7 +72,7 @@ pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use policy::{PolicyList, PolicyRow, RuleChanged};
 pub use profile::{AccountWeight, Profile};
-pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, SessionRow};
+pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, RotationStrategy, SessionRow};
 pub use row::AccountRow;
 pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};

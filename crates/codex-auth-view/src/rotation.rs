@@ -197,6 +197,40 @@ impl Screen for RotationChanged {
     }
 }
 
+/// How accounts are chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStrategy {
+    strategy: &'static str,
+    stored_setting: Option<String>,
+    known: [&'static str; 6],
+}
+
+impl RotationStrategy {
+    /// `in_force` chooses; the file says `stored`.
+    pub fn new(in_force: Strategy, stored: Option<String>) -> Self {
+        Self { strategy: in_force.as_str(), stored_setting: stored, known: Strategy::ALL.map(Strategy::as_str) }
+    }
+}
+
+impl Screen for RotationStrategy {
+    fn command(&self) -> &'static str {
+        "rotation strategy"
+    }
+
+    fn text(&self, width: usize) -> String {
+        let mut lines = Lines::new(width);
+        lines.line(&format!("Strategy: {}", self.strategy));
+        let stored = self.stored_setting.as_deref().unwrap_or("not set");
+        lines.line(&format!("Stored setting: {}", plain(stored))).gap();
+        for strategy in Strategy::ALL {
+            let mark = if strategy.as_str() == self.strategy { "*" } else { " " };
+            lines.hang(16, &format!("{mark} {:<12}  {}", strategy.as_str(), strategy.in_words()));
+        }
+        lines.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use codex_auth_core::{Query, RestPolicy, Rotation, testing};
@@ -242,5 +276,12 @@ mod tests {
             changed.ends_with("CODEX_MULTI_AUTH_RUNTIME_ROTATION_PROXY overrides this here: disabled.\n"),
             "{changed}"
         );
+    }
+
+    #[test]
+    fn the_strategy_in_force_is_marked() {
+        let text = RotationStrategy::new(Strategy::Sticky, None).text(200);
+        assert!(text.starts_with("Strategy: sticky\nStored setting: not set\n"), "{text}");
+        assert!(text.contains("* sticky ") && text.contains("  hybrid "), "{text}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use codex_auth_view::{EnvOverride, RotationChanged, RotationStatus};
+use codex_auth_core::Strategy;
+use codex_auth_view::{EnvOverride, RotationChanged, RotationStatus, RotationStrategy};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -28,6 +29,9 @@ pub(crate) struct RotationArguments {
     json: bool,
 }
 
+/// The setting that says how accounts are chosen.
+const STRATEGY: &str = "schedulingStrategy";
+
 #[derive(Debug, Clone, Copy, clap::Subcommand)]
 enum What {
     /// Show the agent, its sessions and the accounts (default)
@@ -36,6 +40,11 @@ enum What {
     Enable,
     /// Let new sessions use codex's own login
     Disable,
+    /// Show or set how accounts are chosen
+    Strategy {
+        /// hybrid, sequential, round_robin, sticky, drain_first or manual
+        name: Option<Strategy>,
+    },
 }
 
 impl RotationArguments {
@@ -45,6 +54,7 @@ impl RotationArguments {
             None | Some(What::Status) => "rotation status",
             Some(What::Enable) => "rotation enable",
             Some(What::Disable) => "rotation disable",
+            Some(What::Strategy { .. }) => "rotation strategy",
         }
     }
 
@@ -60,6 +70,7 @@ pub(crate) fn rotation(product: &Product, arguments: &RotationArguments) -> Resu
         None | Some(What::Status) => status(product, arguments.json)?,
         Some(What::Enable) => set(product, true, arguments.json)?,
         Some(What::Disable) => set(product, false, arguments.json)?,
+        Some(What::Strategy { name }) => strategy(product, name, arguments.json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,6 +101,17 @@ fn set(product: &Product, enabled: bool, as_json: bool) -> Result<(), CliError> 
     edited.answer.map_err(|error| CliError::usage(capitalised(&error.to_string())))?;
     let changed = RotationChanged::new(enabled, product.settings()?.enabled, env_override(product));
     product.ui.show(&changed, as_json);
+    Ok(())
+}
+
+fn strategy(product: &Product, name: Option<Strategy>, as_json: bool) -> Result<(), CliError> {
+    if let Some(name) = name {
+        let edited =
+            product.settings_file().edit(product.clock.now(), |all| all.set(STRATEGY, Some(json!(name.as_str()))))?;
+        edited.answer.map_err(|error| CliError::usage(capitalised(&error.to_string())))?;
+    }
+    let stored = product.settings_file().read()?.document.stored(STRATEGY).and_then(Value::as_str).map(str::to_owned);
+    product.ui.show(&RotationStrategy::new(product.settings()?.strategy, stored), as_json);
     Ok(())
 }
 

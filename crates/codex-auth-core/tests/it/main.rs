@@ -15,4 +15,5 @@ mod routing;
 mod simulation;
 mod small_worlds;
 mod stepped;
+mod strategies;
 mod waits;

@@ -145,6 +145,8 @@ pub const FILES: &[KnownFile] = &[
         "made anew", "private_dir::tests::files_are_private_and_replaced_whole"], Check::Object)),
     file(Place::Root, (Ours, ["agent/decisions.log*", "who was chosen for each request, by record and hash", "entries in base64, format 1", "`agent/agent.lock`",
         "a torn line is passed over, up to the next keyframe", "decisions::whatever_step_stops_the_rest_is_read"], Check::Opaque)),
+    file(Place::Root, (Ours, ["agent/sessions.json", "which account serves which session", "JSON 1", "`agent/sessions.lock`",
+        "rebuild", "remembering::tests::two_agents_keep_each_others_sessions"], Check::Object)),
     file(Place::Root, (Ours, ["agent/*", "the agent's lock and log", "text", "–",
         "–", "private_dir::tests::a_lock_has_one_holder"], Check::Opaque)),
     file(Place::Root, (Ours, [".lock", "who changes files under the root", "process id", "the kernel's",

@@ -7,9 +7,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use codex_auth_store::opencode::{
-    Domain,
-    normalise::{domain_of, normalise, records},
+use codex_auth_store::{
+    StateFile,
+    documents::opencode_affinity::{ModePins, SessionAffinity},
+    opencode::{
+        Domain,
+        normalise::{domain_of, normalise, records},
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -23,6 +27,7 @@ use super::{
 /// What the product makes of a case; `None` for a group it does not know.
 pub(crate) fn perform(group: &str, case: &Case, world: &World) -> Option<Found> {
     let found = match group {
+        "affinity_two_processes" => two_processes(case, world),
         "key_less_twins" => twins(case),
         "ambiguous_tool_action" => ambiguous(case, world),
         "stale_lock" => stale_lock(case, world),
@@ -30,6 +35,24 @@ pub(crate) fn perform(group: &str, case: &Case, world: &World) -> Option<Found> 
         _ => return None,
     };
     Some(found.map(Outcome::Output))
+}
+
+/// Each process knows its own pins, and saves them one after the other.
+fn two_processes(case: &Case, world: &World) -> Result<Value, String> {
+    let file = StateFile::<SessionAffinity>::under(&world.root);
+    let save = |name: &str, at: u64| {
+        let mut mine = ModePins::default();
+        for (session, identity) in object(&case.input, name)? {
+            mine.seen.insert(session.clone(), NOW.after(Duration::from_secs(at)));
+            mine.sticky.insert(session.clone(), identity.as_str().ok_or("a pin names an identity")?.to_owned());
+        }
+        let now = NOW.after(Duration::from_secs(at));
+        let edited = file.edit(now, |known| known.merge("native", &mine)).map_err(|error| error.to_string())?;
+        let () = edited.answer;
+        let read = file.read().map_err(|error| error.to_string())?.document;
+        Ok::<Value, String>(json!(read.modes.get("native").map(|pins| &pins.sticky)))
+    };
+    Ok(json!({ "afterA": save("A", 0)?, "afterB": save("B", 1)? }))
 }
 
 fn twins(case: &Case) -> Result<Value, String> {

@@ -94,6 +94,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("serve", &["serve", "--json"], How::Serves),
     row("rotation disable", &["rotation", "disable"], How::Runs),
     row("rotation enable", &["rotation", "enable"], How::Runs),
+    row("rotation strategy", &["rotation", "strategy", "hybrid"], How::Runs),
     row("export", &["export", "exports/pool.json", "--force"], How::Runs),
     row("import", &["import", "exports/pool.json", "--yes"], How::Runs),
     row("import", &["import", "exports/torn.json", "--yes"], How::MayFail),

@@ -5,6 +5,10 @@ use super::value::Kind;
 /// No upper bound but what a number of the file can hold.
 const MOST: i64 = i64::MAX;
 
+/// How accounts are chosen, in the spellings that are in use.
+const STRATEGIES: &[&str] =
+    &["hybrid", "sequential", "round_robin", "sticky", "drain_first", "manual", "round-robin", "drain-first"];
+
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -76,7 +80,7 @@ pub const PLUGIN: &[Key] = &[
     key("preemptiveQuotaRemainingPercent7d", Kind::Whole(5, 0, 100), &["CODEX_AUTH_PREEMPTIVE_QUOTA_7D_REMAINING_PCT"]),
     key("preemptiveQuotaMaxDeferralMs", Kind::Whole(7_200_000, 1000, MOST), &["CODEX_AUTH_PREEMPTIVE_QUOTA_MAX_DEFERRAL_MS"]),
     key("routingMutex", Kind::Word("legacy", &["enabled", "legacy"]), &["CODEX_AUTH_ROUTING_MUTEX"]),
-    key("schedulingStrategy", Kind::Word("hybrid", &["hybrid", "sequential", "manual"]), &["CODEX_AUTH_SCHEDULING_STRATEGY"]),
+    key("schedulingStrategy", Kind::Word("hybrid", STRATEGIES), &["CODEX_AUTH_SCHEDULING_STRATEGY"]),
 ];
 
 /// Settings of screens: the section `dashboardDisplaySettings`.

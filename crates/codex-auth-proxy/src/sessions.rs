@@ -1,0 +1,204 @@
+//! `sessions.json` in the agent's directory: which account serves which session, and what its cache holds. It is written
+//! behind the requests, a few seconds late, and read when an agent starts; two agents that overlap keep each other's.
+
+use std::{sync::Arc, time::Duration};
+
+use codex_auth_core::{Affinity, Bond, RecordId, Rotation, SessionKey, StateDir, StoreError, Timestamp};
+use serde::{Deserialize, Serialize};
+
+const NAME: &str = "sessions.json";
+const LOCK: &str = "sessions.lock";
+const VERSION: u64 = 1;
+/// How long what is remembered may be missing on disk.
+const LATE: Duration = Duration::from_secs(5);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    version: u64,
+    generation: u64,
+    sessions: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    session: String,
+    account: String,
+    tokens: u64,
+    served_at: i64,
+    cached_since: i64,
+    came_at: i64,
+}
+
+/// Takes in what was written down, and writes on until it is dropped.
+pub(crate) fn remember(
+    rotation: Arc<Rotation>,
+    directory: Arc<dyn StateDir>,
+    clock: Arc<dyn codex_auth_core::Clock>,
+) -> tokio::task::JoinHandle<()> {
+    if let Some(written) = read(directory.as_ref()) {
+        rotation.remember(&written, clock.now());
+    }
+    tokio::spawn(async move {
+        let mut last = Affinity::default();
+        loop {
+            tokio::time::sleep(LATE).await;
+            let known = rotation.affinity();
+            if known == last {
+                continue;
+            }
+            let (rotation, directory, now) = (rotation.clone(), directory.clone(), clock.now());
+            let kept = tokio::task::spawn_blocking(move || keep(&rotation, directory.as_ref(), now)).await;
+            match kept {
+                Ok(Ok(())) => last = known,
+                Ok(Err(error)) => tracing::warn!(%error, "the sessions could not be written down"),
+                Err(error) => tracing::warn!(%error, "the sessions could not be written down"),
+            }
+        }
+    })
+}
+
+/// Writes down what is remembered, together with what another agent wrote meanwhile. While that one writes, nothing is
+/// done: the next time is soon.
+pub(crate) fn keep(rotation: &Rotation, directory: &dyn StateDir, now: Timestamp) -> Result<(), StoreError> {
+    let Some(_alone) = directory.try_lock(LOCK)? else { return Ok(()) };
+    if let Some(written) = read(directory) {
+        rotation.remember(&written, now);
+    }
+    directory.replace(NAME, text(&rotation.affinity()).as_bytes())
+}
+
+/// What the directory has; a file that is none is a memory lost, and nothing worse.
+fn read(directory: &dyn StateDir) -> Option<Affinity> {
+    let bytes = directory.read(NAME).ok()??;
+    let document: Document = serde_json::from_slice(&bytes).ok().filter(|read: &Document| read.version == VERSION)?;
+    let bond = |row: Row| {
+        let bond = Bond {
+            record: RecordId::parse(&row.account)?,
+            tokens: row.tokens,
+            served_at: Timestamp::from_millis(row.served_at),
+            cached_since: Timestamp::from_millis(row.cached_since),
+            came_at: Timestamp::from_millis(row.came_at),
+        };
+        Some((SessionKey::parse(&row.session)?, bond))
+    };
+    Some(Affinity::from_bonds(document.generation, document.sessions.into_iter().filter_map(bond)))
+}
+
+fn text(affinity: &Affinity) -> String {
+    let row = |(session, bond): (&SessionKey, &Bond)| Row {
+        session: session.as_str().to_owned(),
+        account: bond.record.as_str().to_owned(),
+        tokens: bond.tokens,
+        served_at: bond.served_at.as_millis(),
+        cached_since: bond.cached_since.as_millis(),
+        came_at: bond.came_at.as_millis(),
+    };
+    let mut sessions: Vec<Row> = affinity.bonds().map(row).collect();
+    sessions.sort_by(|a, b| (a.served_at, &a.session).cmp(&(b.served_at, &b.session)));
+    let document = Document { version: VERSION, generation: affinity.generation(), sessions };
+    serde_json::to_string(&document).expect("plain fields serialise") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Mutex};
+
+    use codex_auth_core::{HeldLock, Query, RestPolicy, Strategy, testing::pool};
+
+    use super::*;
+
+    /// A directory in memory.
+    #[derive(Debug, Default)]
+    struct Drawer(Mutex<HashMap<String, Vec<u8>>>);
+
+    #[derive(Debug)]
+    struct Free;
+
+    impl HeldLock for Free {}
+
+    impl StateDir for Drawer {
+        fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+            Ok(self.0.lock().expect("whole").get(name).cloned())
+        }
+
+        fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+            self.0.lock().expect("whole").insert(name.to_owned(), bytes.to_vec());
+            Ok(())
+        }
+
+        fn remove(&self, name: &str) -> Result<(), StoreError> {
+            self.0.lock().expect("whole").remove(name);
+            Ok(())
+        }
+
+        fn try_lock(&self, _: &str) -> Result<Option<Box<dyn HeldLock>>, StoreError> {
+            Ok(Some(Box::new(Free)))
+        }
+
+        fn path_of(&self, name: &str) -> String {
+            name.to_owned()
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn agent(generation: u64) -> Rotation {
+        let pool = codex_auth_core::SavedPool { affinity_generation: generation, ..pool(2) };
+        Rotation::new(pool, Strategy::Hybrid, RestPolicy::default())
+    }
+
+    fn session(name: &str) -> SessionKey {
+        SessionKey::parse(name).expect("not blank")
+    }
+
+    /// Lets an account answer a session.
+    fn answers(agent: &Rotation, name: &str, number: usize) {
+        let only = Some(pool(2).accounts[number].account.record.clone());
+        let query = Query { session: Some(session(name)), only, ..Query::default() };
+        let lease = agent.acquire(&query, NOW).expect("it can");
+        agent.answering(&lease, NOW);
+    }
+
+    fn home(agent: &Rotation, name: &str) -> Option<usize> {
+        let record = agent.bound(&session(name), NOW)?;
+        pool(2).accounts.iter().position(|held| held.account.record == record)
+    }
+
+    #[test]
+    fn two_agents_keep_each_others_sessions() {
+        let drawer = Drawer::default();
+        let (one, two) = (agent(0), agent(0));
+        answers(&one, "a", 0);
+        answers(&two, "b", 1);
+        for agent in [&one, &two] {
+            keep(agent, &drawer, NOW).expect("memory obeys");
+        }
+        let third = agent(0);
+        third.remember(&read(&drawer).expect("written"), NOW);
+        assert_eq!((home(&third, "a"), home(&third, "b")), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn what_the_user_ended_does_not_come_back_from_the_disk() {
+        let drawer = Drawer::default();
+        let before = agent(0);
+        answers(&before, "a", 0);
+        keep(&before, &drawer, NOW).expect("memory obeys");
+        let after = agent(1);
+        after.remember(&read(&drawer).expect("written"), NOW);
+        assert_eq!(home(&after, "a"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_a_memory_lost() {
+        let drawer = Drawer::default();
+        drawer.replace(NAME, b"{").expect("memory obeys");
+        assert!(read(&drawer).is_none());
+        let agent = agent(0);
+        answers(&agent, "a", 0);
+        keep(&agent, &drawer, NOW).expect("memory obeys");
+        assert!(read(&drawer).is_some());
+    }
+}
