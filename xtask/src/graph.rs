@@ -103,6 +103,8 @@ fn may_link(name: &str) -> Option<Vec<&'static str>> {
         // The second meets the products through their programs only.
         CORE | "xtask" => Some(Vec::new()),
         TESTKIT | NET => Some(vec![CORE]),
+        // It puts them together without their programs, so that time is the seed's.
+        "codex-auth-simulation" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
         // It measures the store alone, too.
         "codex-auth-bench" => Some(vec![CORE, "codex-auth-store"]),
         "codex-opencode-plugin" => Some(below_products()),

@@ -47,6 +47,8 @@ mod respond;
 mod rewrite;
 mod rules;
 mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token_door;
 mod upstream;
 mod verdict;
