@@ -86,8 +86,9 @@ impl Judge {
     /// Its client is gone, or has its answer.
     pub(crate) fn ends(&self, request: &str, session: &str) {
         let mut books = self.books();
-        if books.open.remove(request).is_some_and(|open| open.is_forbidden) {
-            // Who refused by policy keeps the session, if the client stayed to hear it; that is not seen from here.
+        let last = books.open.remove(request).and_then(|open| open.asked.last().cloned());
+        if last.is_some() && last.as_ref() != books.sessions.get(session).map(|(record, _)| record) {
+            // A refusal that was passed on keeps the session, one that was not does not; that is not seen from here.
             books.sessions.remove(session);
         }
         books.gone.insert(request.to_owned());
