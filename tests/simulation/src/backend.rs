@@ -60,7 +60,7 @@ impl Backend {
         let person = match self.vendor.standing(access) {
             Standing::Ended => return refusal(401, &error("token_expired")),
             Standing::SignedOut => {
-                self.judge.signed_out(access);
+                self.judge.signed_out(asked, access);
                 return refusal(401, &error("token_invalidated"));
             }
             Standing::Good(person) => person,

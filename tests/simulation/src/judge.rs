@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use codex_auth_core::{Exit, Held, Query, RecordId, SavedPool, SessionKey, Strategy, Timestamp, USABLE_FOR};
+use codex_auth_core::{
+    Exit, Held, PolicySource as _, Query, RecordId, Rulebook, SavedPool, SessionKey, Strategy, Subject, Timestamp,
+    USABLE_FOR,
+};
 use codex_auth_proxy::Proxy;
 use http::HeaderMap;
 
@@ -37,9 +40,29 @@ struct Books {
     limited: BTreeMap<RecordId, (Timestamp, u64)>,
     /// Tokens of which the vendor said that they were signed out, and when it first did.
     signed_out: BTreeMap<String, Timestamp>,
-    /// The pins that were set, newest last, each since when.
-    pins: Vec<(Timestamp, Option<RecordId>)>,
+    /// What people wanted, newest last.
+    wishes: Vec<Wish>,
     generation: u64,
+}
+
+/// Who was to serve, as far as the agent knew since then.
+#[derive(Debug, PartialEq)]
+struct Wish {
+    since: Timestamp,
+    pin: Option<RecordId>,
+    paused: Vec<RecordId>,
+}
+
+impl Wish {
+    fn of(world: &World, pool: &SavedPool) -> Self {
+        let rules = world.rules.read(pool).expect("memory obeys").accounts;
+        let paused = rules.into_iter().filter(|(_, rules)| rules.is_paused).map(|(record, _)| record);
+        Self { since: world.now(), pin: pool.pin.clone(), paused: paused.collect() }
+    }
+
+    fn allows(&self, record: &RecordId) -> bool {
+        self.pin.as_ref().is_none_or(|pin| pin == record) && !self.paused.contains(record)
+    }
 }
 
 /// One request under way.
@@ -49,6 +72,8 @@ struct Open {
     edits: u64,
     asked: Vec<RecordId>,
     is_forbidden: bool,
+    /// After that at most one other account is asked.
+    met_a_sign_out: bool,
 }
 
 impl fmt::Debug for Judge {
@@ -59,11 +84,8 @@ impl fmt::Debug for Judge {
 
 impl Judge {
     pub(crate) fn new(world: &Arc<World>, strategy: Strategy, pool: &SavedPool) -> Arc<Self> {
-        let books = Books {
-            pins: vec![(world.now(), pool.pin.clone())],
-            generation: pool.affinity_generation,
-            ..Books::default()
-        };
+        let wishes = vec![Wish::of(world, pool)];
+        let books = Books { wishes, generation: pool.affinity_generation, ..Books::default() };
         Arc::new(Self { world: world.clone(), strategy, proxy: Mutex::default(), books: Mutex::new(books) })
     }
 
@@ -79,7 +101,8 @@ impl Judge {
     /// A client begins to ask.
     pub(crate) fn begins(&self, request: &str) {
         let edits = self.world.tally().edits;
-        let open = Open { began: self.world.now(), edits, asked: Vec::new(), is_forbidden: false };
+        let open =
+            Open { began: self.world.now(), edits, asked: Vec::new(), is_forbidden: false, met_a_sign_out: false };
         self.books().open.insert(request.to_owned(), open);
     }
 
@@ -96,11 +119,9 @@ impl Judge {
 
     /// The agent took in a pool.
     pub(crate) fn adopted(&self, pool: &SavedPool) {
-        let now = self.world.now();
+        let wish = Wish::of(&self.world, pool);
         let mut books = self.books();
-        if books.pins.last().is_none_or(|(_, pin)| *pin != pool.pin) {
-            books.pins.push((now, pool.pin.clone()));
-        }
+        books.wishes.push(wish);
         if pool.affinity_generation > books.generation {
             books.sessions.clear();
         }
@@ -124,11 +145,11 @@ impl Judge {
         open.asked.push(record.clone());
         let times = open.asked.iter().filter(|asked| **asked == record).count();
         world.must(times <= MOST_OF_ONE, || format!("{record} is asked {times} times for one request"));
-        // A pin counts from the moment the agent knows of it; a request under way may still be at the one before.
-        let since = |at: &Timestamp| *at <= open.began;
-        let first = books.pins.iter().rposition(|(at, _)| since(at)).unwrap_or(0);
-        let is_allowed = books.pins[first..].iter().any(|(_, pin)| pin.as_ref().is_none_or(|pin| *pin == record));
-        world.must(is_allowed, || format!("{record} is asked and {:?} is pinned", books.pins.last()));
+        // A wish counts from the moment the agent knows of it; a request under way may still be at the one before.
+        let is_old = |wish: &Wish| wish.since.after(AT_ONCE) <= open.began;
+        let first = books.wishes.iter().rposition(is_old).unwrap_or(0);
+        let is_allowed = books.wishes[first..].iter().any(|wish| wish.allows(&record));
+        world.must(is_allowed, || format!("{record} is asked and the wish is {:?}", books.wishes.last()));
         if let Some((until, edits)) = books.limited.get(&record) {
             let is_over = *until <= now || world.tally().edits != *edits;
             world.must(is_over, || format!("{record} is asked although its quota is spent until {until}"));
@@ -148,12 +169,19 @@ impl Judge {
     fn could_serve_since(&self, record: &RecordId, began: Timestamp) -> bool {
         let Some(proxy) = self.proxy.lock().unwrap().clone() else { return false };
         let now = self.world.now();
-        let standings = proxy.rotation().decide(&Query::default(), now).standings;
+        let standings = proxy.rotation().decide(&self.query(""), now).standings;
         let is_ready = standings.iter().any(|standing| standing.record == *record && standing.is_ready());
         let pool = proxy.rotation().pool();
         let Some(Held { account, credential }) = pool.find(record) else { return false };
         let had_a_token = credential.is_live(now, USABLE_FOR) && credential.obtained_at.is_some_and(|at| at <= began);
         is_ready && had_a_token && account.rests.iter().all(|rest| rest.until <= began)
+    }
+
+    /// What a session asks, under the rules as they stand.
+    fn query(&self, session: &str) -> Query {
+        let rules = self.world.rules.read(&SavedPool::default()).expect("memory obeys");
+        let ruling = Rulebook::of(rules).compose(Subject::default());
+        Query { session: SessionKey::parse(session), ruling, ..Query::default() }
     }
 
     /// Somebody begins to answer a session.
@@ -181,9 +209,13 @@ impl Judge {
     }
 
     /// The vendor says that a token was signed out.
-    pub(crate) fn signed_out(&self, access: &str) {
+    pub(crate) fn signed_out(&self, headers: &HeaderMap, access: &str) {
         let now = self.world.now();
-        self.books().signed_out.entry(access.to_owned()).or_insert(now);
+        let mut books = self.books();
+        if let Some(open) = books.open.get_mut(&text(headers, REQUEST)) {
+            open.met_a_sign_out = true;
+        }
+        books.signed_out.entry(access.to_owned()).or_insert(now);
     }
 
     /// A request was refused: everybody is blocked now, or was asked.
@@ -192,12 +224,12 @@ impl Judge {
         let proxy = self.proxy.lock().unwrap().clone();
         let Some(proxy) = proxy else { return };
         let now = self.world.now();
-        let query = Query { session: SessionKey::parse(session), ..Query::default() };
-        let decision = proxy.rotation().decide(&query, now);
+        let decision = proxy.rotation().decide(&self.query(session), now);
         let books = self.books();
-        let asked = books.open.get(request).map(|open| open.asked.clone()).unwrap_or_default();
+        let Some(open) = books.open.get(request) else { return };
         for standing in &decision.standings {
-            let may_have_been_tried = asked.contains(&standing.record) || proxy.rotation().wave(now).is_some();
+            let may_have_been_tried =
+                open.asked.contains(&standing.record) || open.met_a_sign_out || proxy.rotation().wave(now).is_some();
             let is_blocked = !standing.is_ready() || may_have_been_tried || self.strategy == Strategy::Manual;
             self.world.must(is_blocked, || format!("{request} is refused and {} could serve", standing.record));
             for blocker in &standing.blockers {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use codex_auth_core::{ANSWER_LOST, Credential, Held, IDENTITY_CHANGED, SavedPool};
+use codex_auth_core::{ANSWER_LOST, AccountRules, Credential, Held, IDENTITY_CHANGED, Policies, SavedPool};
 use serde_json::Value;
 
 use crate::{
@@ -59,6 +59,8 @@ impl Others {
             5..=8 => self.change(|pool| pool.pin = None),
             9 => self.remove(person),
             10 => self.without_a_lock(),
+            11 => self.pause(Some(person)),
+            12 => self.pause(None),
             _ => self.sign_in_again(person),
         }
     }
@@ -74,6 +76,13 @@ impl Others {
                 change(held);
             }
         });
+    }
+
+    /// One account is paused, or nobody is any more.
+    fn pause(&self, person: Option<usize>) {
+        let rules = |person| (record_of(person), AccountRules { is_paused: true, ..AccountRules::default() });
+        let accounts = person.into_iter().map(rules).collect();
+        self.world.rules.set(Policies { accounts, ..Policies::default() });
     }
 
     fn remove(&self, person: usize) {

@@ -140,6 +140,7 @@ impl Seed {
             store: store.clone(),
             issuer: self.vendor.clone(),
             upstream: Arc::new(backend),
+            policy: Arc::new(self.world.rules.clone()),
             settings: Arc::new(Settings(Mutex::new(self.strategy))),
             clock: self.world.clock.clone(),
         };

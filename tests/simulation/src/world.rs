@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use codex_auth_core::{Clock, Timestamp, testing::SeededEntropy};
+use codex_auth_core::{
+    Clock, Timestamp,
+    testing::{MemoryPolicies, SeededEntropy},
+};
 use tokio::time::Instant;
 
 /// When every seed begins.
@@ -80,6 +83,8 @@ tally! {
 pub(crate) struct World {
     pub(crate) clock: Arc<Watch>,
     pub(crate) flaw: Flaw,
+    /// Rules of the user's own.
+    pub(crate) rules: MemoryPolicies,
     chance: SeededEntropy,
     is_calm: AtomicBool,
     broken: Mutex<Option<String>>,
@@ -91,6 +96,7 @@ impl World {
         Arc::new(Self {
             clock: Arc::new(Watch::new()),
             flaw,
+            rules: MemoryPolicies::default(),
             chance: SeededEntropy::new(seed),
             is_calm: AtomicBool::new(false),
             broken: Mutex::default(),
