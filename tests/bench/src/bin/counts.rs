@@ -12,12 +12,15 @@ use std::{hint::black_box, time::Instant};
 
 use clap::{Parser, ValueEnum};
 use codex_auth_core::{
-    Account, Ask, Headroom, Owner, QuotaSnapshot, RecordId, Rest, RestReason, Seat, Seen, Standards, Timestamp, UserId,
+    Account, Ask, Headroom, Owner, RecordId, Report, Rest, RestReason, Seat, Seen, Standards, Timestamp, UserId,
     WorkspaceId, evaluate, pick,
 };
+use codex_auth_proxy::testing::has_end;
 use serde_json::json;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// Bytes that come off the wire at once.
+const CHUNK: usize = 1400;
 /// Model asked for.
 const ASKED: &str = "gpt-5.2:gpt-5.5";
 
@@ -54,6 +57,9 @@ enum Work {
     /// The quotas in the head of an answer.
     #[value(name = "headers")]
     Headers,
+    /// The events of an answer of some forty kilobytes.
+    #[value(name = "stream")]
+    Stream,
 }
 
 fn main() {
@@ -95,9 +101,15 @@ impl Work {
                 }
             }
             Self::Headers => {
-                let read = || QuotaSnapshot::from_headers(|name| look_up(black_box(name)), NOW);
+                let read = || Report::of_headers(black_box(&HEAD).iter().copied(), NOW);
                 for _ in 0..times {
                     black_box(read());
+                }
+            }
+            Self::Stream => {
+                let stream = stream();
+                for _ in 0..times {
+                    assert!(black_box(has_end(black_box(&stream), CHUNK)), "the end of the stream was not seen");
                 }
             }
         }
@@ -161,17 +173,33 @@ fn account(number: u32) -> Account {
     }
 }
 
-/// The head of an answer, as far as it speaks of quotas.
-fn look_up(name: &str) -> Option<&'static str> {
-    let head = [
-        ("x-codex-primary-used-percent", "12.5"),
-        ("x-codex-primary-window-minutes", "300"),
-        ("x-codex-primary-reset-at", "1800003600"),
-        ("x-codex-secondary-used-percent", "48"),
-        ("x-codex-secondary-window-minutes", "10080"),
-        ("x-codex-secondary-reset-after-seconds", "86400"),
-    ];
-    head.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+/// The head of an answer: what the vendor's front says, and what it says of quotas.
+const HEAD: [(&str, &str); 16] = [
+    ("date", "Fri, 15 Jan 2027 08:00:00 GMT"),
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+    ("x-request-id", "5f4c0c1e-6a0b-4a37-9b1c-0d0c7d1f2a3b"),
+    ("openai-processing-ms", "412"),
+    ("x-codex-plan-type", "plus"),
+    ("x-codex-primary-used-percent", "12.5"),
+    ("x-codex-primary-window-minutes", "300"),
+    ("x-codex-primary-reset-at", "1800003600"),
+    ("x-codex-secondary-used-percent", "48"),
+    ("x-codex-secondary-window-minutes", "10080"),
+    ("x-codex-secondary-reset-after-seconds", "86400"),
+    ("x-codex-credits-has-credits", "false"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("server", "cloudflare"),
+    ("alt-svc", "h3=\":443\"; ma=86400"),
+];
+
+/// A stream of two hundred deltas and its end, in pieces as they come off the wire.
+fn stream() -> Vec<u8> {
+    let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\
+                 \"output_index\":0,\"content_index\":0,\"delta\":\" a few words of an answer\"}\n\n";
+    let end = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\
+               \"usage\":{\"input_tokens\":1000,\"output_tokens\":200,\"total_tokens\":1200}}}\n\n";
+    [delta.repeat(200), end.to_owned()].concat().into_bytes()
 }
 
 /// Median of single runs, in microseconds; short work is done ten times a run.
