@@ -160,7 +160,8 @@ impl Judge {
         }
         world.count(|tally| tally.moved += 1);
         let could_stay = !open.asked.contains(bound) && world.tally().edits == open.edits;
-        let must_stay = self.strategy == Strategy::Hybrid && could_stay && self.could_serve_since(bound, open.began);
+        // What a move of `hybrid` is worth is judged where prices are seen; here are those that never pay one.
+        let must_stay = self.strategy == Strategy::Sticky && could_stay && self.could_serve_since(bound, open.began);
         world.must(!must_stay, || format!("{session} moved from {bound} to {record}, and {bound} could serve"));
     }
 

@@ -33,10 +33,10 @@ pub fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
     let world = World::of_seed(seed, flaw);
     let (vendor, disk) = (Vendor::of(&world), Disk::new(&world));
     let others = Others::begin(&world, &vendor, &disk);
-    let strategy = match world.below(8) {
-        0 => Strategy::Manual,
-        1 | 2 => Strategy::Sequential,
-        _ => Strategy::Hybrid,
+    let strategy = match world.below(10) {
+        0..=2 => Strategy::Hybrid,
+        3 | 4 => Strategy::Sticky,
+        other => Strategy::ALL[other % Strategy::ALL.len()],
     };
     let seed = Seed { world, vendor, disk, others, strategy, requests: Arc::default() };
     for _ in 0..seed.world.below(3) {

@@ -200,3 +200,14 @@ fn tokens_of_somebody_else_are_not_kept() {
     assert!(came_to.is_err());
     assert_eq!(kept.credential, held(1).credential);
 }
+
+#[test]
+fn requests_at_one_time_are_spread() {
+    let rotation = rotation(pool(4), Strategy::Hybrid);
+    let leases: Vec<_> = (0..4).map(|_| rotation.acquire(&Query::default(), NOW).expect("all can serve")).collect();
+    let busy: Vec<u32> = (1..=4).map(|number| rotation.in_flight(&record(number))).collect();
+    assert_eq!(busy, [1, 1, 1, 1]);
+    for lease in leases {
+        let _: Settled = rotation.settle(lease, &Outcome::Served, false, NOW);
+    }
+}

@@ -121,7 +121,7 @@ fn asked() -> Ask<'static> {
 }
 
 fn decide(seats: &[Seat<'_>]) -> Option<usize> {
-    pick(seats, Standards::default(), asked(), NOW).map(|(place, _)| place)
+    pick(seats, Standards::default(), asked(), NOW).map(|chosen| chosen.place)
 }
 
 /// Accounts of which each is a little different: some rest, some are at work, all have used some of their quota.
