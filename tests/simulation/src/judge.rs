@@ -231,7 +231,9 @@ impl Judge {
         for standing in &decision.standings {
             let may_have_been_tried =
                 open.asked.contains(&standing.record) || open.met_a_sign_out || proxy.rotation().wave(now).is_some();
-            let is_blocked = !standing.is_ready() || may_have_been_tried || self.strategy == Strategy::Manual;
+            // One whose token could not be made good was tried as well; it rested since.
+            let could_serve = standing.is_ready() && self.could_serve_since(&standing.record, open.began);
+            let is_blocked = !could_serve || may_have_been_tried || self.strategy == Strategy::Manual;
             self.world.must(is_blocked, || format!("{request} is refused and {} could serve", standing.record));
             for blocker in &standing.blockers {
                 let leads_out = match blocker.exit() {
