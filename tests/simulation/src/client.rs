@@ -104,7 +104,7 @@ impl Clients {
         let code = said["error"]["code"].as_str().unwrap_or_default();
         self.world.must(head.status != 401, || format!("{request} is answered 401"));
         if OWN.contains(&code) {
-            self.judge.refused(request, session);
+            self.judge.refused(request, session, code);
         }
     }
 }

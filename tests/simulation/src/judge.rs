@@ -76,6 +76,12 @@ struct Open {
     met_a_sign_out: bool,
 }
 
+/// The wishes that the agent may have gone by since then.
+fn since(wishes: &[Wish], began: Timestamp) -> &[Wish] {
+    let first = wishes.iter().rposition(|wish| wish.since.after(AT_ONCE) <= began).unwrap_or(0);
+    &wishes[first..]
+}
+
 impl fmt::Debug for Judge {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("the judge")
@@ -146,9 +152,8 @@ impl Judge {
         let times = open.asked.iter().filter(|asked| **asked == record).count();
         world.must(times <= MOST_OF_ONE, || format!("{record} is asked {times} times for one request"));
         // A wish counts from the moment the agent knows of it; a request under way may still be at the one before.
-        let is_old = |wish: &Wish| wish.since.after(AT_ONCE) <= open.began;
-        let first = books.wishes.iter().rposition(is_old).unwrap_or(0);
-        let is_allowed = books.wishes[first..].iter().any(|wish| wish.allows(&record));
+        let began = open.began;
+        let is_allowed = since(&books.wishes, began).iter().any(|wish| wish.allows(&record));
         world.must(is_allowed, || format!("{record} is asked and the wish is {:?}", books.wishes.last()));
         if let Some((until, edits)) = books.limited.get(&record) {
             let is_over = *until <= now || world.tally().edits != *edits;
@@ -220,7 +225,7 @@ impl Judge {
     }
 
     /// A request was refused: everybody is blocked now, or was asked.
-    pub(crate) fn refused(&self, request: &str, session: &str) {
+    pub(crate) fn refused(&self, request: &str, session: &str, code: &str) {
         self.world.count(|tally| tally.refused += 1);
         let proxy = self.proxy.lock().unwrap().clone();
         let Some(proxy) = proxy else { return };
@@ -233,8 +238,16 @@ impl Judge {
                 open.asked.contains(&standing.record) || open.met_a_sign_out || proxy.rotation().wave(now).is_some();
             // One whose token could not be made good was tried as well; it rested since.
             let could_serve = standing.is_ready() && self.could_serve_since(&standing.record, open.began);
-            let is_blocked = !could_serve || may_have_been_tried || self.strategy == Strategy::Manual;
-            self.world.must(is_blocked, || format!("{request} is refused and {} could serve", standing.record));
+            // A pause that has ended holds until the agent has heard of it.
+            let is_unwanted = since(&books.wishes, open.began).iter().any(|wish| !wish.allows(&standing.record));
+            let is_blocked = !could_serve || is_unwanted || may_have_been_tried || self.strategy == Strategy::Manual;
+            let (strategy, asked) = (self.strategy, &open.asked);
+            self.world.must(is_blocked, || {
+                format!(
+                    "{request} is refused ({code}, {strategy}, asked {asked:?}) and {} could serve",
+                    standing.record
+                )
+            });
             for blocker in &standing.blockers {
                 let leads_out = match blocker.exit() {
                     Exit::Wait { until } => until > now,
