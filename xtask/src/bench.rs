@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::child::{self, Echo};
+use crate::counts;
 use crate::workspace::Workspace;
 
 use self::rows::Rows;
@@ -87,6 +88,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<(), String>
     storing::measure(&stage, plan, &mut rows)?;
     memory::measure(&stage, plan, &mut rows)?;
     cells::measure(&stage, plan, &mut rows)?;
+    println!("{}", counts::check(workspace)?);
     let facts = page::Facts::of(workspace, args.long, stage.neighbours(), began.elapsed())?;
     drop(stage);
     let text = page::page(&facts, &rows);

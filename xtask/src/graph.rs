@@ -112,8 +112,10 @@ fn may_link(name: &str) -> Option<Vec<&'static str>> {
         // The second meets the products through their programs only.
         CORE | "xtask" => Some(Vec::new()),
         TESTKIT | NET => Some(vec![CORE]),
-        // It measures the store alone, too.
-        "codex-auth-bench" => Some(vec![CORE, "codex-auth-store"]),
+        // It puts them together without their programs, so that time is the seed's.
+        "codex-auth-simulation" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
+        // It measures the store and the reading of streams alone, too.
+        "codex-auth-bench" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
         "codex-opencode-plugin" => Some(below_products()),
         CLI | "codex-auth-examples" => Some([below_products(), vec![TESTKIT]].concat()),
         // It meets the products as a person does: through their programs.

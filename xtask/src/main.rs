@@ -14,6 +14,7 @@
 //! | [`features`] | does every feature build alone? |
 //! | [`mutants`] | does each kept breaking change still break its test? |
 //! | [`mod@bench`] | how fast is the released program, beside its neighbours? |
+//! | [`counts`] | how many instructions does the work of every request take? |
 //! | [`assurance`] | what does a recorded long run write down? |
 #![allow(
     clippy::disallowed_methods,
@@ -26,6 +27,7 @@ mod assurance;
 mod bench;
 mod child;
 mod clients;
+mod counts;
 mod features;
 mod graph;
 mod mutants;
@@ -63,6 +65,8 @@ enum Command {
     Tidy,
     /// Measure the released program beside nginx and write docs/benchmarks.md
     Bench(bench::BenchArgs),
+    /// Count the instructions of what every request pays for, and compare with tests/bench/counts.json
+    Counts(counts::CountsArgs),
     /// Apply each kept breaking change and expect its test to fail
     Mutants {
         /// Run only the changes whose file name contains this text
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Graph => graph::check(&workspace),
         Command::Tidy => tidy::check(&workspace),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Counts(args) => counts::run(&workspace, &args).map(|table| println!("{table}")),
         Command::Mutants { name } => mutants::run(&workspace, name.as_deref()).map(|table| println!("{table}")),
     });
     match done {

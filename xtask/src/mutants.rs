@@ -188,4 +188,29 @@ mod tests {
         assert_eq!(breaks("diff --git a/x b/x\n"), None);
         assert_eq!(breaks("# breaks: e2e\n"), None);
     }
+
+    /// A row of the page: the patch and the test it names.
+    fn row(line: &str) -> Option<(String, String)> {
+        let mut cells = line.split('|').map(str::trim).skip(3);
+        let code = |cell: &str| cell.strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+        Some((code(cells.next()?)?, code(cells.next()?)?))
+    }
+
+    #[test]
+    fn every_historic_bug_has_its_row_and_every_row_its_patch() {
+        let workspace = Workspace::find().unwrap();
+        let page = fs::read_to_string(workspace.root.join("docs/historic-bugs.md")).unwrap();
+        let rows: Vec<(String, String)> = page.lines().filter_map(row).collect();
+        let mutants = list(&workspace.root.join("xtask/mutants"), None).unwrap();
+        for (patch, test) in &rows {
+            let named = mutants.iter().find(|mutant| mutant.name == *patch);
+            let named = named.unwrap_or_else(|| panic!("docs/historic-bugs.md names {patch}, which is no patch"));
+            assert_eq!(named.test, *test, "the test of {patch}");
+        }
+        let historic = mutants.iter().filter(|mutant| mutant.name.starts_with("hb-"));
+        for Mutant { name, .. } in historic.clone() {
+            assert!(rows.iter().any(|(patch, _)| patch == name), "{name} has no row in docs/historic-bugs.md");
+        }
+        assert!(historic.filter(|mutant| mutant.place == "codex-auth-core").count() >= 30);
+    }
 }

@@ -12,13 +12,14 @@ use crate::child;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// A tool, or a file by its whole path, and the Debian package that brings it.
-const TOOLS: [(&str, &str); 8] = [
+const TOOLS: [(&str, &str); 9] = [
     ("ip", "iproute2"),
     ("tmux", "tmux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("mount", "mount"),
+    ("valgrind", "valgrind"),
     ("chromium", "chromium"),
     // Without any font a page is a row of empty boxes.
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn each_package_is_named_once() {
-        let all = ["iproute2", "tmux", "util-linux", "mount", "chromium", "fonts-dejavu-core"];
+        let all = ["iproute2", "tmux", "util-linux", "mount", "valgrind", "chromium", "fonts-dejavu-core"];
         assert_eq!(missing_packages(|_| false), all);
         assert_eq!(missing_packages(|tool| tool != "tmux"), ["tmux"]);
         assert!(missing_packages(|_| true).is_empty());

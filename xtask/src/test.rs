@@ -12,7 +12,7 @@ use clap::Args;
 use crate::step::{self, Failure, Report, Step};
 use crate::suites::{self, END_TO_END, Suite, Tally};
 use crate::workspace::Workspace;
-use crate::{assurance, child, clients, features, graph, mutants, provision, tidy};
+use crate::{assurance, child, clients, counts, features, graph, mutants, provision, tidy};
 
 const CARGO_LIMIT: Duration = Duration::from_mins(20);
 
@@ -84,6 +84,7 @@ impl Course<'_> {
         }
         if self.long && self.touched.is_none() {
             steps.push(self.rule("features", features::check));
+            steps.push(self.rule("counts", |workspace| counts::check(workspace).map(|table| println!("{table}"))));
             steps
                 .push(self.rule("mutants", |workspace| mutants::run(workspace, None).map(|table| println!("{table}"))));
         }

@@ -3,12 +3,15 @@
 //! Routing, `status`, `list`, `check` and `why-selected` all ask here, so they cannot disagree.
 //! It is pure: the same world and instant give the same answer on every machine.
 
+use std::ops::ControlFlow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, Binding, Blocker, Candidate, Denial, Field, Headroom, Hold, MovePrice, Prompt, Reason, RecordId, Standing,
-    Strategy, Terms, Timestamp, own_blockers,
+    Strategy, Terms, Timestamp,
     select::{choose, is_scarce, leaves, price_of, stays_anyway},
+    standing::own_blockers,
 };
 
 /// What is known of one account at the moment of asking.
@@ -118,8 +121,12 @@ pub struct Decision {
 pub fn evaluate(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Decision {
     let choice = pick(seats, standards, ask, now);
     let standings = seats.iter().map(|seat| {
-        let blockers = blockers(seat, standards, ask, now).collect();
-        Standing { record: seat.account.record.clone(), blockers }
+        let mut told = Vec::new();
+        let _all = blockers(seat, standards, ask, now, &mut |blocker| {
+            told.push(blocker);
+            ControlFlow::Continue(())
+        });
+        Standing { record: seat.account.record.clone(), blockers: told }
     });
     Decision {
         choice: choice.map(|pick| (seats[pick.place].account.record.clone(), pick.reason)),
@@ -218,37 +225,44 @@ pub fn stays(
 
 /// Whether nothing keeps an account from serving this request.
 pub fn may_serve(seat: &Seat<'_>, standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> bool {
-    blockers(seat, standards, ask, now).next().is_none()
+    blockers(seat, standards, ask, now, &mut |_| ControlFlow::Break(())).is_continue()
 }
 
-fn blockers<'a>(
-    seat: &Seat<'a>,
-    standards: Standards<'a>,
-    ask: Ask<'a>,
+/// Tells everything that keeps an account from serving this request, until somebody has heard enough.
+fn blockers(
+    seat: &Seat<'_>,
+    standards: Standards<'_>,
+    ask: Ask<'_>,
     now: Timestamp,
-) -> impl Iterator<Item = Blocker> + use<'a> {
-    let Seat { account, headroom, terms, lacks_model_until, .. } = *seat;
-    let Standards { pin, pinned_by, .. } = standards;
+    tell: &mut impl FnMut(Blocker) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let holds = |until: &Timestamp| now < *until;
+    own_blockers(seat.account, ask.quota_key, now, tell)?;
+    let record = &seat.account.record;
     // A drained account keeps the sessions it has until they end; a paused one does not.
-    let stays = terms.hold == Some(Hold::Drained) && ask.bound == Some(&account.record);
-    let held = terms.hold.filter(|_| !stays).map(|hold| Blocker::Held { hold });
-    let spent = headroom.spent_at(now).map(|until| Blocker::QuotaSpent { until });
-    let holds = move |until: &Timestamp| now < *until;
-    let model = lacks_model_until.filter(holds).map(|until| Blocker::LacksModel { until });
-    let denied = ask.denied.filter(|denial| denial.until.as_ref().is_none_or(holds));
-    let denied = denied.map(|denial| Blocker::Denied(denial.clone()));
-    let burst = ask.burst_until.filter(holds).map(|until| Blocker::Burst { until });
-    let elsewhere =
-        pin.filter(|pin| **pin != account.record).map(|pin| Blocker::NotPinned { pin: pin.clone(), by: pinned_by });
-    let tried = ask.tried.contains(&account.record).then_some(Blocker::AlreadyTried);
-    own_blockers(account, ask.quota_key, now)
-        .chain(held)
-        .chain(spent)
-        .chain(model)
-        .chain(denied)
-        .chain(burst)
-        .chain(elsewhere)
-        .chain(tried)
+    let stays = seat.terms.hold == Some(Hold::Drained) && ask.bound == Some(record);
+    if let Some(hold) = seat.terms.hold.filter(|_| !stays) {
+        tell(Blocker::Held { hold })?;
+    }
+    if let Some(until) = seat.headroom.spent_at(now) {
+        tell(Blocker::QuotaSpent { until })?;
+    }
+    if let Some(until) = seat.lacks_model_until.filter(holds) {
+        tell(Blocker::LacksModel { until })?;
+    }
+    if let Some(denial) = ask.denied.filter(|denial| denial.until.as_ref().is_none_or(holds)) {
+        tell(Blocker::Denied(denial.clone()))?;
+    }
+    if let Some(until) = ask.burst_until.filter(holds) {
+        tell(Blocker::Burst { until })?;
+    }
+    if let Some(pin) = standards.pin.filter(|pin| **pin != *record) {
+        tell(Blocker::NotPinned { pin: pin.clone(), by: standards.pinned_by })?;
+    }
+    if ask.tried.contains(record) {
+        tell(Blocker::AlreadyTried)?;
+    }
+    ControlFlow::Continue(())
 }
 
 impl Decision {

@@ -121,7 +121,7 @@ pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
 pub use rotation::{Lease, Lesson, Query, Rotation, Routing, Settled, Usage};
 pub use secret::{AccessToken, ClientToken, IdToken, RefreshToken};
 pub use select::{Candidate, Field, MovePrice, Prompt, Reason, Strategy, UnknownStrategy, choose, price_of};
-pub use standing::{Binding, Blocker, Exit, Reach, Standing, own_blockers};
+pub use standing::{Binding, Blocker, Exit, Reach, Standing};
 pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
 pub use store::{AccountStore, Intent, RefreshClaim, StoreError};
 pub use terms::{Denial, DeniedBy, Hold, Terms};

@@ -2,7 +2,7 @@
 //!
 //! A blocker without an exit does not exist: it ends by itself, by a command, or with the request.
 
-use std::fmt;
+use std::{fmt, ops::ControlFlow};
 
 use serde::{Deserialize, Serialize};
 
@@ -243,22 +243,26 @@ impl Standing {
     }
 }
 
-/// The blockers that lie in the account itself, whatever the request, one by one: asking for the first costs nothing
-/// where there is none.
-pub fn own_blockers<'a>(
-    account: &'a Account,
-    quota_key: Option<&'a str>,
+/// Tells the blockers that lie in the account itself, whatever the request, one by one, until somebody has heard enough:
+/// where there is none, asking costs next to nothing.
+pub(crate) fn own_blockers(
+    account: &Account,
+    quota_key: Option<&str>,
     now: Timestamp,
-) -> impl Iterator<Item = Blocker> + 'a {
-    let disabled = (!account.enabled).then_some(Blocker::Disabled);
-    let needs_login = account.needs_login.as_ref().map(|needs| Blocker::NeedsLogin { code: needs.code.clone() });
-    let workspace = account.owner.workspace.as_ref();
-    let is_nowhere =
-        account.needs_login.is_none() && workspace.is_none_or(crate::WorkspaceId::is_platform_organisation);
-    let rests = account.rests.iter().filter(move |rest| rest.holds(now) && concerns(&rest.scope, quota_key));
-    let resting =
-        rests.map(|rest| Blocker::Resting { until: rest.until, reason: rest.reason, scope: rest.scope.clone() });
-    disabled.into_iter().chain(needs_login).chain(is_nowhere.then_some(Blocker::NoWorkspace)).chain(resting)
+    tell: &mut impl FnMut(Blocker) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    if !account.enabled {
+        tell(Blocker::Disabled)?;
+    }
+    if let Some(needs) = &account.needs_login {
+        tell(Blocker::NeedsLogin { code: needs.code.clone() })?;
+    } else if account.owner.workspace.as_ref().is_none_or(crate::WorkspaceId::is_platform_organisation) {
+        tell(Blocker::NoWorkspace)?;
+    }
+    for rest in account.rests.iter().filter(|rest| rest.holds(now) && concerns(&rest.scope, quota_key)) {
+        tell(Blocker::Resting { until: rest.until, reason: rest.reason, scope: rest.scope.clone() })?;
+    }
+    ControlFlow::Continue(())
 }
 
 /// A request whose model is unknown is kept away by whole-account rests only.
@@ -295,7 +299,13 @@ mod tests {
         let mut dead = account(1);
         dead.enabled = false;
         dead.needs_login = Some(crate::NeedsLogin { code: "refresh_token_reused".into(), at: Timestamp::default() });
-        assert_eq!(own_blockers(&dead, None, Timestamp::default()).count(), 2);
+        let mut told = Vec::new();
+        let mut tell = |blocker| {
+            told.push(blocker);
+            ControlFlow::Continue(())
+        };
+        assert!(own_blockers(&dead, None, Timestamp::default(), &mut tell).is_continue());
+        assert_eq!(told.len(), 2, "{told:?}");
     }
 
     #[test]

@@ -53,6 +53,8 @@ mod rewrite;
 mod rules;
 mod server;
 mod sessions;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token_door;
 mod upstream;
 mod verdict;

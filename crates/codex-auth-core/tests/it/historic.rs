@@ -1,10 +1,13 @@
 //! Faults the predecessors had once, each as the day on which it showed. `docs/historic-bugs.md` names them all; those
 //! that another room's tests show are not told again here.
 
+use std::sync::Arc;
+
 use codex_auth_core::{
-    AccessToken, Cause, Edit, Outcome, Query, QuotaSnapshot, QuotaWindow, RecordId, RestPolicy, Rotation, SavedPool,
-    SessionKey, Settled, Source, Strategy, Timestamp,
-    testing::{held, pool},
+    AccessToken, AccountStore as _, Cause, Claims, CredentialKeeper, Edit, Granted, KeepError, Outcome, Query,
+    QuotaSnapshot, QuotaWindow, RecordId, RefreshError, RefreshReason, RefreshToken, RestPolicy, Rotation, SavedPool,
+    SessionKey, Settled, Source, Strategy, Timestamp, UserId,
+    testing::{ManualClock, MemoryStore, ScriptedIssuer, held, pool},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
@@ -28,6 +31,24 @@ fn attempt(rotation: &Rotation, query: &Query, outcome: &Outcome) -> RecordId {
     let served = lease.held.account.record.clone();
     let _: Settled = rotation.settle(lease, outcome, false, NOW);
     served
+}
+
+/// Runs what never has to wait.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    let mut jobs = std::pin::pin!(work);
+    match jobs.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(done) => done,
+        std::task::Poll::Pending => panic!("this had to wait"),
+    }
+}
+
+/// Renews account 1, whose issuer answers so; what the renewal came to, and what is kept of the account.
+fn renewal(answer: Result<Granted, RefreshError>) -> (Result<codex_auth_core::Held, KeepError>, codex_auth_core::Held) {
+    let (store, issuer) = (MemoryStore::holding(pool(1)), ScriptedIssuer::answering([answer]));
+    let keeper = CredentialKeeper::new(Arc::new(store.clone()), Arc::new(issuer), Arc::new(ManualClock::at(NOW)));
+    let came_to = at_once(keeper.renew(&record(1), &held(1).credential, RefreshReason::Forced));
+    let kept = at_once(store.read()).expect("memory obeys").accounts.remove(0);
+    (came_to, kept)
 }
 
 /// Reads what somebody else wrote.
@@ -157,4 +178,36 @@ fn an_account_that_comes_while_the_agent_runs_serves() {
     first.accounts.push(late);
     adopt(&rotation, first, Strategy::Hybrid);
     assert_eq!(attempt(&rotation, &Query::default(), &Outcome::Served), record(2));
+}
+
+#[test]
+fn a_final_rejection_is_marked_at_once() {
+    let code = "refresh_token_invalidated".to_owned();
+    let (came_to, kept) = renewal(Err(RefreshError::Refused { code: code.clone() }));
+    assert_eq!(came_to, Err(KeepError::NeedsLogin { code: code.clone() }));
+    assert_eq!(kept.account.needs_login.map(|mark| mark.code), Some(code));
+}
+
+#[test]
+fn tokens_of_somebody_else_are_not_kept() {
+    let granted = Granted {
+        access: Some(AccessToken::new("access of somebody else")),
+        refresh: Some(RefreshToken::new("refresh of somebody else")),
+        claims: Claims { user: UserId::parse("somebody else"), ..Claims::default() },
+        ..Granted::default()
+    };
+    let (came_to, kept) = renewal(Ok(granted));
+    assert!(came_to.is_err());
+    assert_eq!(kept.credential, held(1).credential);
+}
+
+#[test]
+fn requests_at_one_time_are_spread() {
+    let rotation = rotation(pool(4), Strategy::Hybrid);
+    let leases: Vec<_> = (0..4).map(|_| rotation.acquire(&Query::default(), NOW).expect("all can serve")).collect();
+    let busy: Vec<u32> = (1..=4).map(|number| rotation.in_flight(&record(number))).collect();
+    assert_eq!(busy, [1, 1, 1, 1]);
+    for lease in leases {
+        let _: Settled = rotation.settle(lease, &Outcome::Served, false, NOW);
+    }
 }

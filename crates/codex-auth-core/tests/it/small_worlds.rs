@@ -13,11 +13,7 @@
 mod judge;
 mod kinds;
 
-use std::{
-    fmt,
-    io::Write as _,
-    sync::{LazyLock, OnceLock},
-};
+use std::{fmt, io::Write as _, sync::LazyLock};
 
 use codex_auth_core::{Binding, Reason, Strategy};
 
@@ -33,15 +29,6 @@ static MADE: LazyLock<Vec<Vec<Made>>> =
 
 fn made(kind: Kind, place: usize) -> &'static Made {
     &MADE[place][kind as usize]
-}
-
-/// The strategies that settings may name.
-fn strategies() -> &'static [Strategy] {
-    static KNOWN: OnceLock<Vec<Strategy>> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let names = ["hybrid", "sequential", "round_robin", "sticky", "drain_first", "manual"];
-        names.iter().filter_map(|name| name.parse().ok()).collect()
-    })
 }
 
 /// What was seen, so that a search in which nothing happens is noticed.
@@ -95,7 +82,7 @@ impl Extent<'_> {
 
     fn walk_pool(&self, kinds: &[Kind], seen: &mut Seen) {
         let nobody_or_any = || std::iter::once(None).chain((0..=self.accounts).map(Some));
-        for (&strategy, &weather) in strategies().iter().flat_map(|s| self.weathers.iter().map(move |w| (s, w))) {
+        for (&strategy, &weather) in Strategy::ALL.iter().flat_map(|s| self.weathers.iter().map(move |w| (s, w))) {
             for pin in nobody_or_any() {
                 let bindings = if pin.is_some() { self.bindings } else { &self.bindings[..1] };
                 for (bound, &by) in nobody_or_any().flat_map(|bound| bindings.iter().map(move |by| (bound, by))) {

@@ -1,0 +1,25 @@
+//! The request path without a socket, behind the feature `testing`: for simulations in which time is virtual; and
+//! the reading of a stream, to count what it costs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Response, header};
+
+use crate::{body::BodyStream, call::Call, forward::forward, leases::Caller, observe::Observer, proxy::Proxy};
+
+/// Asks a model as a program does that read our client token. Dropping the future, or the answer's body, is what a
+/// client does that leaves.
+pub async fn ask(proxy: &Arc<Proxy>, headers: HeaderMap, body: Bytes) -> Response<BodyStream> {
+    let (method, path) = (Method::POST, "/codex/responses".to_owned());
+    forward(proxy, &Call { method, path, query: None, headers, body, caller: Caller::Client }).await
+}
+
+/// Reads a stream of events that comes in pieces of this size, as the relay does; whether its end was seen.
+pub fn has_end(stream: &[u8], pieces: usize) -> bool {
+    let head = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]);
+    let mut observer = Observer::of(&head);
+    stream.chunks(pieces.max(1)).for_each(|piece| observer.see(piece));
+    observer.end();
+    observer.seen().is_over()
+}

@@ -1,0 +1,81 @@
+//! Many seeds of the whole: what must hold holds for each of them, and what is broken on purpose is noticed.
+
+use std::{
+    num::NonZero,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use codex_auth_simulation::{Flaw, Tally, simulate};
+
+/// Seeds that once found a fault, run before all others.
+const FOUND: [u64; 4] = [7, 69, 179, 260];
+
+#[expect(clippy::disallowed_methods, reason = "how long to look is said from outside, as for every long test")]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The seeds to run: one that is named, or the first so many.
+fn seeds() -> Vec<u64> {
+    if let Some(seed) = told("CODEX_AUTH_SEED").and_then(|seed| seed.parse().ok()) {
+        return vec![seed];
+    }
+    let is_long = told("CODEX_AUTH_LONG").is_some_and(|long| long == "1");
+    FOUND.into_iter().chain(0..if is_long { 100_000 } else { 2_000 }).collect()
+}
+
+/// Runs every seed, as many at a time as there are cores; the line of the first one that does not hold ends it.
+fn run_all(seeds: &[u64]) -> Tally {
+    let hands = thread::available_parallelism().map_or(1, NonZero::get);
+    let (next, sum) = (AtomicUsize::new(0), Mutex::new(Ok(Tally::default())));
+    let work = || {
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
+            let came_to = simulate(*seed, Flaw::None).map_err(|broken| format!("seed {seed}: {broken}"));
+            let mut sum = sum.lock().expect("nobody panics");
+            match (&mut *sum, came_to) {
+                (Ok(sum), Ok(tally)) => *sum = sum.plus(tally),
+                (Ok(_), Err(broken)) => *sum = Err(broken),
+                (Err(_), _) => return,
+            }
+        }
+    };
+    thread::scope(|scope| (0..hands).for_each(|_| drop(scope.spawn(work))));
+    sum.into_inner().expect("nobody panics").unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+#[test]
+fn what_must_hold_holds_for_every_seed() {
+    let seeds = seeds();
+    let sum = run_all(&seeds);
+    println!("{} seeds: {sum:?}", seeds.len());
+    let count = seeds.len() as u64;
+    if count > 1 {
+        assert!(sum.served > count && sum.moved > count / 10 && sum.presentations > count / 10, "{sum:?}");
+        assert!(sum.crashes > count / 10 && sum.cancelled > count / 10 && sum.disk_errors > count / 100, "{sum:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    for seed in 0..5 {
+        assert_eq!(simulate(seed, Flaw::None), simulate(seed, Flaw::None));
+    }
+}
+
+#[track_caller]
+fn check_noticed(flaw: Flaw, by: &str) {
+    let found = (0..200).find_map(|seed| simulate(seed, flaw).err());
+    assert!(found.as_deref().is_some_and(|found| found.contains(by)), "{flaw:?}: {found:?}");
+}
+
+#[test]
+fn flaws_are_noticed() {
+    check_noticed(Flaw::ForgetfulJournal, "presented after an attempt");
+    check_noticed(Flaw::LostCommit, "");
+    check_noticed(Flaw::DeafToLeaving, "its client is gone");
+    check_noticed(Flaw::PolicyAsFault, "policy refused");
+}
