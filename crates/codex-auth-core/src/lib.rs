@@ -14,6 +14,7 @@
 //! | [`refresh`](plan), [`keeper`](CredentialKeeper) | when is a token renewed, and how is it never spent twice? |
 //! | [`incident`](Incident) | when has renewing an account been tried often enough? |
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
+//! | [`ledger`](UsageBook) | how did a request end, what did it take, and what do all of them come to? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
 //! | [`record`] | how is a decision kept, so that it can be made once more? |
@@ -53,6 +54,7 @@ mod incident;
 mod issuer;
 mod keeper;
 mod kind;
+mod ledger;
 mod official;
 mod outcome;
 mod pacing;
@@ -95,6 +97,10 @@ pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH,
 pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
+pub use ledger::{
+    AttemptSpent, Cell, Day, Ending, Entry, Finish, Price, PriceTable, Priced, RequestSpent, Rollup, Sums, Terminal,
+    UsageBook, UsageGroup, UsageOperation, UsageOutcome, UsageSource, Whose, summed,
+};
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
