@@ -7,7 +7,9 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, Query, QuotaMemory, RestPolicy, Rotation, RotationSettings, SavedPool, SettingsSource, StoreError, Timestamp, PolicySource, Rulebook, Ruling, Subject,
+    Clock, CredentialKeeper, Decision, Entropy, Kind, LoginState, OfficialLogins, PolicySource, Query, QuotaMemory,
+    RestPolicy, Rotation, RotationSettings, Rulebook, Ruling, SavedPool, SettingsSource, StoreError, Subject,
+    Timestamp,
 };
 use codex_auth_net::Network;
 use codex_auth_oauth::{Endpoints, OpenAiIssuer, ReqwestClient};
@@ -15,7 +17,10 @@ use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUp
 use codex_auth_store::{
     DecisionFile, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs, OsPlaces,
     PrivateDir, QuotaFile, Scope,
-    documents::settings::{SettingsEnvironment, SettingsFile},
+    documents::{
+        settings::{SettingsEnvironment, SettingsFile},
+        usage_ledger::FileUsageBook,
+    },
 };
 
 use sha2::Digest;
@@ -239,6 +244,8 @@ impl Product {
             upstream: upstream_towards(&backend, &self.network),
             settings: Arc::new(self.rotation.clone()),
             policy: Arc::new(self.policies()),
+            book: Arc::new(FileUsageBook::beside(self.store.clone())),
+            entropy: self.entropy.clone(),
             clock: self.clock.clone(),
         };
         Ok(AgentSetup {

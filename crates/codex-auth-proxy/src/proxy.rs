@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaMemory, RecordId, RefreshReason, Report,
-    RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Clock, CredentialKeeper, Entropy, Held, KeepError, PolicySource, QuotaMemory, RecordId,
+    RefreshReason, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, UsageBook,
+    record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording, remembering::Remembering,
-    renewals::Renewals, rules::Rules, upstream::Upstream,
+    accounting::Accounting, config::ProxyConfig, keeping::Keeping, leases::Leases, recording::Recording,
+    remembering::Remembering, renewals::Renewals, rules::Rules, upstream::Upstream,
 };
 
 /// The outside as the proxy needs it.
@@ -25,6 +26,10 @@ pub struct Ports {
     pub settings: Arc<dyn SettingsSource>,
     /// The user's rules, which may change under us, too.
     pub policy: Arc<dyn PolicySource>,
+    /// Where requests are written down once they have ended.
+    pub book: Arc<dyn UsageBook>,
+    /// Chance, for names of requests.
+    pub entropy: Arc<dyn Entropy>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -41,6 +46,7 @@ pub struct Proxy {
     recording: OnceLock<Recording>,
     remembering: OnceLock<Remembering>,
     pub(crate) rules: Rules,
+    pub(crate) accounting: Accounting,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -56,6 +62,7 @@ impl Proxy {
         let rotation = Arc::new(Rotation::new(pool, settings.strategy, RestPolicy::default()));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
+        let accounting = Accounting::start(ports.book.clone(), ports.entropy.as_ref());
         let keeping = Keeping::start(ports.store.clone(), rotation.clone(), stamp);
         Ok(Arc::new(Self {
             ports,
@@ -67,6 +74,7 @@ impl Proxy {
             recording: OnceLock::new(),
             remembering: OnceLock::new(),
             rules,
+            accounting,
             reloading: tokio::sync::Mutex::default(),
         }))
     }
@@ -144,5 +152,6 @@ impl Proxy {
         if let Some(recording) = self.recording.get() {
             recording.finish().await;
         }
+        self.accounting.finish().await;
     }
 }

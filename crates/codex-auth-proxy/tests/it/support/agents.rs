@@ -14,7 +14,9 @@ use std::{
 use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
-    testing::{ManualClock, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{
+        ManualClock, MemoryBook, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool,
+    },
 };
 use codex_auth_proxy::{
     AgentClient, AgentError, AgentReady, AgentSetup, InlineUpstream, LeaseRequest, Ports, ProxyConfig, SOCKET,
@@ -158,6 +160,8 @@ impl Place {
             upstream: Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
             settings: self.settings.clone(),
             policy: Arc::new(MemoryPolicies::default()),
+            book: Arc::new(MemoryBook::default()),
+            entropy: Arc::new(SeededEntropy::new(seed)),
             clock: Arc::new(ManualClock::at(NOW)),
         };
         AgentSetup {
