@@ -7,6 +7,8 @@
 mod day;
 mod ending;
 mod price;
+mod reconcile;
+mod sessions;
 mod spent;
 mod sums;
 mod words;
@@ -14,6 +16,8 @@ mod words;
 pub use day::Day;
 pub use ending::{Ending, Finish, Terminal};
 pub use price::{Price, PriceTable, Priced};
+pub use reconcile::{Difference, Here, Kind as DifferenceKind, Reconciliation, Side, There, reconcile};
+pub use sessions::{Counted, CountedSessions, SessionEvent, SessionFile, count_sessions};
 pub use spent::{AttemptSpent, RequestSpent, UsageBook, Whose};
 pub use sums::{Cell, Entry, Rollup, Sums, UsageGroup, summed};
 pub use words::{UsageOperation, UsageOutcome, UsageSource};

@@ -98,8 +98,9 @@ pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
 pub use ledger::{
-    AttemptSpent, Cell, Day, Ending, Entry, Finish, Price, PriceTable, Priced, RequestSpent, Rollup, Sums, Terminal,
-    UsageBook, UsageGroup, UsageOperation, UsageOutcome, UsageSource, Whose, summed,
+    AttemptSpent, Cell, Counted, CountedSessions, Day, Difference, DifferenceKind, Ending, Entry, Finish, Here, Price,
+    PriceTable, Priced, Reconciliation, RequestSpent, Rollup, SessionEvent, SessionFile, Side, Sums, Terminal, There,
+    UsageBook, UsageGroup, UsageOperation, UsageOutcome, UsageSource, Whose, count_sessions, reconcile, summed,
 };
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
