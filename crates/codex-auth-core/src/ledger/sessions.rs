@@ -95,6 +95,8 @@ struct Counting<'f> {
     answers: HashSet<&'f str>,
     /// The latest file of each thread so far.
     files: HashMap<&'f str, &'f SessionFile>,
+    /// The files that began with a thread's history so far.
+    heirs: HashMap<&'f str, Vec<&'f SessionFile>>,
 }
 
 impl<'f> Counting<'f> {
@@ -103,7 +105,13 @@ impl<'f> Counting<'f> {
         let before = self.files.insert(&file.thread, file);
         let parent = before.or_else(|| self.files.get(file.parent.as_deref()?).copied());
         let is_orphan = file.parent.is_some() && parent.is_none();
-        let copied = parent.map_or(0, |parent| copied(parent, file));
+        // A log that lost its last line may live on in the copy of another heir.
+        let heirs = file.parent.as_deref().and_then(|parent| self.heirs.get(parent)).into_iter().flatten().copied();
+        let copied = parent.into_iter().chain(heirs.filter(|_| parent.is_some())).map(|from| copied(from, file)).max();
+        let copied = copied.unwrap_or_default();
+        if let Some(parent) = file.parent.as_deref() {
+            self.heirs.entry(parent).or_default().push(file);
+        }
         let mut state = Thread { skips: copied, ..Thread::default() };
         for event in &file.events {
             match event {
@@ -155,9 +163,11 @@ impl Thread {
         // A thread whose totals begin higher than its first answer goes on from a history that is not in the file.
         let before = self.so_far.unwrap_or_else(|| less(total, last));
         self.so_far = Some(total);
-        let is_less = total.input < before.input || total.output < before.output;
-        // Totals that fall began anew; then the last answer alone is new.
-        let new = if is_less { last } else { less(total, before) };
+        let fell = |part: fn(TokenUse) -> u64| part(total) < part(before);
+        let is_less =
+            fell(|of| of.input) || fell(|of| of.output) || fell(|of| of.cached_input) || fell(|of| of.reasoning);
+        // Totals that fall, or are those of the last answer, began anew; then it alone is new.
+        let new = if is_less || (total == last && total != before) { last } else { less(total, before) };
         let own = less(new, explained);
         (own.total() > 0).then_some(own)
     }

@@ -18,7 +18,7 @@ fn is_long() -> bool {
 }
 
 fn forests() -> impl Iterator<Item = (u64, Forest)> {
-    let (seeds, roots) = if is_long() { (60, 300) } else { (10, 60) };
+    let (seeds, roots) = if is_long() { (40, 200) } else { (10, 60) };
     (0..seeds).map(move |seed| (seed, forest(seed, roots)))
 }
 

@@ -159,15 +159,10 @@ fn row(request: &RequestSpent, project: Option<String>, prices: &PriceTable, sal
         duration_ms: u64::try_from(request.took.as_millis()).ok(),
         tokens: request.tokens.into(),
         cost_e8: model.and_then(|model| prices.cost_e8(model, request.tokens, request.at)),
-        session: request.session.as_ref().map(|session| salt.hash(SESSION, session.as_str())),
-        response: request.response.as_ref().map(|response| salt.hash(RESPONSE, response)),
+        session: request.session.as_ref().map(|session| salt.session(session.as_str())),
+        response: request.response.as_ref().map(|response| salt.response(response)),
     }
 }
-
-/// Under which kind a conversation is hashed.
-pub(super) const SESSION: &str = "session";
-/// Under which kind an answer is hashed.
-pub(super) const RESPONSE: &str = "response";
 
 fn attempts(request: &RequestSpent, salt: &Salt) -> Vec<AttemptRow> {
     let one = |(attempt, number): (&AttemptSpent, u64)| AttemptRow {

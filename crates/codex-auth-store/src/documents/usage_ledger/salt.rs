@@ -25,14 +25,24 @@ impl fmt::Debug for Salt {
 }
 
 impl Salt {
-    /// The salt of this text, in tests and where it was read.
+    /// The salt of this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// How a name stands in the ledger. Names of different kinds never meet.
-    pub fn hash(&self, kind: &str, name: &str) -> String {
+    pub(super) fn hash(&self, kind: &str, name: &str) -> String {
         format!("sha256:{}", sha256_hex(format!("{}\0{kind}\0{}", self.0, name.trim())))
+    }
+
+    /// How a conversation stands in the ledger.
+    pub fn session(&self, name: &str) -> String {
+        self.hash("session", name)
+    }
+
+    /// How an answer stands in the ledger.
+    pub fn response(&self, name: &str) -> String {
+        self.hash("response", name)
     }
 
     /// The salt as it is kept; `None` where none was made yet.
