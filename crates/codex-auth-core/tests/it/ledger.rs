@@ -6,8 +6,8 @@ mod forest;
 use std::{collections::BTreeMap, time::Duration};
 
 use codex_auth_core::{
-    Cell, DifferenceKind, Entry, Here, Rollup, Sums, There, Timestamp, TokenUse, UsageGroup, UsageOutcome,
-    count_sessions, reconcile, summed,
+    Cell, CountedSessions, DifferenceKind, Entry, Here, Rollup, Sums, There, Timestamp, TokenUse, UsageGroup,
+    UsageOutcome, count_sessions, reconcile, summed,
 };
 use forest::{Chance, Forest, forest, plus};
 use proptest::prelude::*;
@@ -43,6 +43,17 @@ fn apart(seen: u64, truth: u64) -> f64 {
     share
 }
 
+/// The threads that were counted otherwise than they were given.
+fn off(counted: &CountedSessions, forest: &Forest) -> String {
+    let (seen, truth) = (counted.by_thread(), truth_of(forest));
+    let names: std::collections::BTreeSet<&str> = seen.keys().chain(truth.keys()).copied().collect();
+    let line = |name: &str| {
+        let (seen, truth) = (seen.get(name).copied().unwrap_or_default(), truth.get(name).copied().unwrap_or_default());
+        (seen != truth).then(|| format!("{name}: {:?} counted, {:?} given\n", parts(seen), parts(truth)))
+    };
+    names.into_iter().filter_map(line).collect()
+}
+
 #[test]
 fn session_logs_are_counted_as_they_were_given() {
     let mut worst: f64 = 0.0;
@@ -58,7 +69,8 @@ fn session_logs_are_counted_as_they_were_given() {
         assert_eq!(counted.unclear, unclear, "seed {seed}: what cannot be told is named, and nothing else");
         for (seen, truth) in parts(seen).into_iter().zip(parts(truth)) {
             worst = worst.max(apart(seen, truth));
-            assert!(apart(seen, truth) <= 1.0, "seed {seed}: {seen} tokens counted, {truth} given");
+            let where_from = || off(&counted, &forest);
+            assert!(apart(seen, truth) <= 1.0, "seed {seed}: {seen} tokens counted, {truth} given\n{}", where_from());
         }
     }
     println!("session logs: worst token error {worst:.4} per mille");

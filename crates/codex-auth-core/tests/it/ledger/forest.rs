@@ -191,12 +191,14 @@ fn turn(thread: &mut Growing, now: &mut i64, chance: &mut Chance, truth: &mut Ve
 
 /// What becomes of logs: a last line that is torn, a log that is gone.
 fn fell(family: &mut Vec<Growing>, chance: &mut Chance, made: &mut Forest) {
-    for thread in family.iter_mut() {
+    let is_gone = family.len() > 1 && chance.once_in(10);
+    // Not both: whether a line that one log lost was its own or its lost parent's, its heirs' copies do not tell.
+    for thread in family.iter_mut().filter(|_| !is_gone) {
         if chance.once_in(150) {
             thread.file.events.pop();
         }
     }
-    if family.len() > 1 && chance.once_in(10) {
+    if is_gone {
         let gone = family.remove(0);
         let name = gone.file.thread;
         made.truth.retain(|answer| answer.thread != name || family.iter().any(|child| copied_by(child, answer)));
