@@ -1,6 +1,9 @@
 //! `usage`: what the requests that went through the agent took. Offline; reads the ledger, archives included.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use camino::Utf8PathBuf;
 use codex_auth_core::{PriceTable, Timestamp, UsageGroup, summed};
@@ -162,7 +165,7 @@ fn summary(product: &Product, arguments: &UsageArguments) -> Result<(), CliError
     let view =
         Usage::new((*by).into(), (span.since, span.until), &groups, |key| accounts.label(key), PriceTable::AS_OF);
     let torn = (rows.unreadable > 0).then(|| format!("{} lines could not be read and are in no sum.", rows.unreadable));
-    let view = view.with_note(torn).with_note(prices_note(product));
+    let view = view.with_note(torn).with_note(unpriced_note(&rows.requests)).with_note(prices_note(product));
     let view = view.with_rows(
         rows.requests.iter().map(UsageRow::document).collect(),
         rows.attempts.iter().map(AttemptRow::document).collect(),
@@ -180,6 +183,15 @@ fn summary(product: &Product, arguments: &UsageArguments) -> Result<(), CliError
         None => product.ui.data(&text),
     }
     Ok(())
+}
+
+/// A model without a price costs nothing in a sum, which would be a lie unsaid.
+fn unpriced_note(rows: &[UsageRow]) -> Option<String> {
+    let unpriced = rows.iter().filter(|row| row.cost_e8.is_none() && row.tokens.total > 0);
+    let models: BTreeSet<&str> = unpriced.map(|row| row.model.as_deref().unwrap_or("unknown")).collect();
+    let models: Vec<&str> = models.into_iter().collect();
+    (!models.is_empty())
+        .then(|| format!("In no cost, for want of a price: {}. usage-prices.json sets one.", models.join(", ")))
 }
 
 /// A table of the user's own that cannot be read sets no price.

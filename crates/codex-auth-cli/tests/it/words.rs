@@ -20,6 +20,7 @@ const COMMANDS: [&str; 15] = [
     "wrapper",
     "serve",
     "token",
+    "usage",
 ];
 
 #[test]

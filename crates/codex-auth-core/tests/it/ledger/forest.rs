@@ -194,7 +194,7 @@ fn fell(family: &mut Vec<Growing>, chance: &mut Chance, made: &mut Forest) {
     let is_gone = family.len() > 1 && chance.once_in(10);
     // Not both: whether a line that one log lost was its own or its lost parent's, its heirs' copies do not tell.
     for thread in family.iter_mut().filter(|_| !is_gone) {
-        if chance.once_in(150) {
+        if chance.once_in(300) {
             thread.file.events.pop();
         }
     }
