@@ -60,6 +60,9 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         Ok(admitted) => admitted,
         Err(unjudged) => return respond::rules_unavailable(&unjudged.to_string()),
     };
+    if let Some(tab) = &call.tab {
+        tab.in_project(origin.project.clone());
+    }
     let search = search(proxy, call, (ruling, room.clone()));
     let answer = tokio::time::timeout(proxy.config.search_within, search).await;
     room.searched();

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use codex_auth_core::{
-    AttemptSpent, Ending, Finish, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation, UsageOutcome,
-    UsageSource, Whose,
+    AttemptSpent, Ending, Finish, PriceTable, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation,
+    UsageOutcome, UsageSource, Whose,
 };
 
 use super::told::{Told, told, word};
@@ -43,6 +43,7 @@ struct Inner {
 struct Page {
     is_relayed: bool,
     is_revoked: bool,
+    project: Option<String>,
     status: Option<u16>,
     outcome: Option<UsageOutcome>,
     code: Option<String>,
@@ -98,6 +99,11 @@ impl Tab {
         }
     }
 
+    /// Whose budgets it counts towards.
+    pub(crate) fn in_project(&self, project: Option<String>) {
+        self.0.page().project = project;
+    }
+
     /// The capability it came with was revoked meanwhile.
     pub(crate) fn revoked(&self) {
         self.0.page().is_revoked = true;
@@ -120,7 +126,7 @@ impl Drop for Inner {
 }
 
 fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
-    let Page { is_relayed: _, is_revoked, status, outcome, code, last_words, mut attempts } = page;
+    let Page { is_relayed: _, is_revoked, project, status, outcome, code, last_words, mut attempts } = page;
     let finish = if is_revoked { Finish::Revoked } else { Finish::Left };
     // Nobody said how it ended.
     let left = Ending { status: status.unwrap_or(200), is_events: true, terminal: None, finish };
@@ -142,6 +148,10 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
             (attempt.outcome, attempt.error_code) = (outcome, Some("given_up".to_owned()));
         }
     }
+    let asked_model = inner.asked.model.as_deref().or(model.as_deref());
+    // By the built-in prices: what the rows cost by the user's own is summed from them when the agent starts anew.
+    let cost = asked_model.and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
+    inner.proxy.rules.took(project, at, tokens.total(), cost.unwrap_or_default());
     let Asked { is_responses, model: asked, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),
