@@ -95,14 +95,20 @@ impl UsageOutcome {
             Outcome::Cancelled => Self::Cancelled,
             // An answer that the account gave in good order may still be a refusal of the request: its status tells.
             Outcome::Served
+            | Outcome::Refused { .. }
             | Outcome::UsageLimited { .. }
+            | Outcome::RateLimited { .. }
+            | Outcome::ModelLimited { .. }
+            | Outcome::LacksModel
             | Outcome::Unauthorized
             | Outcome::TokenInvalidated { .. }
             | Outcome::Deactivated { .. }
             | Outcome::PolicyRefused
             | Outcome::ForeignCiphertext
             | Outcome::ServerFault { .. }
-            | Outcome::NetworkFault => Self::Failure,
+            | Outcome::Overloaded { .. }
+            | Outcome::NetworkFault
+            | Outcome::Stalled => Self::Failure,
         }
     }
 }
