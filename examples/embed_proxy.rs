@@ -6,7 +6,7 @@ use std::{error::Error, sync::Arc};
 
 use codex_auth_core::{
     Clock, Entropy, LoginState, OfficialLogins, RotationSettings, SettingsSource, StoreError, Timestamp,
-    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
+    testing::{ManualClock, MemoryBook, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_net::Network;
 use codex_auth_proxy::{Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, mint, serve};
@@ -47,6 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         upstream: Arc::new(ReqwestUpstream::over(network)),
         settings: Arc::new(Defaults),
         policy: Arc::new(MemoryPolicies::default()),
+        book: Arc::new(MemoryBook::default()),
+        entropy: entropy.clone(),
         clock,
     };
     let token = mint(entropy.as_ref());

@@ -17,7 +17,10 @@ use codex_auth_proxy::{AgentSetup, InlineUpstream, Ports, ProxyConfig, ReqwestUp
 use codex_auth_store::{
     DecisionFile, FileDiary, FilePolicies, FileSettings, FileStore, Homes, Layout, LayoutInputs, OfficialHomes, OsFs,
     OsPlaces, PrivateDir, QuotaFile, Scope,
-    documents::settings::{SettingsEnvironment, SettingsFile},
+    documents::{
+        settings::{SettingsEnvironment, SettingsFile},
+        usage_ledger::FileUsageBook,
+    },
 };
 
 use sha2::Digest;
@@ -252,6 +255,8 @@ impl Product {
             upstream: upstream_towards(&backend, &self.network),
             settings: Arc::new(self.rotation.clone()),
             policy: Arc::new(self.policies()),
+            book: Arc::new(FileUsageBook::beside(self.store.clone())),
+            entropy: self.entropy.clone(),
             clock: self.clock.clone(),
         };
         Ok(AgentSetup {

@@ -13,8 +13,8 @@ use crate::{
     assemble::Product,
     commands::{
         account, auth_store, backup, best, budget, check, export, files, forecast, import, import_current, list, login,
-        profile, remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, what_if, why_selected,
-        wrapper,
+        profile, remove, reset, restore, rotation, run, serve, switch, token, undo, unpin, usage, what_if,
+        why_selected, wrapper,
     },
     environment::Environment,
     error::CliError,
@@ -86,6 +86,8 @@ enum Commands {
     AuthStore(auth_store::AuthStoreArguments),
     /// Show or set the routing of sessions
     Rotation(rotation::RotationArguments),
+    /// Show what requests took, by model, account, project, outcome or day
+    Usage(usage::UsageArguments),
     /// Show every file kept for this program, and how it is
     Files(files::FilesArguments),
     /// Put a `codex` that leads here into a directory of ours, or remove it
@@ -200,6 +202,7 @@ impl Commands {
             Self::Budget(asked) => (asked.name(), asked.wants_json()),
             Self::AuthStore(asked) => ("auth-store", asked.wants_json()),
             Self::Rotation(asked) => (asked.name(), asked.wants_json()),
+            Self::Usage(asked) => (asked.name(), asked.wants_json()),
             Self::Files(asked) => ("files", asked.json.is_wanted()),
             Self::Wrapper(asked) => (asked.name(), asked.wants_json()),
             Self::Token(asked) => (asked.name(), asked.wants_json()),
@@ -235,6 +238,7 @@ impl Commands {
             Self::Budget(asked) => budget::budget(product, asked),
             Self::AuthStore(asked) => auth_store::auth_store(product, asked),
             Self::Rotation(asked) => rotation::rotation(product, &asked),
+            Self::Usage(asked) => usage::usage(product, &asked),
             Self::Files(asked) => Ok(files::files(product, asked)),
             Self::Wrapper(asked) => wrapper::wrapper(product, &asked),
             Self::Token(asked) => token::token(product, &asked),

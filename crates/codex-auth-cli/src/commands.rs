@@ -27,6 +27,7 @@ pub(crate) mod switch;
 pub(crate) mod token;
 pub(crate) mod undo;
 pub(crate) mod unpin;
+pub(crate) mod usage;
 pub(crate) mod what_if;
 pub(crate) mod why_selected;
 pub(crate) mod wrapper;

@@ -15,6 +15,7 @@
 //! | [`forecast`](ForecastBook), [`alert`](AlertBook) | how long does what is left last, which account to take, and when is a person told? |
 //! | [`incident`](Incident) | when has renewing an account been tried often enough? |
 //! | [`breaker`](wave()), [`pacing`](next_turn()) | when does nobody show a refresh token; which one is shown ahead of time? |
+//! | [`ledger`](UsageBook) | how did a request end, what did it take, and what do all of them come to? |
 //! | [`permit`](PermitTable) | what may a capability to the agent do, and how often? |
 //! | [`store`](AccountStore), [`issuer`](TokenIssuer), [`state`](StateDir), [`official`](OfficialLogins) | the ports to the disk and to whoever grants tokens |
 //! | [`record`] | how is a decision kept, so that it can be made once more? |
@@ -55,6 +56,7 @@ mod incident;
 mod issuer;
 mod keeper;
 mod kind;
+mod ledger;
 mod official;
 mod outcome;
 mod pacing;
@@ -101,6 +103,11 @@ pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH,
 pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
 pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
 pub use kind::Kind;
+pub use ledger::{
+    AttemptSpent, Cell, Counted, CountedSessions, Day, Difference, DifferenceKind, Ending, Entry, Finish, Here, Price,
+    PriceTable, Priced, Reconciliation, RequestSpent, Rollup, SessionEvent, SessionFile, Side, Sums, Terminal, There,
+    UsageBook, UsageGroup, UsageOperation, UsageOutcome, UsageSource, Whose, count_sessions, reconcile, summed,
+};
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};

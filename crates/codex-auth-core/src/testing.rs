@@ -1,4 +1,5 @@
-//! Stand-ins for the outside, behind the feature `testing`: a manual clock, a memory store, a scripted issuer.
+//! Stand-ins for the outside, behind the feature `testing`: a manual clock, a memory store, a memory ledger, a scripted
+//! issuer.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,8 +21,8 @@ pub use silence::{CANARY, check_silent, planted};
 
 use crate::{
     AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
-    QuotaMemory, RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, Remembered, SavedPool, Seen,
-    StoreError, Timestamp, TokenIssuer, UserId, WorkspaceId,
+    QuotaMemory, RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, Remembered, RequestSpent,
+    SavedPool, Seen, StoreError, Timestamp, TokenIssuer, UsageBook, UserId, WorkspaceId,
 };
 
 /// Account `n` of a made-up pool: enabled, with an identity, never used.
@@ -320,5 +321,33 @@ impl TokenIssuer for ScriptedIssuer {
         script.presented.push(token.clone());
         script.reasons.push(why);
         script.answers.pop_front().unwrap_or_else(|| Err(RefreshError::Refused { code: "end_of_script".into() }))
+    }
+}
+
+/// A ledger in memory; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBook(Arc<Mutex<Vec<RequestSpent>>>);
+
+impl MemoryBook {
+    /// What was written down, in order.
+    pub fn requests(&self) -> Vec<RequestSpent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl UsageBook for MemoryBook {
+    async fn enter(&self, requests: Vec<RequestSpent>) -> Result<(), StoreError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for request in requests {
+            if known.iter().all(|known| known.id != request.id) {
+                known.push(request);
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }

@@ -1,13 +1,16 @@
-//! One attempt with one account, as a value: whatever happens in between, its lease is settled exactly once.
+//! One attempt with one account, as a value: whatever happens in between, its lease is settled exactly once, and it is
+//! written down on the request's account exactly once.
 
 use std::sync::Arc;
 
-use codex_auth_core::{Held, Lease, Outcome, Reaction, RecordId, TokenUse};
-use serde_json::Value;
+use codex_auth_core::{
+    Ending, Finish, Held, Lease, Outcome, Reaction, RecordId, Timestamp, Usage, UsageOutcome, Whose,
+};
 
 use crate::{
+    accounting::{Tab, attempt_of, tokens_in},
+    begun::Begun,
     leases::Caller,
-    observe::{Event, Observed},
     proxy::Proxy,
     rules::Room,
     verdict,
@@ -21,12 +24,17 @@ pub(crate) struct Attempt {
     /// Whether the account's credential was already renewed for this request.
     pub(crate) refreshed: bool,
     room: Arc<Room>,
+    tab: Option<Tab>,
+    began: Timestamp,
+    status: Option<u16>,
+    code: Option<String>,
 }
 
 impl Attempt {
-    /// Takes charge of a lease.
-    pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool, room: Arc<Room>) -> Self {
-        Self { proxy, lease: Some(lease), refreshed, room }
+    /// Takes charge of a lease, for the request with this account.
+    pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool, (room, tab): (Arc<Room>, Option<Tab>)) -> Self {
+        let began = proxy.ports.clock.now();
+        Self { proxy, lease: Some(lease), refreshed, room, tab, began, status: None, code: None }
     }
 
     /// The lease.
@@ -53,20 +61,27 @@ impl Attempt {
         self.room.answered();
     }
 
-    /// Notes what the answer's last event says that it took. Whether it failed or not, it was used.
-    fn told(&self, terminal: &Event) {
-        let Some(event) = terminal.json() else { return };
-        let count = |pointer: &str| event.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
-        self.room.took(TokenUse {
-            input: count("/response/usage/input_tokens"),
-            cached_input: count("/response/usage/input_tokens_details/cached_tokens"),
-            output: count("/response/usage/output_tokens"),
-            reasoning: count("/response/usage/output_tokens_details/reasoning_tokens"),
-        });
+    /// Notes that this answer goes to the client.
+    pub(crate) fn relaying(&mut self, status: u16) {
+        self.status = Some(status);
+        if let Some(tab) = &self.tab {
+            tab.relaying(status);
+        }
+    }
+
+    /// Notes what the backend refused with.
+    pub(crate) fn answered(&mut self, status: u16, code: Option<String>) {
+        (self.status, self.code) = (Some(status), code);
+    }
+
+    /// Nothing was sent, so that nothing was attempted.
+    pub(crate) fn unsent(mut self) {
+        self.tab = None;
     }
 
     /// Ends the attempt and says what to do next. A marker that must be durable first is, when this returns.
     pub(crate) async fn settle(mut self, outcome: &Outcome) -> Reaction {
+        self.note(UsageOutcome::of_attempt(outcome));
         let Some(lease) = self.lease.take() else { return Reaction::Stop };
         let settled = self.proxy.rotation.settle(lease, outcome, self.refreshed, self.proxy.ports.clock.now());
         match settled.edit {
@@ -82,18 +97,39 @@ impl Attempt {
     }
 
     /// Ends the attempt with an answer that is complete, or said in its terminal event what it came to.
-    pub(crate) fn complete(self, seen: &Observed) {
-        if let Some(terminal) = &seen.terminal {
-            self.told(terminal);
-        }
-        let verdict = verdict::of_end(seen, self.proxy.ports.clock.now());
+    pub(crate) fn complete(self, begun: &mut Begun) {
+        let verdict = verdict::of_end(begun.end(), self.proxy.ports.clock.now());
         self.proxy.note_quota(self.record(), &verdict.told);
-        self.end(&verdict.outcome);
+        let (ending, last_words) = begun.ending(self.status(), Finish::Whole);
+        self.end(&verdict.outcome, ending, last_words);
     }
 
-    /// Ends the attempt where nothing can be awaited: at the end of a stream.
-    pub(crate) fn end(mut self, outcome: &Outcome) {
+    /// Ends the attempt where nothing can be awaited: at the end of a stream, with its last words.
+    pub(crate) fn end(mut self, outcome: &Outcome, ending: Ending, last_words: Option<Vec<u8>>) {
+        if let (Some(took), Some(lease)) = (last_words.as_deref().and_then(tokens_in), &self.lease) {
+            let usage = Usage { prompt_tokens: took.input, cached_tokens: took.cached_input };
+            self.proxy.rotation.answered(lease, usage);
+        }
+        let tab = self.tab.clone();
+        self.code = ending.code().map(str::to_owned);
+        self.note(ending.outcome());
+        if let Some(tab) = tab {
+            tab.ended(ending, last_words);
+        }
         self.finish(outcome);
+    }
+
+    /// The status that goes to the client.
+    pub(crate) fn status(&self) -> u16 {
+        self.status.unwrap_or(200)
+    }
+
+    /// Writes the attempt down on its request's account.
+    fn note(&mut self, outcome: UsageOutcome) {
+        let (Some(tab), Some(lease)) = (self.tab.take(), &self.lease) else { return };
+        let whose = Whose::of(&lease.held.account);
+        let now = self.proxy.ports.clock.now();
+        tab.attempted(attempt_of(&whose, (self.began, now), (outcome, self.status, self.code.as_deref())));
     }
 
     fn finish(&mut self, outcome: &Outcome) {
@@ -108,6 +144,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
+        self.note(UsageOutcome::Cancelled);
         self.finish(&Outcome::Cancelled);
     }
 }

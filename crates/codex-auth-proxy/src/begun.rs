@@ -9,13 +9,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use codex_auth_core::{Ending, Finish, Terminal};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 
 use crate::{
+    accounting::Copied,
     body::{BodyStream, StreamError},
-    observe::{Observed, Observer},
+    observe::{EventKind, Observed, Observer},
 };
 
 /// What is held back at most while the first event is awaited, in bytes and in time. A stream says with its first event
@@ -35,12 +37,13 @@ pub(crate) struct Begun {
     /// The upstream said that it has ended or broken, and is not asked again.
     is_ended: bool,
     observer: Observer,
+    copied: Copied,
 }
 
 impl Begun {
     /// Waits for the first event of a stream; of anything else for nothing.
     pub(crate) async fn awaited(upstream: BodyStream, headers: &HeaderMap) -> Self {
-        let mut begun = Self { observer: Observer::of(headers), ..Self::unseen(upstream) };
+        let mut begun = Self { observer: Observer::of(headers), copied: Copied::of(headers), ..Self::unseen(upstream) };
         if begun.observer.is_looking() {
             // What was received stays in `held`, whenever the wait is over.
             let _in_time = tokio::time::timeout(HELD_FOR, begun.first_event()).await;
@@ -50,7 +53,13 @@ impl Begun {
 
     /// An answer that nobody looks at.
     pub(crate) fn unseen(upstream: BodyStream) -> Self {
-        Self { held: VecDeque::new(), upstream, is_ended: false, observer: Observer::blind() }
+        Self {
+            held: VecDeque::new(),
+            upstream,
+            is_ended: false,
+            observer: Observer::blind(),
+            copied: Copied::default(),
+        }
     }
 
     async fn first_event(&mut self) {
@@ -64,6 +73,7 @@ impl Begun {
             if let Some(bytes) = piece.as_ref().ok().and_then(Frame::data_ref) {
                 size += bytes.len();
                 self.observer.see(bytes);
+                self.copied.see(bytes);
             }
             self.held.push_back(piece);
         }
@@ -82,6 +92,7 @@ impl Begun {
             && let Some(bytes) = frame.data_ref()
         {
             self.observer.see(bytes);
+            self.copied.see(bytes);
         }
         polled
     }
@@ -100,6 +111,20 @@ impl Begun {
     pub(crate) fn end(&mut self) -> &Observed {
         self.observer.end();
         self.observer.seen()
+    }
+
+    /// How the answer with this status ended, and its last words: its terminal event, or what was copied of a document.
+    pub(crate) fn ending(&mut self, status: u16, finish: Finish) -> (Ending, Option<Vec<u8>>) {
+        let is_events = self.observer.is_stream();
+        let event = self.observer.take_terminal();
+        let terminal = event.as_ref().and_then(|event| match event.kind {
+            EventKind::Completed => Some(Terminal::Completed),
+            EventKind::Incomplete => Some(Terminal::Incomplete),
+            EventKind::Failed => Some(Terminal::Failed),
+            EventKind::Error | EventKind::Limits | EventKind::Other => None,
+        });
+        let last_words = event.map(|event| event.data).or_else(|| self.copied.take());
+        (Ending { status, is_events, terminal, finish }, last_words)
     }
 
     /// The length of what follows, as far as it is known.

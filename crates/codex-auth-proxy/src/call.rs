@@ -4,7 +4,7 @@ use bytes::Bytes;
 use codex_auth_core::RecordId;
 use http::{HeaderMap, Method};
 
-use crate::leases::Caller;
+use crate::{accounting::Tab, leases::Caller};
 
 /// What a client asked for, and who it is.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) caller: Caller,
+    /// The account of the request this is sent for; `None` for what is no model request.
+    pub(crate) tab: Option<Tab>,
 }
 
 impl Call {
@@ -29,7 +31,7 @@ impl Call {
 
     /// The same call without its body.
     pub(crate) fn clone_head(&self) -> Self {
-        let Self { method, path, query, headers, body: _, caller } = self;
+        let Self { method, path, query, headers, body: _, caller, tab } = self;
         Self {
             method: method.clone(),
             path: path.clone(),
@@ -37,6 +39,7 @@ impl Call {
             headers: headers.clone(),
             body: Bytes::new(),
             caller: caller.clone(),
+            tab: tab.clone(),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use codex_auth_core::{
     Cause, Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Ruling, Timestamp,
-    USABLE_FOR, plan, reason_ahead,
+    USABLE_FOR, UsageOutcome, plan, reason_ahead,
 };
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 
 use crate::{
+    accounting::Accounted,
     attempt::Attempt,
     begun::Begun,
     body::{BodyStream, whole},
@@ -59,6 +60,9 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         Ok(admitted) => admitted,
         Err(unjudged) => return respond::rules_unavailable(&unjudged.to_string()),
     };
+    if let Some(tab) = &call.tab {
+        tab.in_project(origin.project.clone());
+    }
     let search = search(proxy, call, (ruling, room.clone()));
     let answer = tokio::time::timeout(proxy.config.search_within, search).await;
     room.searched();
@@ -91,7 +95,7 @@ async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> An
         let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
             == Some(&lease.held.account.record);
         let refreshed = search.refreshed.contains(&lease.held.account.record);
-        let attempt = Attempt::new(proxy.clone(), lease, refreshed, room.clone());
+        let attempt = Attempt::new(proxy.clone(), lease, refreshed, (room.clone(), call.tab.clone()));
         let call = search.rewritten.as_ref().unwrap_or(call);
         match one(proxy, call, attempt, is_bound).await {
             Step::Answer(answer) => return answer,
@@ -150,13 +154,13 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
         Ok(held) => held,
         Err(error) => {
             tracing::info!(%record, %error, "skipped: no usable token");
-            drop(attempt);
+            attempt.unsent();
             return Step::Unready { record, why: error };
         }
     };
     attempt.wear(&held);
     let Some(request) = request_as(proxy, call, &held, is_bound) else {
-        drop(attempt);
+        attempt.unsent();
         return Step::Next { record, fault: None, marked: false };
     };
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
@@ -197,7 +201,7 @@ fn request_as(proxy: &Proxy, call: &Call, held: &Held, is_bound: bool) -> Option
 }
 
 /// Passes an answer on, unless its first event says that it failed and another account may do better.
-async fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http::Response<BodyStream>) -> Step {
+async fn pass_on(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, answer: http::Response<BodyStream>) -> Step {
     let told = verdict::told_by(answer.headers(), proxy.ports.clock.now());
     proxy.note_quota(attempt.record(), told.as_slice());
     let (head, body) = answer.into_parts();
@@ -213,18 +217,24 @@ async fn pass_on(proxy: &Arc<Proxy>, call: &Call, attempt: Attempt, answer: http
         if verdict.outcome.reaction(true) == Reaction::TryAnother {
             let record = attempt.record().clone();
             proxy.note_quota(&record, &verdict.told);
+            let code = Some("response_failed".to_owned());
+            attempt.answered(head.status.as_u16(), code.clone());
             attempt.settle(&verdict.outcome).await;
-            let fault = verdict.outcome.is_told_where_nobody_serves();
-            let fault = fault.then(|| passed(relay(begun, None, proxy.config.silence)));
+            let fault = verdict.outcome.is_told_where_nobody_serves().then(|| {
+                let mut fault = passed(relay(begun, None, proxy.config.silence));
+                fault.extensions_mut().insert(Accounted { outcome: UsageOutcome::Failure, code });
+                fault
+            });
             return Step::Next { record, fault, marked: false };
         }
     }
     attempt.answering(&call.caller);
+    attempt.relaying(head.status.as_u16());
     Step::Answer(passed(relay(begun, Some(attempt), proxy.config.silence)))
 }
 
 /// Reads a refusal and decides. A 401 never reaches the client: it would renew or drop its own login over it.
-async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<BodyStream>, worn: &Held) -> Step {
+async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Response<BodyStream>, worn: &Held) -> Step {
     let record = attempt.record().clone();
     let (head, body) = refusal.into_parts();
     let read = tokio::time::timeout(proxy.config.silence, Limited::new(body, LARGEST_REFUSAL).collect()).await;
@@ -232,6 +242,7 @@ async fn refused(proxy: &Arc<Proxy>, attempt: Attempt, refusal: http::Response<B
     let Verdict { outcome, told } =
         verdict::of_refusal(head.status.as_u16(), &head.headers, &body, proxy.ports.clock.now());
     proxy.note_quota(&record, &told);
+    attempt.answered(head.status.as_u16(), verdict::code_of(&body));
     let original = || {
         let mut original = http::Response::new(whole(body.clone()));
         *original.status_mut() = head.status;

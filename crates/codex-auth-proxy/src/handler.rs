@@ -6,9 +6,10 @@ use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::{
+    accounting::{Accounted, Asked, Tab},
     call::Call,
     face, forward, guard,
-    inbound::{BodyRefused, Route, bearer_of, read_body, route},
+    inbound::{BodyRefused, Route, bearer_of, model_of, read_body, route, session_of},
     leases::Caller,
     models, own,
     permits::{Permits, door},
@@ -63,6 +64,31 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
         Route::Models => ("/codex/models".to_owned(), false),
         Route::Usage => ("/wham/usage".to_owned(), false),
     };
+    let tab = is_model.then(|| open(&proxy, &head.headers, &path, &caller));
+    let answer = serve(&proxy, (head, body), path, (caller, tab.clone())).await;
+    if let Some(tab) = tab {
+        tab.answered(answer.status().as_u16(), answer.extensions().get::<Accounted>());
+    }
+    answer
+}
+
+/// Opens the account of a model request.
+fn open(proxy: &Arc<Proxy>, headers: &http::HeaderMap, path: &str, caller: &Caller) -> Tab {
+    let asked = Asked {
+        is_responses: path.starts_with("/codex/responses"),
+        model: model_of(headers),
+        session: session_of(headers),
+        cwd: proxy.leases.cwd_of(caller),
+    };
+    Tab::open(proxy, asked)
+}
+
+async fn serve(
+    proxy: &Arc<Proxy>,
+    (head, body): (http::request::Parts, Incoming),
+    path: String,
+    (caller, tab): (Caller, Option<Tab>),
+) -> Answer {
     let body = match read_body(body, &head.headers, proxy.config.largest_body).await {
         Ok(body) => body,
         Err(BodyRefused::TooLarge) => return respond::too_large(proxy.config.largest_body),
@@ -71,15 +97,16 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
         }
     };
     let query = head.uri.query().map(str::to_owned);
-    let call = Call { method: head.method, path, query, headers: head.headers, body, caller };
+    let is_model = tab.is_some();
+    let call = Call { method: head.method, path, query, headers: head.headers, body, caller, tab };
     match (is_model, call.path.as_str()) {
         (true, _) => match &call.caller {
-            Caller::Permit(holder) => door::serve(&proxy, &call, holder).await,
-            Caller::Client | Caller::Lease(_) | Caller::Home(_) => forward::forward(&proxy, &call).await,
+            Caller::Permit(holder) => door::serve(proxy, &call, holder).await,
+            Caller::Client | Caller::Lease(_) | Caller::Home(_) => forward::forward(proxy, &call).await,
         },
-        (false, "/codex/models") => models::models(&proxy, &call).await,
-        (false, "/wham/usage") => face::usage(&proxy, &call).await,
-        (false, _) => face::relay_as_face(&proxy, &call).await,
+        (false, "/codex/models") => models::models(proxy, &call).await,
+        (false, "/wham/usage") => face::usage(proxy, &call).await,
+        (false, _) => face::relay_as_face(proxy, &call).await,
     }
 }
 

@@ -191,6 +191,12 @@ impl Leases {
         }
     }
 
+    /// The directory a caller works in, as far as its lease tells.
+    pub(crate) fn cwd_of(&self, caller: &Caller) -> Option<String> {
+        let table = self.lock();
+        Some(table.open.get(&table.lease_of(caller)?)?.facts.request.cwd.clone())
+    }
+
     /// The account that served a caller last.
     pub(crate) fn last_served(&self, caller: &Caller) -> Option<RecordId> {
         let table = self.lock();

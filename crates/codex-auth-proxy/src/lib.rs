@@ -15,10 +15,12 @@
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
 //! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
 //! for), `keeping` (the disk, off the path), `remembering` and `diary` (quotas, likewise), `sessions` (who serves which,
-//! likewise), `recording` (what was decided, and from what), `permits` (capabilities: limited, revocable callers),
-//! `rules` (what the user wants, composed for each request), `rewrite` (the one change a body may undergo), `respond`
-//! (every status code of ours). [`run_agent`] is the process around it all.
+//! likewise), `accounting` (every request, written down when it has ended), `recording` (what was decided, and from
+//! what), `permits` (capabilities: limited, revocable callers), `rules` (what the user wants, composed for each
+//! request), `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the
+//! process around it all.
 
+mod accounting;
 mod agent;
 mod attempt;
 mod begun;

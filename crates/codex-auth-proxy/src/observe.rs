@@ -58,6 +58,7 @@ pub(crate) struct Observed {
 #[derive(Debug)]
 pub(crate) struct Observer {
     scanner: Option<Scanner>,
+    is_stream: bool,
     seen: Observed,
 }
 
@@ -117,12 +118,13 @@ impl Observer {
             kind.get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
         });
         let is_packed = is(header::CONTENT_ENCODING, |coding| !coding.trim().eq_ignore_ascii_case("identity"));
-        Self { scanner: (is_stream && !is_packed).then(Scanner::default), seen: Observed::default() }
+        let is_stream = is_stream && !is_packed;
+        Self { scanner: is_stream.then(Scanner::default), is_stream, seen: Observed::default() }
     }
 
     /// Looks at nothing.
     pub(crate) fn blind() -> Self {
-        Self { scanner: None, seen: Observed::default() }
+        Self { scanner: None, is_stream: false, seen: Observed::default() }
     }
 
     /// Whether it can read the answer, and has not seen its end yet.
@@ -145,6 +147,16 @@ impl Observer {
         if let Some(mut scanner) = self.scanner.take() {
             scanner.end(&mut self.seen);
         }
+    }
+
+    /// Whether this is a stream of events that we can read.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// The event that ended the answer, once.
+    pub(crate) fn take_terminal(&mut self) -> Option<Event> {
+        self.seen.terminal.take()
     }
 
     /// What was seen so far.

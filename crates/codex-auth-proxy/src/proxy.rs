@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
-    AccountStore, Alert, Clock, CredentialKeeper, Held, KeepError, PolicySource, QuotaDiary, QuotaMemory, RecordId,
-    RefreshReason, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, record::DecisionLog,
+    AccountStore, Alert, Clock, CredentialKeeper, Entropy, Held, KeepError, PolicySource, QuotaDiary, QuotaMemory,
+    RecordId, RefreshReason, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, UsageBook,
+    record::DecisionLog,
 };
 
 use crate::{
-    config::ProxyConfig, diary::Diary, keeping::Keeping, leases::Leases, recording::Recording,
+    accounting::Accounting, config::ProxyConfig, diary::Diary, keeping::Keeping, leases::Leases, recording::Recording,
     remembering::Remembering, renewals::Renewals, rules::Rules, upstream::Upstream,
 };
 
@@ -25,6 +26,10 @@ pub struct Ports {
     pub settings: Arc<dyn SettingsSource>,
     /// The user's rules, which may change under us, too.
     pub policy: Arc<dyn PolicySource>,
+    /// Where requests are written down once they have ended.
+    pub book: Arc<dyn UsageBook>,
+    /// Chance, for names of requests.
+    pub entropy: Arc<dyn Entropy>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -42,6 +47,7 @@ pub struct Proxy {
     remembering: OnceLock<Remembering>,
     diary: OnceLock<Diary>,
     pub(crate) rules: Rules,
+    pub(crate) accounting: Accounting,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -58,6 +64,7 @@ impl Proxy {
             Arc::new(Rotation::new(pool, settings, RestPolicy::default()).seeded(u64::from(std::process::id())));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
+        let accounting = Accounting::start(ports.book.clone(), ports.entropy.as_ref());
         let keeping = Keeping::start(ports.store.clone(), rotation.clone(), stamp);
         Ok(Arc::new(Self {
             ports,
@@ -70,6 +77,7 @@ impl Proxy {
             remembering: OnceLock::new(),
             diary: OnceLock::new(),
             rules,
+            accounting,
             reloading: tokio::sync::Mutex::default(),
         }))
     }
@@ -166,5 +174,6 @@ impl Proxy {
         if let Some(diary) = self.diary.get() {
             diary.finish().await;
         }
+        self.accounting.finish().await;
     }
 }

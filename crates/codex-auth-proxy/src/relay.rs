@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth_core::Outcome;
+use codex_auth_core::{Finish, Outcome};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
@@ -48,14 +48,14 @@ impl Relay {
     /// The answer is complete, or said in its last event what it came to.
     fn complete(&mut self) {
         if let Some(attempt) = self.attempt.take() {
-            attempt.complete(self.begun.end());
+            attempt.complete(&mut self.begun);
         }
     }
 
-    fn end(&mut self, outcome: &Outcome) {
-        if let Some(attempt) = self.attempt.take() {
-            attempt.end(outcome);
-        }
+    fn end(&mut self, outcome: &Outcome, finish: Finish) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let (ending, last_words) = self.begun.ending(attempt.status(), finish);
+        attempt.end(outcome, ending, last_words);
     }
 }
 
@@ -80,7 +80,7 @@ impl Body for Relay {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.end(&Outcome::NetworkFault);
+                this.end(&Outcome::NetworkFault, Finish::BrokeOff);
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
@@ -89,7 +89,7 @@ impl Body for Relay {
             }
             Poll::Pending => {
                 ready!(this.deadline.as_mut().poll(context));
-                this.end(&Outcome::Stalled);
+                this.end(&Outcome::Stalled, Finish::BrokeOff);
                 Poll::Ready(Some(Err(StreamError::Silent)))
             }
         }

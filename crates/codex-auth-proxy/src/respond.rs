@@ -6,11 +6,16 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{Blocker, Cause, Denial, DeniedBy, Exit, RecordId, Refusal, SavedPool, Standing, Timestamp};
+use codex_auth_core::{
+    Blocker, Cause, Denial, DeniedBy, Exit, RecordId, Refusal, SavedPool, Standing, Timestamp, UsageOutcome,
+};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::body::{BodyStream, whole};
+use crate::{
+    accounting::Accounted,
+    body::{BodyStream, whole},
+};
 
 /// What every answer of ours is.
 pub(crate) type Answer = http::Response<BodyStream>;
@@ -19,7 +24,19 @@ pub(crate) type Answer = http::Response<BodyStream>;
 pub(crate) fn document(status: StatusCode, body: &Value) -> Answer {
     let mut answer = http::Response::new(whole(format!("{body}\n")));
     *answer.status_mut() = status;
+    if !status.is_success() {
+        let code = body.pointer("/error/code").and_then(Value::as_str).map(str::to_owned);
+        answer.extensions_mut().insert(Accounted { outcome: UsageOutcome::Failure, code });
+    }
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    answer
+}
+
+/// The same, written down as this.
+fn accounted_as(outcome: UsageOutcome, mut answer: Answer) -> Answer {
+    if let Some(accounted) = answer.extensions_mut().get_mut::<Accounted>() {
+        accounted.outcome = outcome;
+    }
     answer
 }
 
@@ -39,11 +56,9 @@ pub(crate) fn unauthorized() -> Answer {
 
 /// A capability that is unknown, has expired or was revoked; which of them it is, is not told.
 pub(crate) fn permit_ended() -> Answer {
-    error(
-        StatusCode::UNAUTHORIZED,
-        "runtime_rotation_proxy_unauthorized",
-        "This capability is not valid, or not any more. Run `codex-multi-auth token` where the agent runs to make one.",
-    )
+    let message =
+        "This capability is not valid, or not any more. Run `codex-multi-auth token` where the agent runs to make one.";
+    accounted_as(UsageOutcome::Blocked, error(StatusCode::UNAUTHORIZED, "runtime_rotation_proxy_unauthorized", message))
 }
 
 /// A capability whose requests are used up. The official client stops after one such answer and tells the time at
@@ -57,14 +72,14 @@ pub(crate) fn permit_spent(ends: Timestamp) -> Answer {
         "resets_at": ends.as_secs_ceil(),
         "hint": "`codex-multi-auth token list` shows it; `codex-multi-auth token --requests <n>` makes another one.",
     } });
-    document(StatusCode::TOO_MANY_REQUESTS, &body)
+    accounted_as(UsageOutcome::Blocked, document(StatusCode::TOO_MANY_REQUESTS, &body))
 }
 
 /// A capability that is not for the model asked.
 pub(crate) fn permit_model(models: &[String]) -> Answer {
     let models = models.join(", ");
     let message = format!("This capability is for {models} only, and the request names no such model.");
-    error(StatusCode::FORBIDDEN, "capability_model_not_allowed", &message)
+    accounted_as(UsageOutcome::Blocked, error(StatusCode::FORBIDDEN, "capability_model_not_allowed", &message))
 }
 
 /// A request that could not be counted is not let in.
@@ -153,6 +168,10 @@ pub(crate) fn wave(pool: &SavedPool, hit: &[RecordId]) -> Answer {
 
 /// Nobody can serve: one answer per cause.
 pub(crate) fn refused(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, now: Timestamp) -> Answer {
+    accounted_as(UsageOutcome::of_refusal(&refusal.cause), refused_by_cause(refusal, pool, plan, now))
+}
+
+fn refused_by_cause(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, now: Timestamp) -> Answer {
     match &refusal.cause {
         Cause::NoAccounts => error(
             StatusCode::BAD_REQUEST,

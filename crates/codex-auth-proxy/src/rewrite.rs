@@ -68,6 +68,7 @@ mod tests {
             headers: HeaderMap::from_iter(headers),
             body: body.into(),
             caller: Caller::Client,
+            tab: None,
         }
     }
 

@@ -9,8 +9,8 @@ use std::sync::{
 };
 
 use codex_auth_core::{
-    Asked, Denial, DeniedBy, Meter, Policies, PolicySource, RecordId, Rulebook, Ruling, SavedPool, SpentAt, StoreError,
-    Subject, Timestamp,
+    Asked, Denial, DeniedBy, Meter, Policies, PolicySource, RecordId, Rulebook, Ruling, SavedPool, Spent, SpentAt,
+    StoreError, Subject, Timestamp,
 };
 
 mod room;
@@ -95,6 +95,13 @@ impl Rules {
     /// The rules in force.
     pub(crate) fn book(&self) -> Result<Arc<Rulebook>, Unjudged> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts what a request took, once its last event told; the request itself was counted with its room.
+    pub(crate) fn took(&self, project: Option<String>, at: Timestamp, tokens: u64, cost_e8: u64) {
+        if tokens > 0 {
+            self.meter.feed(&SpentAt { at, project, spent: Spent { requests: 0, tokens, cost_e8 } });
+        }
     }
 
     /// Where the project of a directory is.

@@ -12,7 +12,7 @@ use crate::{body::BodyStream, call::Call, forward::forward, leases::Caller, obse
 /// client does that leaves.
 pub async fn ask(proxy: &Arc<Proxy>, headers: HeaderMap, body: Bytes) -> Response<BodyStream> {
     let (method, path) = (Method::POST, "/codex/responses".to_owned());
-    forward(proxy, &Call { method, path, query: None, headers, body, caller: Caller::Client }).await
+    forward(proxy, &Call { method, path, query: None, headers, body, caller: Caller::Client, tab: None }).await
 }
 
 /// Reads a stream of events that comes in pieces of this size, as the relay does; whether its end was seen.

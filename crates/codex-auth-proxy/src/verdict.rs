@@ -143,6 +143,14 @@ impl Read<'_> {
     }
 }
 
+/// The code of a refusal's body, for the ledger.
+pub(crate) fn code_of(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let at = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+    let code = ["/error/code", "/error/type", "/detail/code", "/code"].into_iter().find_map(at);
+    code.map(str::to_owned)
+}
+
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -61,6 +61,11 @@ impl FileStore {
         self
     }
 
+    /// The time, as the pool's parts have it.
+    pub(crate) fn now(&self) -> codex_auth_core::Timestamp {
+        self.engine.now()
+    }
+
     /// Where the files are.
     pub fn layout(&self) -> &Layout {
         &self.engine.layout

@@ -89,6 +89,11 @@ pub(crate) fn replace_atomically(fs: &dyn Fs, path: &Utf8Path, bytes: &[u8]) -> 
     fs.sync_dir(&dir).map_err(|error| io_error("sync", &dir, &error))
 }
 
+/// Writes a file of the user's choice: as a whole, and readable by them alone.
+pub fn write_private(fs: &dyn Fs, path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace_atomically(fs, path, bytes)
+}
+
 /// Removes a file durably; one that is not there is no error.
 pub(crate) fn remove_durably(fs: &dyn Fs, path: &Utf8Path) -> Result<(), StoreError> {
     match fs.remove(path) {

@@ -94,7 +94,7 @@ pub use export::{ExportError, Exported};
 pub use file_diary::FileDiary;
 pub use file_engine::FileEngine;
 pub use file_store::FileStore;
-pub use fs::{Fs, Write, os::OsFs};
+pub use fs::{Fs, Write, os::OsFs, write_private};
 pub use layout::{ACCOUNTS, ClientFiles, Layout, LayoutInputs, auth_json_of, opencode_config_root};
 pub use legacy::{LegacyPool, legacy_pools};
 pub use line_log::LineLog;
@@ -109,6 +109,7 @@ pub use official::{
     config_edit::Before,
     login_of,
     running::plain_clients,
+    session_logs::SessionLogs,
     switch::WithLogin,
     write::{LoginError, remove_login, write_login},
 };

@@ -23,6 +23,7 @@ pub(crate) mod config;
 pub(crate) mod config_edit;
 pub(crate) mod replica;
 pub(crate) mod running;
+pub(crate) mod session_logs;
 pub(crate) mod switch;
 pub(crate) mod write;
 

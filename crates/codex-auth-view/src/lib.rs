@@ -22,6 +22,7 @@
 //! | `what_if` ([`WhatIf`]) | recorded decisions under another strategy |
 //! | `capabilities` ([`Capabilities`], [`CapabilityMade`], [`RawToken`]) | what lets other programs in |
 //! | `rotation` ([`RotationStatus`]) | the agent, its sessions and settings |
+//! | `usage` ([`Usage`]), `reconciled` ([`UsageReconciled`]) | what requests took, and how that compares with the client's logs |
 //! | `files` ([`Files`]) | every known file, and how it is |
 //! | `wrapper` ([`WrapperStatus`]) | the `codex` on `PATH` that leads to us |
 
@@ -42,11 +43,13 @@ mod list;
 mod named;
 mod policy;
 mod profile;
+mod reconciled;
 mod rotation;
 mod row;
 mod saved;
 mod screen;
 mod undone;
+mod usage;
 mod wait;
 mod what_if;
 mod why;
@@ -72,11 +75,13 @@ pub use list::{AccountList, ListName, ScopeView, Storage, StorageHealth};
 pub use named::{Named, label};
 pub use policy::{PolicyList, PolicyRow, RuleChanged};
 pub use profile::{AccountWeight, Profile};
+pub use reconciled::{LogsRead, ServerWindow, UsageReconciled};
 pub use rotation::{AgentView, EnvOverride, RotationChanged, RotationStatus, RotationStrategy, SessionRow};
 pub use row::AccountRow;
 pub use saved::{BackupList, BackupRow, Saved, SavedAs};
 pub use screen::{Screen, document};
 pub use undone::{LoginAgain, OperationList, OperationRow, TakenBack};
+pub use usage::{Usage, UsageRotated};
 pub use wait::{age, wait};
 pub use what_if::WhatIf;
 pub use why::{Candidate, CandidateBlocker, DecidedBy, Recalled, WhyMode, WhySelected};

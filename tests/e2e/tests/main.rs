@@ -29,3 +29,4 @@ mod l_together;
 mod leaks;
 mod signin;
 mod token;
+mod usage;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::world::{World, row};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "login",
     "import-current",
     "import",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 15] = [
     "wrapper",
     "serve",
     "token",
+    "usage",
 ];
 
 #[test]

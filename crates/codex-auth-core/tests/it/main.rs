@@ -7,6 +7,7 @@ mod failures;
 mod forecast;
 mod historic;
 mod keeper_races;
+mod ledger;
 mod model;
 mod quota_merge;
 mod quota_readers;

@@ -40,10 +40,19 @@ pub(crate) async fn serve(proxy: &Arc<Proxy>, call: &Call, holder: &Holder) -> A
     }
     let revoked = permits.revocation(&holder.id);
     tokio::pin!(revoked);
+    let tab = call.tab.clone();
     tokio::select! {
         biased;
         () = &mut revoked => respond::permit_ended(),
-        answer = forward::forward(proxy, call) => answer.map(|body| until_revoked(body, permits.revocation(&holder.id))),
+        answer = forward::forward(proxy, call) => answer.map(|body| {
+            let revoked = permits.revocation(&holder.id);
+            until_revoked(body, async move {
+                revoked.await;
+                if let Some(tab) = tab {
+                    tab.revoked();
+                }
+            })
+        }),
     }
 }
 

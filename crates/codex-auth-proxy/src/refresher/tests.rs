@@ -7,7 +7,7 @@ use bytes::Bytes;
 use codex_auth_core::{
     AccessToken, ClientToken, Clock as _, Granted, HeldLock, RefreshError, RefreshReason, RefreshToken, RestPolicy,
     RotationSettings, SettingsSource,
-    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, held, pool},
+    testing::{ManualClock, MemoryBook, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, held, pool},
 };
 
 use super::*;
@@ -111,6 +111,8 @@ impl World {
             upstream: Arc::new(Nothing),
             settings: Arc::new(Nothing),
             policy: Arc::new(MemoryPolicies::default()),
+            book: Arc::new(MemoryBook::default()),
+            entropy: Arc::new(SeededEntropy::new(7)),
             clock: clock.clone(),
         };
         let config = ProxyConfig::against(http::Uri::from_static("http://127.0.0.1:1"));

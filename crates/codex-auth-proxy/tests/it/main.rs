@@ -1,6 +1,7 @@
 //! The proxy as its clients and its upstream see it: real sockets, every byte scripted.
 #![allow(clippy::unwrap_used, reason = "a test whose machinery fails has failed")]
 
+mod accounting;
 mod agent;
 mod bodies;
 mod face;

@@ -21,7 +21,7 @@ use crate::documents::{
     quota_cache::QuotaCache,
     routing_profiles::RoutingProfiles,
     settings::Settings,
-    usage_ledger::UsageTotals,
+    usage_ledger::{UsagePrices, UsageTotals},
 };
 
 type Row = (super::Owner, [&'static str; 6], Check);
@@ -77,6 +77,10 @@ pub const FILES: &[KnownFile] = &[
         "a broken line is passed over", "ledger::f22_the_sums_follow_rotation_and_rewriting"], Check::Lines)),
     file(Place::Root, (Ours, ["usage/usage-totals.json", "the ledger summed by hour", "JSON 1", "root",
         "rebuild", "ledger::f22_a_summary_reads_only_what_is_new"], Check::of::<UsageTotals>())),
+    file(Place::Root, (Ours, ["usage/salt", "what names in the ledger are hashed with", "64 hexadecimal digits", "the ledger's",
+        "made anew; earlier rows keep their hashes", "usage_book::a_salt_is_made_once_and_kept"], Check::Opaque)),
+    file(Place::Root, (Ours, ["usage-prices.json", "prices of the user's own, by hand", "JSON 1", "root",
+        "refuse; the last good prices hold", "usage_book::a_price_table_that_is_broken_changes_no_price"], Check::of::<UsagePrices>())),
     file(Place::Root, (Predecessor, ["account-policies.json", "tags, weights, pauses, notes", "JSON 1", "root",
         "refuse", "state_files::f20_a_broken_policy_decides_nothing_and_is_never_written_over"], Check::of::<AccountPolicies>())),
     file(Place::Root, (Predecessor, ["routing-profiles.json", "rules of projects", "JSON 1", "root",

@@ -1,7 +1,11 @@
 //! `usage/usage-ledger.jsonl`: one row for each request, appended under the predecessor's lock, archived by name, and
 //! summed as it grows.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{StoreError, Timestamp};
@@ -12,13 +16,26 @@ use crate::{
     state_file::StateFile,
 };
 
-mod price;
+mod attempt;
+mod book;
+mod once;
+mod prices;
+mod reading;
 mod row;
+mod salt;
+mod tally;
 mod totals;
 
-pub use price::{cost_e8, priced_name};
-pub use row::{AccountMark, Tokens, UsageOperation, UsageOutcome, UsageRow, UsageSource};
-pub use totals::{Sums, UsageGroup, UsageTotals};
+use once::Known;
+
+pub use attempt::AttemptRow;
+pub use book::FileUsageBook;
+pub use codex_auth_core::{Sums, UsageGroup, UsageOperation, UsageOutcome, UsageSource};
+pub use prices::UsagePrices;
+pub use reading::UsageRows;
+pub use row::{AccountMark, Tokens, UsageRow};
+pub use salt::Salt;
+pub use totals::UsageTotals;
 
 const LEDGER: &str = "usage-ledger.jsonl";
 const ARCHIVE: (&str, &str) = ("usage-ledger.", ".jsonl");
@@ -32,13 +49,15 @@ pub struct UsageLedger {
     totals: StateFile<UsageTotals>,
     fs: Arc<dyn Fs>,
     wait: Duration,
+    known: Arc<Mutex<Known>>,
 }
 
 impl UsageLedger {
     /// The ledger under this root.
     pub fn under(root: &Utf8Path) -> Self {
         let (dir, totals) = (root.join("usage"), StateFile::under(root));
-        Self { dir, totals, fs: Arc::new(os::OsFs), wait: Duration::from_secs(10) }
+        let known = Arc::default();
+        Self { dir, totals, fs: Arc::new(os::OsFs), wait: Duration::from_secs(10), known }
     }
 
     /// The same over another disk.
@@ -54,18 +73,61 @@ impl UsageLedger {
 
     /// Appends rows in one write. A line that was left torn is ended first, so that it spoils no other.
     pub fn append(&self, rows: &[UsageRow], now: Timestamp) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
+        let rows: Vec<_> = rows.iter().map(|row| (row.clone(), Vec::new())).collect();
+        self.enter(&rows, now).map(drop)
+    }
+
+    /// The same with the attempts of each request; returns how many were new. A request that is written already, by
+    /// whomever, is not written again.
+    pub fn enter(&self, requests: &[(UsageRow, Vec<AttemptRow>)], now: Timestamp) -> Result<usize, StoreError> {
+        if requests.is_empty() {
+            return Ok(0);
         }
         let (_held, path) = (self.lock(now)?, self.path());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.catch_up(self)?;
+        let mut in_this: HashSet<&str> = HashSet::new();
+        let new: Vec<_> = requests.iter().filter(|(row, _)| !known.has(&row.id) && in_this.insert(&row.id)).collect();
+        if new.is_empty() {
+            return Ok(0);
+        }
         let mut text = Vec::new();
         if self.is_torn()? {
             text.push(b'\n');
         }
-        text.extend(rows.iter().flat_map(UsageRow::line));
+        for (row, attempts) in &new {
+            // The request first: what is counted is whole, wherever a killed writer stopped.
+            text.extend(row.line());
+            text.extend(attempts.iter().flat_map(AttemptRow::line));
+        }
         let is_new = os::length(&path).is_none();
         self.fs.write(&path, &text, Write::Append).map_err(|error| io_error("append to", &path, &error))?;
-        if is_new { self.sync() } else { Ok(()) }
+        if is_new {
+            self.sync()?;
+        }
+        // Our own rows are read back with whatever comes after them: from the file, which is what counts.
+        Ok(new.len())
+    }
+
+    /// What names are hashed with; made at the first call.
+    pub fn salt(&self, now: Timestamp) -> Result<Salt, StoreError> {
+        let path = self.dir.join("salt");
+        if let Some(kept) = Salt::kept(self.fs.as_ref(), &path)? {
+            return Ok(kept);
+        }
+        let _held = self.lock(now)?;
+        match Salt::kept(self.fs.as_ref(), &path)? {
+            Some(kept) => Ok(kept),
+            None => {
+                let made = Salt::made(self.fs.as_ref(), &path)?;
+                self.sync().map(|()| made)
+            }
+        }
+    }
+
+    /// The same where nothing may be written; `None` where none was made yet.
+    pub fn salt_if_made(&self) -> Result<Option<Salt>, StoreError> {
+        Salt::kept(self.fs.as_ref(), &self.dir.join("salt"))
     }
 
     /// Makes the current file an archive when it is larger than this; returns its new name.
@@ -153,7 +215,7 @@ impl UsageLedger {
     }
 
     /// The archives and how long each is.
-    fn archives(&self) -> Result<std::collections::BTreeMap<String, u64>, StoreError> {
+    fn archives(&self) -> Result<BTreeMap<String, u64>, StoreError> {
         let names = os::names_in(&self.dir).map_err(|error| io_error("list", &self.dir, &error))?;
         let archives = names.into_iter().filter(|name| is_archive(name));
         Ok(archives.filter_map(|name| Some((name.clone(), os::length(&self.dir.join(name))?))).collect())

@@ -80,6 +80,18 @@ pub(crate) struct Glance {
     modified: (i64, i64),
 }
 
+impl Glance {
+    /// Which file it is, whatever its name.
+    pub(crate) fn inode(self) -> u64 {
+        self.inode
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn length(self) -> u64 {
+        self.length
+    }
+}
+
 /// Looks at a file without reading it; `None` when it cannot be seen.
 pub(crate) fn glance(path: &Utf8Path) -> Option<Glance> {
     let seen = std::fs::metadata(path).ok()?;

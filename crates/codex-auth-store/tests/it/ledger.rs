@@ -10,12 +10,11 @@ use std::{
 };
 
 use camino::Utf8Path;
-use codex_auth_core::{Budget, BudgetLimit, Meter, Timestamp, Window};
+use codex_auth_core::{Budget, BudgetLimit, Meter, PriceTable, Timestamp, Window};
 use codex_auth_store::{
     Fs, OsFs, Write,
     documents::usage_ledger::{
         AccountMark, Sums, Tokens, UsageGroup, UsageLedger, UsageOperation, UsageOutcome, UsageRow, UsageSource,
-        cost_e8,
     },
 };
 use serde_json::{Value, json};
@@ -86,8 +85,10 @@ fn row(n: usize, outcome: UsageOutcome) -> UsageRow {
         status: Some(200),
         error_code: None,
         duration_ms: Some(5),
-        cost_e8: cost_e8("gpt-5.5", &tokens),
+        cost_e8: PriceTable::default().cost_e8("gpt-5.5", tokens.into(), AT),
         tokens,
+        session: None,
+        response: None,
     }
 }
 

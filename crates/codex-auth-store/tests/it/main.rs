@@ -29,4 +29,5 @@ mod rules;
 mod state_files;
 mod storage_paths;
 mod two_processes;
+mod usage_book;
 mod world;

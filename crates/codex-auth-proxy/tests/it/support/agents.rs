@@ -15,7 +15,8 @@ use codex_auth_core::{
     HeldLock, SavedPool, StateDir, StoreError, Strategy,
     record::DecisionLog,
     testing::{
-        ManualClock, MemoryDiary, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy, pool,
+        ManualClock, MemoryBook, MemoryDiary, MemoryPolicies, MemoryQuotas, MemoryStore, ScriptedIssuer, SeededEntropy,
+        pool,
     },
 };
 use codex_auth_proxy::{
@@ -162,6 +163,8 @@ impl Place {
             upstream: Arc::new(InlineUpstream::towards(&config.backend).unwrap()),
             settings: self.settings.clone(),
             policy: Arc::new(MemoryPolicies::default()),
+            book: Arc::new(MemoryBook::default()),
+            entropy: Arc::new(SeededEntropy::new(seed)),
             clock: Arc::new(ManualClock::at(NOW)),
         };
         AgentSetup {

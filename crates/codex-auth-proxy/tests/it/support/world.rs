@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
     AccessToken, ClientToken, Granted, PolicySource, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
-    testing::{ManualClock, MemoryPolicies, MemoryStore, ScriptedIssuer, pool},
+    testing::{ManualClock, MemoryBook, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
     InlineUpstream, LeaseId, LeaseRequest, Leases, Listeners, Ports, Proxy, ProxyConfig, ReqwestUpstream, serve,
@@ -71,6 +71,7 @@ pub(crate) struct World {
     pub(crate) port: u16,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) store: MemoryStore,
+    pub(crate) book: MemoryBook,
     pub(crate) homes: Arc<Homes>,
     pub(crate) clock: Arc<ManualClock>,
     rules: MemoryPolicies,
@@ -92,6 +93,7 @@ impl World {
         let homes = Arc::new(Homes::default());
         let settings = Arc::new(Settings(Mutex::new(setup.strategy)));
         let clock = Arc::new(ManualClock::at(NOW));
+        let book = MemoryBook::default();
         let ports = Ports {
             store: Arc::new(Disk { memory: store.clone(), gate: setup.disk, is_dead: setup.dead }),
             issuer: setup.issuer,
@@ -101,6 +103,8 @@ impl World {
             },
             settings,
             policy: Arc::new(setup.rules.clone()),
+            book: Arc::new(book.clone()),
+            entropy: Arc::new(SeededEntropy::new(7)),
             clock: clock.clone(),
         };
         let leases = Leases::new(homes.clone(), ClientToken::new(TOKEN));
@@ -109,7 +113,7 @@ impl World {
         let (port, (stop, stopped)) = (listeners.port(), watch::channel(false));
         let serving = tokio::spawn(serve(proxy.clone(), listeners, stopped));
         let rules = setup.rules;
-        Self { port, proxy, store, homes, clock, rules, stop, serving }
+        Self { port, proxy, store, book, homes, clock, rules, stop, serving }
     }
 
     /// Opens a lease under this token, for this home if any.

@@ -1,81 +1,17 @@
 //! Owns one row of the ledger: one request, without any text, token or name of a person.
 
-use codex_auth_core::{Account, Timestamp};
+use codex_auth_core::{
+    Account, Cell, Entry, Owner, PriceTable, Sums, Timestamp, TokenUse, UsageOperation, UsageOutcome, UsageSource,
+};
 use serde_json::{Value, json};
 
-use super::price::cost_e8;
+use super::salt::Salt;
 use crate::{
     hash::sha256_hex,
     json::{self, Object},
 };
 
 const E8: f64 = 1e8;
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, else $other:ident { $($(#[$case_doc:meta])* $case:ident => $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$case_doc])* $case,)+ }
-
-        impl $name {
-            /// The word of the file.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$case => $word,)+ }
-            }
-
-            /// What a word means; every other word is the last resort.
-            pub fn parse(word: &str) -> Self {
-                match word { $($word => Self::$case,)+ _ => Self::$other }
-            }
-        }
-    };
-}
-
-words! {
-    /// Who asked.
-    UsageSource, else Unknown {
-        /// The router.
-        RuntimeProxy => "runtime-proxy",
-        /// A plugin of another program.
-        PluginHost => "plugin-host",
-        /// A local program, through the bridge.
-        LocalBridge => "local-bridge",
-        /// A command.
-        Cli => "cli",
-        /// Somebody else.
-        Unknown => "unknown",
-    }
-}
-words! {
-    /// What for.
-    UsageOperation, else Unknown {
-        /// A model's answer.
-        Responses => "responses",
-        /// The list of models.
-        Models => "models",
-        /// The aim of a thread.
-        ThreadGoal => "thread-goal",
-        /// A renewal of tokens.
-        AuthRefresh => "auth-refresh",
-        /// A question of our own.
-        Diagnostic => "diagnostic",
-        /// Something else.
-        Unknown => "unknown",
-    }
-}
-words! {
-    /// How it ended.
-    UsageOutcome, else Failure {
-        /// Well.
-        Success => "success",
-        /// Not well.
-        Failure => "failure",
-        /// Refused by a rule of ours.
-        Blocked => "blocked",
-        /// Given up by the client.
-        Cancelled => "cancelled",
-    }
-}
 
 /// Tokens of one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -131,6 +67,10 @@ pub struct UsageRow {
     pub tokens: Tokens,
     /// Estimated cost in 10⁻⁸ dollars; `None` for a model without a price.
     pub cost_e8: Option<u64>,
+    /// The conversation, hashed; not in rows of the predecessor.
+    pub session: Option<String>,
+    /// The answer's own id, hashed; not in rows of the predecessor.
+    pub response: Option<String>,
 }
 
 impl Tokens {
@@ -140,8 +80,21 @@ impl Tokens {
     }
 }
 
+impl From<TokenUse> for Tokens {
+    fn from(took: TokenUse) -> Self {
+        Self::new(took.input, took.output, took.cached_input, took.reasoning)
+    }
+}
+
+impl From<Tokens> for TokenUse {
+    fn from(told: Tokens) -> Self {
+        let Tokens { input, output, cached_input, reasoning, total: _ } = told;
+        Self { input, cached_input, output, reasoning }
+    }
+}
+
 impl AccountMark {
-    /// Names an account by its workspace; by e-mail only where no workspace is known.
+    /// Names an account as the predecessor does: by its workspace, by e-mail only where no workspace is known.
     pub fn of(account: &Account, index: usize) -> Self {
         let hash = |name: &str| format!("sha256:{}", sha256_hex(name.trim()));
         let account_hash = account.owner.workspace.as_ref().map(|id| hash(id.as_str()));
@@ -150,37 +103,78 @@ impl AccountMark {
         Self { account_hash, email_hash, index: u64::try_from(index).ok() }
     }
 
+    /// Names an account so that nobody who guesses its address or id finds it in the file, and so that two people of one
+    /// workspace are two.
+    pub fn salted(owner: &Owner, salt: &Salt) -> Self {
+        let workspace = owner.workspace.as_ref().map(|id| id.as_str().trim().to_owned());
+        let person = owner.user.as_ref().map(|id| id.as_str().trim().to_owned());
+        let names = match (person, workspace, &owner.email) {
+            (Some(person), Some(workspace), _) => Some(("identity", format!("{person}\0{workspace}"))),
+            (None, Some(workspace), _) => Some(("workspace", workspace)),
+            (_, None, Some(email)) => Some(("email", email.to_lowercase())),
+            (_, None, None) => None,
+        };
+        Self { account_hash: names.map(|(kind, name)| salt.hash(kind, &name)), ..Self::default() }
+    }
+
     /// The hash that stands for the account in summaries.
     pub fn name(&self) -> Option<&str> {
         self.account_hash.as_deref().or(self.email_hash.as_deref())
     }
+
+    pub(super) fn written(&self) -> Object {
+        let mut named = Object::new();
+        json::set(&mut named, "accountHash", self.account_hash.as_ref().map(|hash| json!(hash)));
+        json::set(&mut named, "emailHash", self.email_hash.as_ref().map(|hash| json!(hash)));
+        json::set(&mut named, "index", self.index.map(|index| json!(index)));
+        named
+    }
+
+    pub(super) fn read(account: &Object) -> Self {
+        Self {
+            account_hash: json::text(account, "accountHash").map(str::to_owned),
+            email_hash: json::text(account, "emailHash").map(str::to_owned),
+            index: json::count(account, "index"),
+        }
+    }
 }
 
 impl UsageRow {
-    /// One line of the ledger, ended.
-    pub(crate) fn line(&self) -> Vec<u8> {
-        let account = self.account.as_ref().map(|mark| {
-            let mut named = Object::new();
-            json::set(&mut named, "accountHash", mark.account_hash.as_ref().map(|hash| json!(hash)));
-            json::set(&mut named, "emailHash", mark.email_hash.as_ref().map(|hash| json!(hash)));
-            json::set(&mut named, "index", mark.index.map(|index| json!(index)));
-            named
-        });
+    /// The row as it is summed.
+    pub fn entry(&self) -> Entry {
+        let cell = Cell {
+            model: self.model.clone(),
+            account: self.account.as_ref().and_then(AccountMark::name).map(str::to_owned),
+            project: self.project.clone(),
+            outcome: self.outcome,
+        };
         let Tokens { input, output, cached_input, reasoning, total } = self.tokens;
+        let numbers = [1, input, output, cached_input, reasoning, total, self.cost_e8.unwrap_or_default()];
+        Entry { at: self.created_at, cell, sums: Sums::of(numbers, self.outcome) }
+    }
+
+    /// The row as a document, in the keys of the file.
+    pub fn document(&self) -> Value {
         #[expect(clippy::cast_precision_loss, reason = "a cost of more than 90 million dollars may be rounded")]
         let cost = self.cost_e8.map(|cost| cost as f64 / E8);
-        let row = json!({
+        let mut row = json!({
             "version": 1, "id": self.id, "createdAt": self.created_at.as_millis(), "source": self.source.as_str(),
             "operation": self.operation.as_str(), "outcome": self.outcome.as_str(), "model": self.model,
-            "projectKey": self.project, "account": account, "requestId": self.request_id,
-            "statusCode": self.status, "errorCode": self.error_code, "durationMs": self.duration_ms,
-            "tokens": {
-                "inputTokens": input, "outputTokens": output, "cachedInputTokens": cached_input,
-                "reasoningTokens": reasoning, "totalTokens": total,
-            },
-            "costUsd": cost,
+            "projectKey": self.project, "account": self.account.as_ref().map(AccountMark::written),
+            "requestId": self.request_id, "statusCode": self.status, "errorCode": self.error_code,
+            "durationMs": self.duration_ms, "tokens": written(self.tokens), "costUsd": cost,
         });
-        format!("{row}\n").into_bytes()
+        for (key, hash) in [("sessionHash", &self.session), ("responseHash", &self.response)] {
+            if let Some(hash) = hash {
+                row[key] = json!(hash);
+            }
+        }
+        row
+    }
+
+    /// One line of the ledger, ended.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        format!("{}\n", self.document()).into_bytes()
     }
 
     /// A row of a line; `None` for one that is torn or of another version. Sums that counted reasoning twice are
@@ -190,9 +184,9 @@ impl UsageRow {
         let row = row.as_object().filter(|row| row.get("version").and_then(json::integer) == Some(1))?;
         let text = |key: &str| json::text(row, key).map(str::to_owned);
         let word = |key: &str| json::text(row, key).unwrap_or_default();
-        let (tokens, is_mended) = tokens(json::object(row, "tokens"));
-        let model = text("model");
-        let anew = || model.as_deref().and_then(|model| cost_e8(model, &tokens));
+        let (tokens, is_mended) = read(json::object(row, "tokens"));
+        let (model, created_at) = (text("model"), json::millis(row, "createdAt")?);
+        let anew = || PriceTable::default().cost_e8(model.as_deref()?, tokens.into(), created_at);
         let told = json::number(row, "costUsd").filter(|cost| *cost >= 0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; a cast saturates")]
         let cost_e8 = match told.map(|cost| (cost * E8).round() as u64) {
@@ -201,31 +195,39 @@ impl UsageRow {
         };
         Some(Self {
             id: text("id")?,
-            created_at: json::millis(row, "createdAt")?,
+            created_at,
             source: UsageSource::parse(word("source")),
             operation: UsageOperation::parse(word("operation")),
             outcome: UsageOutcome::parse(word("outcome")),
             project: text("projectKey"),
-            account: json::object(row, "account").map(|account| AccountMark {
-                account_hash: json::text(account, "accountHash").map(str::to_owned),
-                email_hash: json::text(account, "emailHash").map(str::to_owned),
-                index: json::count(account, "index"),
-            }),
+            account: json::object(row, "account").map(AccountMark::read),
             request_id: text("requestId"),
-            status: json::count(row, "statusCode")
-                .and_then(|status| u16::try_from(status).ok())
-                .filter(|status| (100..600).contains(status)),
+            status: status(row),
             error_code: text("errorCode"),
             duration_ms: json::count(row, "durationMs"),
             model,
             tokens,
             cost_e8,
+            session: text("sessionHash"),
+            response: text("responseHash"),
         })
     }
 }
 
+pub(super) fn status(row: &Object) -> Option<u16> {
+    let status = json::count(row, "statusCode").and_then(|status| u16::try_from(status).ok());
+    status.filter(|status| (100..600).contains(status))
+}
+
+pub(super) fn written(Tokens { input, output, cached_input, reasoning, total }: Tokens) -> Value {
+    json!({
+        "inputTokens": input, "outputTokens": output, "cachedInputTokens": cached_input, "reasoningTokens": reasoning,
+        "totalTokens": total,
+    })
+}
+
 /// The tokens, and whether their total had counted reasoning twice.
-fn tokens(told: Option<&Object>) -> (Tokens, bool) {
+pub(super) fn read(told: Option<&Object>) -> (Tokens, bool) {
     let count = |key: &str| told.and_then(|told| json::count(told, key));
     let one = |key: &str| count(key).unwrap_or_default();
     let own = Tokens::new(one("inputTokens"), one("outputTokens"), one("cachedInputTokens"), one("reasoningTokens"));

@@ -1,0 +1,225 @@
+//! The ledger's rules under chance: sums against a recount, session logs against the truth they were made from, and
+//! every difference that was planted found and named.
+
+mod forest;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use codex_auth_core::{
+    Cell, CountedSessions, DifferenceKind, Entry, Here, Rollup, Sums, There, Timestamp, TokenUse, UsageGroup,
+    UsageOutcome, count_sessions, reconcile, summed,
+};
+use forest::{Chance, Forest, forest, plus};
+use proptest::prelude::*;
+
+#[expect(clippy::disallowed_methods, reason = "how far to look is said from outside, as for every long test")]
+fn is_long() -> bool {
+    std::env::var_os("CODEX_AUTH_LONG").is_some_and(|value| value == "1")
+}
+
+fn forests() -> impl Iterator<Item = (u64, Forest)> {
+    let (seeds, roots) = if is_long() { (40, 200) } else { (10, 60) };
+    (0..seeds).map(move |seed| (seed, forest(seed, roots)))
+}
+
+/// The truth by thread, without those that nobody can know.
+fn truth_of(forest: &Forest) -> BTreeMap<&str, TokenUse> {
+    let mut threads: BTreeMap<&str, TokenUse> = BTreeMap::new();
+    for answer in forest.truth.iter().filter(|answer| !forest.unclear.contains(&answer.thread)) {
+        let entry = threads.entry(&answer.thread).or_default();
+        *entry = plus(*entry, answer.tokens);
+    }
+    threads
+}
+
+fn parts(tokens: TokenUse) -> [u64; 4] {
+    [tokens.input, tokens.cached_input, tokens.output, tokens.reasoning]
+}
+
+/// How far two counts are apart, in thousandths of the truth.
+fn apart(seen: u64, truth: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a share, not a count")]
+    let share = seen.abs_diff(truth) as f64 * 1000.0 / truth.max(1) as f64;
+    share
+}
+
+/// The threads that were counted otherwise than they were given.
+fn off(counted: &CountedSessions, forest: &Forest) -> String {
+    let (seen, truth) = (counted.by_thread(), truth_of(forest));
+    let names: std::collections::BTreeSet<&str> = seen.keys().chain(truth.keys()).copied().collect();
+    let line = |name: &str| {
+        let (seen, truth) = (seen.get(name).copied().unwrap_or_default(), truth.get(name).copied().unwrap_or_default());
+        (seen != truth).then(|| format!("{name}: {:?} counted, {:?} given\n", parts(seen), parts(truth)))
+    };
+    names.into_iter().filter_map(line).collect()
+}
+
+#[test]
+fn session_logs_are_counted_as_they_were_given() {
+    let (mut seen, mut truth, mut told) = (TokenUse::default(), TokenUse::default(), String::new());
+    for (seed, forest) in forests() {
+        let counted = count_sessions(&forest.files);
+        let mut unclear = forest.unclear.clone();
+        unclear.sort_unstable();
+        assert_eq!(counted.unclear, unclear, "seed {seed}: what cannot be told is named, and nothing else");
+        let is_clear = |thread: &&str| !counted.unclear.iter().any(|one| one == thread);
+        let clear = counted.by_thread().into_iter().filter(|(thread, _)| is_clear(thread));
+        clear.for_each(|(_, tokens)| seen = plus(seen, tokens));
+        truth_of(&forest).into_values().for_each(|tokens| truth = plus(truth, tokens));
+        told.push_str(&format!("seed {seed}: {}", off(&counted, &forest)));
+    }
+    // A torn last line of an older log takes its answer along; nothing else may be off.
+    let errors = parts(seen).into_iter().zip(parts(truth)).map(|(seen, truth)| apart(seen, truth));
+    let worst = errors.fold(0.0, f64::max);
+    println!("session logs: {} tokens given, worst error of a kind {worst:.4} per mille", truth.total());
+    assert!(worst <= 1.0, "{seen:?} counted, {truth:?} given\n{told}");
+}
+
+#[test]
+fn a_forest_whose_logs_are_whole_is_counted_to_the_token() {
+    for (seed, forest) in forests() {
+        let counted = count_sessions(&forest.files);
+        let seen = counted.by_thread();
+        let torn = truth_of(&forest).into_iter().filter(|(thread, truth)| seen.get(thread) != Some(truth)).count();
+        // One log in three hundred lost its last line, and only an older one loses an answer with it.
+        assert!(torn * 40 <= forest.files.len(), "seed {seed}: {torn} of {} logs differ", forest.files.len());
+        let ids = counted.answers.iter().filter_map(|answer| answer.response.as_deref());
+        let unique: std::collections::BTreeSet<&str> = ids.clone().collect();
+        assert_eq!(unique.len(), ids.count(), "seed {seed}: an answer with an id is counted once");
+    }
+}
+
+/// What the ledger would hold of this forest, and what was done to it.
+fn ledger_of(forest: &Forest, chance: &mut Chance) -> (Vec<Here>, Vec<There>, BTreeMap<DifferenceKind, usize>) {
+    let counted = count_sessions(&forest.files);
+    let with_ids = counted.answers.into_iter().filter(|answer| answer.response.is_some());
+    let there: Vec<There> = with_ids
+        .map(|answer| There {
+            session: format!("hash of {}", answer.thread),
+            thread: answer.thread,
+            response: answer.response,
+            at: answer.at,
+            tokens: answer.tokens,
+        })
+        .collect();
+    let (mut here, mut planted) = (Vec::new(), BTreeMap::new());
+    let mut plant = |kind: DifferenceKind| *planted.entry(kind).or_default() += 1;
+    let kept: std::collections::BTreeSet<&str> = there.iter().map(|answer| answer.session.as_str()).collect();
+    let kept: std::collections::BTreeSet<&str> = kept.into_iter().filter(|_| !chance.once_in(12)).collect();
+    // The first row decides from when on the ledger can know anything: one that is certainly there.
+    here.push(row("first", Timestamp::from_millis(0), Some("elsewhere"), TokenUse { input: 1, ..TokenUse::default() }));
+    plant(DifferenceKind::ThreadNotThere);
+    let mut has_row = std::collections::BTreeSet::new();
+    let mut dropped = Vec::new();
+    for answer in &there {
+        let response = answer.response.as_deref().unwrap_or_default();
+        if !kept.contains(answer.session.as_str()) {
+            plant(DifferenceKind::ThreadNotHere);
+        } else if chance.once_in(20) {
+            dropped.push(answer.session.as_str());
+        } else {
+            has_row.insert(answer.session.as_str());
+            let mut tokens = answer.tokens;
+            if chance.once_in(20) {
+                tokens.output += 1;
+                plant(DifferenceKind::OtherTokens);
+            }
+            here.push(row(response, answer.at.after(Duration::from_millis(40)), Some(&answer.session), tokens));
+        }
+    }
+    for session in dropped {
+        plant(if has_row.contains(session) { DifferenceKind::RowNotHere } else { DifferenceKind::ThreadNotHere });
+    }
+    let extra = TokenUse { input: 9, ..TokenUse::default() };
+    for number in 0..chance.below(5) {
+        here.push(row(&format!("other-{number}"), Timestamp::from_millis(1), None, extra));
+        plant(DifferenceKind::NoThread);
+    }
+    if let Some(session) = kept.iter().next() {
+        here.push(row("not logged", Timestamp::from_millis(2), Some(session), extra));
+        plant(DifferenceKind::AnswerNotThere);
+    }
+    // Failed and cancelled requests took nothing that anybody told: there is nothing to compare.
+    here.push(row("failed", Timestamp::from_millis(3), Some("elsewhere"), TokenUse::default()));
+    (here, there, planted)
+}
+
+fn row(response: &str, at: Timestamp, session: Option<&str>, tokens: TokenUse) -> Here {
+    let (id, session) = (format!("request of {response}"), session.map(str::to_owned));
+    Here { id, at, session, response: Some(response.to_owned()), tokens }
+}
+
+#[test]
+fn every_planted_difference_is_found_and_named() {
+    let all = (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX));
+    for (seed, forest) in forests() {
+        let (here, there, planted) = ledger_of(&forest, &mut Chance::of(seed));
+        let told = reconcile(&here, &there, all);
+        let mut found: BTreeMap<DifferenceKind, usize> = BTreeMap::new();
+        told.differences.iter().for_each(|one| *found.entry(one.kind).or_default() += 1);
+        let planted: BTreeMap<_, _> = planted.into_iter().filter(|(_, count)| *count > 0).collect();
+        // A thread of which nothing but the row that is not logged is here has a row here.
+        let merged = |kinds: &BTreeMap<DifferenceKind, usize>| {
+            let missing = [DifferenceKind::RowNotHere, DifferenceKind::ThreadNotHere];
+            let missing: usize = missing.iter().filter_map(|kind| kinds.get(kind)).sum();
+            let others = kinds
+                .iter()
+                .filter(|(kind, _)| !matches!(kind, DifferenceKind::RowNotHere | DifferenceKind::ThreadNotHere));
+            (missing, others.map(|(kind, count)| (*kind, *count)).collect::<Vec<_>>())
+        };
+        assert_eq!(merged(&found), merged(&planted), "seed {seed}");
+        let agreed =
+            there.len() - found.get(&DifferenceKind::OtherTokens).copied().unwrap_or_default() - merged(&found).0;
+        assert_eq!(told.agreed.answers, agreed as u64, "seed {seed}: everything else agrees");
+    }
+}
+
+fn word(prefix: &'static str, of: u8) -> impl Strategy<Value = Option<String>> {
+    proptest::option::of((0..of).prop_map(move |number| format!("{prefix}-{number}")))
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let outcome = proptest::sample::select(UsageOutcome::ALL.to_vec());
+    let at = -5_i64..200;
+    let one = (at, word("model", 3), word("account", 3), word("project", 2), outcome, 0..5000_u64, 0..900_u64);
+    let one = one.prop_map(|(quarters, model, account, project, outcome, input, output)| Entry {
+        at: Timestamp::from_millis(quarters * 900_000 + 17),
+        cell: Cell { model, account, project, outcome },
+        sums: Sums::of([1, input, output, input / 2, output / 3, input + output, input * 7 + output], outcome),
+    });
+    proptest::collection::vec(one, 0..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if is_long() { 5000 } else { 300 }))]
+
+    #[test]
+    fn a_rollup_is_a_recount(entries in entries(), cut in 0..120_usize, hours in (-2_i64..60, 0_i64..60)) {
+        let mut rollup = Rollup::default();
+        entries.iter().cloned().for_each(|entry| rollup.count(entry));
+        // Two parts summed apart and put together are the whole.
+        let (first, second) = entries.split_at(cut.min(entries.len()));
+        let mut joined = Rollup::default();
+        for part in [first, second] {
+            let mut own = Rollup::default();
+            part.iter().cloned().for_each(|entry| own.count(entry));
+            for (hour, cells) in own.hours() {
+                cells.iter().for_each(|(cell, sums)| joined.add(hour, cell.clone(), sums));
+            }
+        }
+        prop_assert_eq!(&joined, &rollup);
+        let (since, until) = (hours.0 * 3_600_000, (hours.0 + hours.1) * 3_600_000 + 3_599_999);
+        let within: Vec<Entry> =
+            entries.iter().filter(|entry| (since..=until).contains(&entry.at.as_millis())).cloned().collect();
+        let (since, until) = (Timestamp::from_millis(since), Timestamp::from_millis(until));
+        for group in UsageGroup::ALL {
+            prop_assert_eq!(rollup.by(group, since, until), summed(&within, group), "by {}", group.as_str());
+        }
+        let mut all = Sums::default();
+        let from = entries.iter().filter(|entry| entry.at >= since);
+        from.filter(|entry| entry.cell.project.as_deref() == Some("project-1")).for_each(|entry| all.add(&entry.sums));
+        prop_assert_eq!(rollup.since(since, Some("project-1")), all);
+        prop_assert_eq!(all.requests, all.successes + all.failures + all.blocked + all.cancelled);
+        prop_assert_eq!(all.spent_requests(), all.requests - all.blocked);
+    }
+}

@@ -1,0 +1,190 @@
+//! The account of one request, as a value: whoever lets go of it last hands it to the writer, so that there is exactly
+//! one, however the request ends. A request nobody answered was left by its client.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use codex_auth_core::{
+    AttemptSpent, Ending, Finish, PriceTable, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation,
+    UsageOutcome, UsageSource, Whose,
+};
+
+use super::told::{Told, told, word};
+use crate::proxy::Proxy;
+
+/// How an answer of our own is written down; it travels with the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accounted {
+    pub(crate) outcome: UsageOutcome,
+    pub(crate) code: Option<String>,
+}
+
+/// What is known of a request when it comes in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) is_responses: bool,
+    pub(crate) model: Option<String>,
+    pub(crate) session: Option<SessionKey>,
+    pub(crate) cwd: Option<String>,
+}
+
+/// The account of one request; clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Tab(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    proxy: Arc<Proxy>,
+    began: Timestamp,
+    asked: Asked,
+    page: Mutex<Page>,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    is_relayed: bool,
+    is_revoked: bool,
+    project: Option<String>,
+    status: Option<u16>,
+    outcome: Option<UsageOutcome>,
+    code: Option<String>,
+    /// The terminal event, or what was copied of a document; read when everybody has what they wait for.
+    last_words: Option<Vec<u8>>,
+    attempts: Vec<AttemptSpent>,
+}
+
+impl Tab {
+    /// Opens the account of a request that has just come in.
+    pub(crate) fn open(proxy: &Arc<Proxy>, asked: Asked) -> Self {
+        let began = proxy.ports.clock.now();
+        Self(Arc::new(Inner { proxy: proxy.clone(), began, asked, page: Mutex::default() }))
+    }
+
+    /// Notes an attempt that has ended.
+    pub(crate) fn attempted(&self, attempt: AttemptSpent) {
+        self.0.page().attempts.push(attempt);
+    }
+
+    /// The backend's answer is on its way to the client; how it ends is told by [`Tab::ended`], or by nobody.
+    pub(crate) fn relaying(&self, status: u16) {
+        let mut page = self.0.page();
+        page.is_relayed = true;
+        page.status = Some(status);
+    }
+
+    /// The relayed answer has ended.
+    pub(crate) fn ended(&self, ending: Ending, last_words: Option<Vec<u8>>) {
+        let mut page = self.0.page();
+        page.outcome = Some(ending.outcome());
+        page.code = ending.code().map(str::to_owned);
+        page.last_words = last_words;
+    }
+
+    /// The client has an answer: ours, or a refusal of the backend's that was passed on.
+    pub(crate) fn answered(&self, status: u16, accounted: Option<&Accounted>) {
+        let mut page = self.0.page();
+        if page.is_relayed {
+            return;
+        }
+        page.status = Some(status);
+        match accounted {
+            Some(Accounted { outcome, code }) => {
+                page.outcome = Some(*outcome);
+                page.code = code.as_deref().and_then(word);
+            }
+            None => {
+                let ending = Ending { status, is_events: false, terminal: None, finish: Finish::Whole };
+                page.outcome = Some(ending.outcome());
+                page.code = page.attempts.last().and_then(|attempt| attempt.error_code.clone());
+            }
+        }
+    }
+
+    /// Whose budgets it counts towards.
+    pub(crate) fn in_project(&self, project: Option<String>) {
+        self.0.page().project = project;
+    }
+
+    /// The capability it came with was revoked meanwhile.
+    pub(crate) fn revoked(&self) {
+        self.0.page().is_revoked = true;
+    }
+}
+
+impl Inner {
+    fn page(&self) -> MutexGuard<'_, Page> {
+        // Each note is complete in itself.
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let page = std::mem::take(&mut *self.page());
+        let at = self.proxy.ports.clock.now();
+        self.proxy.accounting.enter(spent(self, page, at));
+    }
+}
+
+fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
+    let Page { is_relayed: _, is_revoked, project, status, outcome, code, last_words, mut attempts } = page;
+    let finish = if is_revoked { Finish::Revoked } else { Finish::Left };
+    // Nobody said how it ended.
+    let left = Ending { status: status.unwrap_or(200), is_events: true, terminal: None, finish };
+    let (outcome, code) = match outcome {
+        Some(outcome) => (outcome, code),
+        None => (left.outcome(), left.code().map(str::to_owned)),
+    };
+    let Told { tokens, response, model, code: told_code } = last_words.as_deref().map(told).unwrap_or_default();
+    let code = if outcome == UsageOutcome::Success { None } else { told_code.or(code) };
+    let tokens = tokens.unwrap_or_default();
+    if let Some(last) = attempts.last_mut() {
+        last.tokens = tokens;
+        last.error_code =
+            if last.outcome == UsageOutcome::Success { None } else { last.error_code.take().or(code.clone()) };
+    }
+    for attempt in attempts.iter_mut().filter(|attempt| attempt.outcome == UsageOutcome::Cancelled) {
+        if outcome != UsageOutcome::Cancelled {
+            // It was not the client who broke it off.
+            (attempt.outcome, attempt.error_code) = (outcome, Some("given_up".to_owned()));
+        }
+    }
+    let asked_model = inner.asked.model.as_deref().or(model.as_deref());
+    // By the built-in prices: what the rows cost by the user's own is summed from them when the agent starts anew.
+    let cost = asked_model.and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
+    inner.proxy.rules.took(project, at, tokens.total(), cost.unwrap_or_default());
+    let Asked { is_responses, model: asked, session, cwd } = inner.asked.clone();
+    RequestSpent {
+        id: inner.proxy.accounting.name(),
+        at,
+        source: UsageSource::RuntimeProxy,
+        operation: if is_responses { UsageOperation::Responses } else { UsageOperation::Unknown },
+        outcome,
+        model: asked.or(model),
+        cwd,
+        session,
+        response,
+        account: attempts.last().map(|attempt| attempt.account.clone()),
+        status: status.filter(|_| outcome != UsageOutcome::Cancelled || status.is_some()),
+        error_code: code,
+        took: at.since(inner.began),
+        tokens,
+        attempts,
+    }
+}
+
+/// One attempt, ended.
+pub(crate) fn attempt_of(
+    account: &Whose,
+    (began, now): (Timestamp, Timestamp),
+    (outcome, status, code): (UsageOutcome, Option<u16>, Option<&str>),
+) -> AttemptSpent {
+    AttemptSpent {
+        at: now,
+        account: account.clone(),
+        outcome,
+        status,
+        error_code: code.and_then(word),
+        took: now.since(began),
+        tokens: TokenUse::default(),
+    }
+}

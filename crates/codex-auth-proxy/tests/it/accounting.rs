@@ -1,0 +1,193 @@
+//! Every model request is written down once, however it ended, with its attempts beside it.
+
+use codex_auth_core::{RequestSpent, TokenUse, UsageOperation, UsageOutcome};
+
+use crate::support::{
+    client::Ask,
+    upstream::{Act, LAST, Upstream, event, json, stream_head, whole},
+    world::{FORMS, Setup, World},
+};
+
+const TOOK: TokenUse = TokenUse { input: 1000, cached_input: 400, output: 200, reasoning: 50 };
+const USAGE: &str = r#""usage":{"input_tokens":1000,"input_tokens_details":{"cached_tokens":400},"output_tokens":200,"output_tokens_details":{"reasoning_tokens":50},"total_tokens":1200}"#;
+
+/// A stream that ends with this event.
+fn ending(kind: &str, more: &str) -> Vec<Act> {
+    let last = format!(r#"{{"type":"{kind}","response":{{"id":"resp_1","model":"gpt-5.5"{more}}}}}"#);
+    let created = event(r#"{"type":"response.created"}"#);
+    vec![Act::Send([stream_head(""), created, event(&last), LAST.to_vec()].concat())]
+}
+
+fn completed() -> Vec<Act> {
+    ending("response.completed", &format!(",{USAGE}"))
+}
+
+/// What is written down once everything has ended, in order.
+async fn written(world: &World, count: usize) -> Vec<RequestSpent> {
+    crate::support::until("requests to be written down", || world.book.requests().len() >= count).await;
+    let requests = world.book.requests();
+    assert_eq!(requests.len(), count, "{requests:?}");
+    requests
+}
+
+/// The one request: how it ended, with which code, and how its attempts did.
+async fn one(world: &World) -> (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>) {
+    let request = written(world, 1).await.remove(0);
+    let attempts = request.attempts.iter().map(|attempt| (attempt.outcome, attempt.status)).collect();
+    (request.outcome, request.error_code, attempts)
+}
+
+#[tokio::test]
+async fn a_served_turn_has_the_tokens_of_its_last_event() {
+    for form in FORMS {
+        let upstream = Upstream::answering(|_| completed()).await;
+        let world = World::before(&upstream, Setup { form, ..Setup::default() }).await;
+        world.lease("lease-token", None);
+        let asked = Ask::stranger("POST", "/v1/responses").bearer("lease-token").header("session-id", "s-1");
+        assert!(asked.header("x-codex-routing-hint", "model=gpt-5.5;tier=x").send(world.port).await.is_whole);
+        let request = written(&world, 1).await.remove(0);
+        assert_eq!((request.outcome, request.tokens, request.status), (UsageOutcome::Success, TOOK, Some(200)));
+        assert_eq!((request.model.as_deref(), request.response.as_deref()), (Some("gpt-5.5"), Some("resp_1")));
+        assert_eq!((request.operation, request.cwd.as_deref()), (UsageOperation::Responses, Some("/")));
+        assert_eq!(request.session.as_ref().map(codex_auth_core::SessionKey::as_str), Some("s-1"));
+        assert_eq!((request.attempts.len(), request.attempts[0].tokens), (1, TOOK));
+        assert_eq!(request.account, Some(request.attempts[0].account.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_is_one_request_with_two_attempts() {
+    let limit = r#"{"error":{"type":"usage_limit_reached","resets_at":1800003600}}"#;
+    let script =
+        move |seen: &crate::support::upstream::Seen| if seen.account() == 1 { json(429, limit) } else { completed() };
+    let upstream = Upstream::answering(script).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    let request = written(&world, 1).await.remove(0);
+    let attempts: Vec<_> = request.attempts.iter().map(|one| (one.outcome, one.status, one.tokens)).collect();
+    let none = TokenUse::default();
+    assert_eq!(attempts, [(UsageOutcome::Failure, Some(429), none), (UsageOutcome::Success, Some(200), TOOK)]);
+    assert_eq!((request.outcome, request.tokens), (UsageOutcome::Success, TOOK));
+    assert_eq!(request.attempts[0].error_code.as_deref(), Some("usage_limit_reached"));
+}
+
+#[tokio::test]
+async fn refusals_that_are_passed_on_are_failures() {
+    for status in [400, 404, 422] {
+        let body = r#"{"error":{"code":"invalid_prompt","message":"A sentence."}}"#;
+        let upstream = Upstream::answering(move |_| json(status, body)).await;
+        let world = World::before(&upstream, Setup::default()).await;
+        assert_eq!(Ask::turn().send(world.port).await.status(), status);
+        let attempts = vec![(UsageOutcome::Failure, Some(status))];
+        assert_eq!(one(&world).await, (UsageOutcome::Failure, Some("invalid_prompt".into()), attempts), "{status}");
+    }
+}
+
+#[track_caller]
+fn expect_failure(seen: (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>), code: &str) {
+    assert_eq!(seen, (UsageOutcome::Failure, Some(code.into()), vec![(UsageOutcome::Failure, Some(200))]));
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_under_way_is_a_failure() {
+    let failed = || ending("response.failed", r#","error":{"code":"server_error","message":"Sorry."}"#);
+    let upstream = Upstream::answering(move |_| failed()).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    expect_failure(one(&world).await, "server_error");
+
+    let cut = || ending("response.incomplete", r#","incomplete_details":{"reason":"max_output_tokens"}"#);
+    let upstream = Upstream::answering(move |_| cut()).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    expect_failure(one(&world).await, "max_output_tokens");
+
+    let upstream = Upstream::answering(|_| vec![Act::Send([stream_head(""), event("one")].concat()), Act::Close]).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    expect_failure(one(&world).await, "stream_broke_off");
+
+    let upstream = Upstream::answering(|_| crate::support::upstream::served()).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    expect_failure(one(&world).await, "stream_without_end");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_has_cancelled() {
+    for form in FORMS {
+        // Before the answer begins, and under way.
+        for begun in [Vec::new(), vec![Act::Send([stream_head(""), event("one")].concat())]] {
+            let (status, script) = ((!begun.is_empty()).then_some(200), [begun, vec![Act::Hang]].concat());
+            let upstream = Upstream::answering(move |_| script.clone()).await;
+            let world = World::before(&upstream, Setup { form, ..Setup::default() }).await;
+            let mut line = Ask::turn().open(world.port).await;
+            upstream.came(1).await;
+            if status.is_some() {
+                line.head().await;
+            }
+            drop(line);
+            upstream.left(1).await;
+            let attempts = vec![(UsageOutcome::Cancelled, status)];
+            assert_eq!(one(&world).await, (UsageOutcome::Cancelled, Some("client_left".into()), attempts), "{form:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_the_last_event_was_served() {
+    let last = format!(r#"{{"type":"response.completed","response":{{"id":"resp_1",{USAGE}}}}}"#);
+    let script = vec![Act::Send([stream_head(""), event(&last)].concat()), Act::Hang];
+    let upstream = Upstream::answering(move |_| script.clone()).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    let mut line = Ask::turn().open(world.port).await;
+    line.head().await;
+    line.piece().await.expect("the event");
+    drop(line);
+    upstream.left(1).await;
+    let request = written(&world, 1).await.remove(0);
+    assert_eq!((request.outcome, request.tokens), (UsageOutcome::Success, TOOK));
+}
+
+#[tokio::test]
+async fn nobody_can_serve_and_that_is_written_down_too() {
+    let upstream = Upstream::answering(|_| completed()).await;
+    let pool = codex_auth_core::SavedPool::default();
+    let world = World::before(&upstream, Setup { pool, ..Setup::default() }).await;
+    assert_eq!(Ask::turn().send(world.port).await.status(), 400);
+    assert_eq!(one(&world).await, (UsageOutcome::Failure, Some("needs_login".into()), Vec::new()));
+    // What is no model request, and whoever may not come in, is in no ledger.
+    Ask::stranger("POST", "/v1/responses").send(world.port).await;
+    Ask::stranger("GET", "/health").bearer(crate::support::world::TOKEN).send(world.port).await;
+    world.proxy.settle_down().await;
+    written(&world, 1).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_stream_has_its_tokens_too() {
+    let long = "x".repeat(200_000);
+    let body = format!(r#"{{"id":"resp_1","model":"gpt-5.5","output":["{long}"],{USAGE}}}"#);
+    let upstream = Upstream::answering(move |_| json(200, &body)).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    let request = written(&world, 1).await.remove(0);
+    assert_eq!((request.outcome, request.tokens), (UsageOutcome::Success, TOOK));
+    assert_eq!((request.model.as_deref(), request.response.as_deref()), (Some("gpt-5.5"), Some("resp_1")));
+    let upstream = Upstream::answering(|_| whole(201, "", b"")).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    Ask::turn().send(world.port).await;
+    assert_eq!(one(&world).await, (UsageOutcome::Success, None, vec![(UsageOutcome::Success, Some(201))]));
+}
+
+#[tokio::test]
+async fn what_waits_is_written_before_the_end() {
+    let upstream = Upstream::answering(|_| completed()).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    for _ in 0..20 {
+        Ask::turn().send(world.port).await;
+    }
+    world.all_settled().await;
+    world.proxy.settle_down().await;
+    let ids: std::collections::BTreeSet<String> = written(&world, 20).await.into_iter().map(|one| one.id).collect();
+    assert_eq!(ids.len(), 20, "every request has a name of its own");
+}

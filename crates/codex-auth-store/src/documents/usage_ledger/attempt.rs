@@ -1,0 +1,69 @@
+//! Owns one attempt's row. Its version is 2, which the predecessor passes over: what it counts is requests, as we do.
+
+use codex_auth_core::{Timestamp, UsageOutcome};
+use serde_json::{Value, json};
+
+use super::row::{AccountMark, Tokens, read, status, written};
+use crate::json;
+
+const KIND: &str = "attempt";
+
+/// One attempt with one account; in no sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The request it was made for.
+    pub request_id: String,
+    /// Which of its attempts, from 1.
+    pub number: u64,
+    /// When it ended.
+    pub created_at: Timestamp,
+    /// How it ended.
+    pub outcome: UsageOutcome,
+    /// With which account.
+    pub account: Option<AccountMark>,
+    /// HTTP status of the backend, 100 to 599.
+    pub status: Option<u16>,
+    /// The code of what went wrong.
+    pub error_code: Option<String>,
+    /// From its beginning to its end, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What it took.
+    pub tokens: Tokens,
+}
+
+impl AttemptRow {
+    /// The row as a document, in the keys of the file.
+    pub fn document(&self) -> Value {
+        json!({
+            "version": 2, "kind": KIND, "id": format!("{}-{}", self.request_id, self.number),
+            "requestId": self.request_id, "attempt": self.number, "createdAt": self.created_at.as_millis(),
+            "outcome": self.outcome.as_str(), "account": self.account.as_ref().map(AccountMark::written),
+            "statusCode": self.status, "errorCode": self.error_code, "durationMs": self.duration_ms,
+            "tokens": written(self.tokens),
+        })
+    }
+
+    /// One line of the ledger, ended.
+    pub(super) fn line(&self) -> Vec<u8> {
+        format!("{}\n", self.document()).into_bytes()
+    }
+
+    /// A row of a line; `None` for one that is torn or something else.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
+        let row: Value = serde_json::from_slice(line).ok()?;
+        let row = row.as_object()?;
+        let is_one = row.get("version").and_then(json::integer) == Some(2) && json::text(row, "kind") == Some(KIND);
+        is_one.then_some(())?;
+        Some(Self {
+            request_id: json::text(row, "requestId")?.to_owned(),
+            number: json::count(row, "attempt")?,
+            created_at: json::millis(row, "createdAt")?,
+            outcome: UsageOutcome::parse(json::text(row, "outcome").unwrap_or_default()),
+            account: json::object(row, "account").map(AccountMark::read),
+            status: status(row),
+            error_code: json::text(row, "errorCode").map(str::to_owned),
+            duration_ms: json::count(row, "durationMs"),
+            tokens: read(json::object(row, "tokens")).0,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Owns which requests are written already, so that one that is handed in again is not written again: by a writer that
+//! did not hear that it had succeeded, or by two writers of one request.
+//!
+//! What is handed in again comes soon after the first time. So the ids of the end of the ledger are known, and those of
+//! everything appended since, by whomever; not those of a whole history.
+
+use std::collections::{HashSet, VecDeque};
+
+use camino::Utf8PathBuf;
+use codex_auth_core::StoreError;
+
+use super::{UsageLedger, row::UsageRow};
+use crate::{
+    fs::{io_error, os},
+    hash::sha256_hex,
+};
+
+/// How much of what is there already is looked at, from its end.
+const END: u64 = 1024 * 1024;
+/// How many ids are remembered.
+const REMEMBERED: usize = 1 << 14;
+
+/// The ids of the latest rows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Which file was read up to where; `None` before the first look.
+    read: Option<(Option<u64>, u64)>,
+    ids: HashSet<u128>,
+    order: VecDeque<u128>,
+}
+
+impl Known {
+    /// Whether a request is written already.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.ids.contains(&name(id))
+    }
+
+    /// Looks at what was appended since the last time. Called under the ledger's lock.
+    pub(super) fn catch_up(&mut self, ledger: &UsageLedger) -> Result<(), StoreError> {
+        let path = ledger.path();
+        let (file, length) = os::glance(&path).map_or((None, 0), |seen| (Some(seen.inode()), seen.length()));
+        let from = match self.read {
+            Some((same, read)) if same == file && read <= length => read,
+            // Archived since: what was appended before that is in the newest archive.
+            Some(_) => {
+                self.look_at_archive(ledger)?;
+                length.saturating_sub(END)
+            }
+            None => {
+                if length < END {
+                    self.look_at_archive(ledger)?;
+                }
+                length.saturating_sub(END)
+            }
+        };
+        if length > from {
+            self.look_at(ledger, &path, from)?;
+        }
+        self.read = Some((file, length));
+        Ok(())
+    }
+
+    fn look_at_archive(&mut self, ledger: &UsageLedger) -> Result<(), StoreError> {
+        let Some((name, length)) = ledger.archives()?.pop_last() else { return Ok(()) };
+        self.look_at(ledger, &ledger.dir.join(name), length.saturating_sub(END))
+    }
+
+    fn look_at(&mut self, ledger: &UsageLedger, path: &Utf8PathBuf, from: u64) -> Result<(), StoreError> {
+        let bytes = ledger.fs.read_from(path, from).map_err(|error| io_error("read", path, &error))?;
+        for row in bytes.split(|byte| *byte == b'\n').filter_map(UsageRow::parse) {
+            self.note(&row.id);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, id: &str) {
+        let name = name(id);
+        if self.ids.insert(name) {
+            self.order.push_back(name);
+        }
+        while self.order.len() > REMEMBERED {
+            let oldest = self.order.pop_front();
+            oldest.map(|oldest| self.ids.remove(&oldest));
+        }
+    }
+}
+
+/// An id in few bytes.
+fn name(id: &str) -> u128 {
+    u128::from_str_radix(&sha256_hex(id)[..32], 16).unwrap_or_default()
+}
