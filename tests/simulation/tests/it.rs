@@ -75,7 +75,6 @@ fn check_noticed(flaw: Flaw, by: &str) {
 #[test]
 fn flaws_are_noticed() {
     check_noticed(Flaw::ForgetfulJournal, "presented after an attempt");
-    check_noticed(Flaw::LostCommit, "");
     check_noticed(Flaw::DeafToLeaving, "its client is gone");
     check_noticed(Flaw::PolicyAsFault, "policy refused");
 }
