@@ -164,7 +164,8 @@ impl Judge {
             return;
         }
         world.count(|tally| tally.moved += 1);
-        let could_stay = !open.asked.contains(bound) && world.tally().edits == open.edits;
+        let is_wanted = since(&books.wishes, began).iter().all(|wish| wish.allows(bound));
+        let could_stay = is_wanted && !open.asked.contains(bound) && world.tally().edits == open.edits;
         // What a move of `hybrid` is worth is judged where prices are seen; here are those that never pay one.
         let must_stay = self.strategy == Strategy::Sticky && could_stay && self.could_serve_since(bound, open.began);
         world.must(!must_stay, || format!("{session} moved from {bound} to {record}, and {bound} could serve"));

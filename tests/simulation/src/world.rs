@@ -25,12 +25,8 @@ pub enum Flaw {
     None,
     /// The journal forgets what is about to be presented.
     ForgetfulJournal,
-    /// A commit says it was written and was not.
-    LostCommit,
     /// Requests go on when their client has left.
     DeafToLeaving,
-    /// Somebody else's pin is taken for none.
-    PinThatSpills,
     /// A refusal by policy is told to the agent as a fault.
     PolicyAsFault,
 }
