@@ -8,6 +8,7 @@ use std::{
 use codex_auth_core::{
     ClientToken, Clock as _, CredentialKeeper, KeepError, LoginState, OfficialLogins, RotationSettings, SettingsSource,
     StoreError, Strategy, reason_ahead,
+    testing::{MemoryBook, SeededEntropy},
 };
 use codex_auth_proxy::{Leases, Ports, Proxy, ProxyConfig};
 use codex_auth_store::testing::{Fault, Kept, Refusal};
@@ -143,6 +144,8 @@ impl Seed {
             policy: Arc::new(self.world.rules.clone()),
             settings: Arc::new(Settings(Mutex::new(self.strategy))),
             clock: self.world.clock.clone(),
+            book: Arc::new(MemoryBook::default()),
+            entropy: Arc::new(SeededEntropy::new(7)),
         };
         let leases = Leases::new(Arc::new(NoHomes), ClientToken::new("the token of a client"));
         let config = ProxyConfig::against("https://backend.test/backend-api".parse().unwrap());

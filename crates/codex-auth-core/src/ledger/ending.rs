@@ -49,27 +49,25 @@ impl Ending {
             return UsageOutcome::Failure;
         }
         match (self.terminal, self.finish) {
-            (Some(Terminal::Completed), _) => UsageOutcome::Success,
+            // Events that merely stop are an answer that broke off without saying so.
+            (None, Finish::Whole) if self.is_events => UsageOutcome::Failure,
+            (Some(Terminal::Completed), _) | (None, Finish::Whole) => UsageOutcome::Success,
             (Some(Terminal::Incomplete | Terminal::Failed), _) | (None, Finish::BrokeOff) => UsageOutcome::Failure,
             (None, Finish::Left) => UsageOutcome::Cancelled,
             (None, Finish::Revoked) => UsageOutcome::Blocked,
-            // Events that merely stop are an answer that broke off without saying so.
-            (None, Finish::Whole) if self.is_events => UsageOutcome::Failure,
-            (None, Finish::Whole) => UsageOutcome::Success,
         }
     }
 
     /// A word for what went wrong where the answer itself gave none.
     pub fn code(self) -> Option<&'static str> {
         match (self.terminal, self.finish) {
-            (Some(Terminal::Completed), _) => None,
+            (None, Finish::Whole) if self.is_events => Some("stream_without_end"),
+            (Some(Terminal::Completed), _) | (None, Finish::Whole) => None,
             (Some(Terminal::Incomplete), _) => Some("response_incomplete"),
             (Some(Terminal::Failed), _) => Some("response_failed"),
             (None, Finish::BrokeOff) => Some("stream_broke_off"),
             (None, Finish::Left) => Some("client_left"),
             (None, Finish::Revoked) => Some("capability_revoked"),
-            (None, Finish::Whole) if self.is_events => Some("stream_without_end"),
-            (None, Finish::Whole) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Names are hashes on both sides, made with the same salt. An answer is the same one by its id; where a log has none,
 //! what its thread took is compared in sum.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{Timestamp, TokenUse};
 
@@ -141,18 +141,18 @@ pub fn reconcile(here: &[Here], there: &[There], (since, until): (Timestamp, Tim
 
     let by_response: HashMap<&str, &There> =
         there.iter().filter_map(|answer| Some((answer.response.as_deref()?, answer))).collect();
-    let mut matched: HashMap<&str, ()> = HashMap::new();
+    let mut matched: HashSet<&str> = HashSet::new();
     let (mut rows, mut differences) = (Vec::new(), Vec::new());
     for row in &here {
         match row.response.as_deref().and_then(|response| by_response.get_key_value(response)) {
             Some((response, answer)) => {
-                matched.insert(response, ());
+                matched.insert(response);
                 compare(&mut told.agreed, &mut differences, row, answer);
             }
             None => rows.push(*row),
         }
     }
-    let is_left = |answer: &&There| answer.response.as_deref().is_none_or(|response| !matched.contains_key(response));
+    let is_left = |answer: &&There| answer.response.as_deref().is_none_or(|response| !matched.contains(response));
     let answers: Vec<&There> = there.iter().filter(is_left).collect();
     let (rows, answers) = by_thread(&mut told.agreed, &mut differences, rows, answers);
 
@@ -201,11 +201,11 @@ fn by_thread<'a>(
     for answer in nameless {
         threads.entry(&answer.session).or_default().1.push(answer);
     }
-    let mut left_here = Vec::new();
+    let mut unmatched = Vec::new();
     for row in rows {
         match row.session.as_deref().and_then(|session| threads.get_mut(session)) {
             Some((rows, _)) => rows.push(row),
-            None => left_here.push(row),
+            None => unmatched.push(row),
         }
     }
     for (rows, answers) in threads.into_values() {
@@ -220,7 +220,7 @@ fn by_thread<'a>(
             (None, _) | (_, None) => left_there.extend(answers),
         }
     }
-    (left_here, left_there)
+    (unmatched, left_there)
 }
 
 fn missing(kind: Kind, row: Option<&Here>, answer: Option<&There>) -> Difference {

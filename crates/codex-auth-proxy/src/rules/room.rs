@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use codex_auth_core::{Clock, Meter, Outcome, Reservation, Spent, Timestamp, TokenUse};
+use codex_auth_core::{Clock, Meter, Outcome, Reservation, Spent, Timestamp};
 
 /// What one request may spend. Dropped before its end, the client left, and what it asked for counts.
 #[derive(Debug)]
@@ -14,7 +14,6 @@ pub(crate) struct Room {
 #[derive(Debug, Default)]
 struct State {
     reservation: Option<Reservation>,
-    told: Spent,
     is_answered: bool,
     /// When anything was last noted of it.
     at: Timestamp,
@@ -35,11 +34,6 @@ impl Room {
     /// An answer has begun: from here on it ends with the answer.
     pub(crate) fn answered(&self) {
         self.lock().is_answered = true;
-    }
-
-    /// What the answer's last event says that it took.
-    pub(crate) fn took(&self, took: TokenUse) {
-        self.lock().told = Spent { tokens: took.total(), ..Spent::default() };
     }
 
     /// The answer has ended like this.
@@ -64,7 +58,7 @@ impl Room {
 
     fn settle(&self, state: &mut State, requests: u64) {
         if let Some(reservation) = state.reservation.take() {
-            self.meter.settle(reservation, Spent { requests, ..state.told }, state.at);
+            self.meter.settle(reservation, Spent { requests, ..Spent::default() }, state.at);
         }
     }
 
