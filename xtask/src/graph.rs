@@ -113,9 +113,8 @@ fn may_link(name: &str) -> Option<Vec<&'static str>> {
         CORE | "xtask" => Some(Vec::new()),
         TESTKIT | NET => Some(vec![CORE]),
         // It puts them together without their programs, so that time is the seed's.
-        "codex-auth-simulation" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
-        // It measures the store and the reading of streams alone, too.
-        "codex-auth-bench" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
+        // One judges them together, the other measures the store and the reading of streams alone, too.
+        "codex-auth-simulation" | "codex-auth-bench" => Some(vec![CORE, "codex-auth-store", "codex-auth-proxy"]),
         "codex-opencode-plugin" => Some(below_products()),
         CLI | "codex-auth-examples" => Some([below_products(), vec![TESTKIT]].concat()),
         // It meets the products as a person does: through their programs.

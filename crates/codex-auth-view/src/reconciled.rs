@@ -18,11 +18,16 @@ const SHOWN: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Tokens {
-    input_tokens: u64,
-    cached_input_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
-    total_tokens: u64,
+    #[serde(rename = "inputTokens")]
+    input: u64,
+    #[serde(rename = "cachedInputTokens")]
+    cached_input: u64,
+    #[serde(rename = "outputTokens")]
+    output: u64,
+    #[serde(rename = "reasoningTokens")]
+    reasoning: u64,
+    #[serde(rename = "totalTokens")]
+    total: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,11 +100,11 @@ pub struct UsageReconciled {
 impl From<TokenUse> for Tokens {
     fn from(took: TokenUse) -> Self {
         Self {
-            input_tokens: took.input,
-            cached_input_tokens: took.cached_input,
-            output_tokens: took.output,
-            reasoning_tokens: took.reasoning,
-            total_tokens: took.total(),
+            input: took.input,
+            cached_input: took.cached_input,
+            output: took.output,
+            reasoning: took.reasoning,
+            total: took.total(),
         }
     }
 }
@@ -204,7 +209,7 @@ fn one(row: &Row) -> String {
     let day = Day::of(Timestamp::from_millis(row.at));
     let thread = row.thread.as_deref().map(|thread| format!(" thread {}", plain(thread)));
     let request = row.request.as_deref().map(|request| format!(" request {}", plain(request)));
-    let (here, there) = (row.here.total_tokens, row.there.total_tokens);
+    let (here, there) = (row.here.total, row.there.total);
     format!("{day}{}{}: {here} token(s) here, {there} there", thread.unwrap_or_default(), request.unwrap_or_default())
 }
 
@@ -224,7 +229,7 @@ impl Screen for UsageReconciled {
 
     fn text(&self, width: usize) -> String {
         let mut lines = Lines::new(width);
-        let part = |part: Part| format!("{} answer(s), {} token(s)", part.answers, part.tokens.total_tokens);
+        let part = |part: Part| format!("{} answer(s), {} token(s)", part.answers, part.tokens.total);
         lines.line("Usage ledger against codex's session logs");
         lines.line(&format!("Ledger: {}", part(self.here)));
         lines.line(&format!("Logs: {}, in {} file(s)", part(self.there), self.logs.files));

@@ -101,7 +101,9 @@ impl Usage {
         prices_as_of: &'static str,
     ) -> Self {
         let mut all = Sums::default();
-        groups.values().for_each(|sums| all.add(sums));
+        for sums in groups.values() {
+            all.add(sums);
+        }
         let bucket = |(key, sums): (&String, &Sums)| Bucket { key: key.clone(), label: label(key), told: sums.into() };
         let summary = Summary {
             since: since.map(Timestamp::as_millis),

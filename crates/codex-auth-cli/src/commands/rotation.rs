@@ -42,7 +42,7 @@ enum What {
     Disable,
     /// Show or set how accounts are chosen
     Strategy {
-        /// hybrid, sequential, round_robin, sticky, drain_first or manual
+        /// hybrid, sequential, `round_robin`, sticky, `drain_first` or manual
         name: Option<Strategy>,
     },
 }

@@ -160,7 +160,9 @@ fn summary(product: &Product, arguments: &UsageArguments) -> Result<(), CliError
     let rows = ledger(product).rows(since, until)?;
     let accounts = Accounts::of(product)?;
     let mut entries: Vec<_> = rows.requests.iter().map(UsageRow::entry).collect();
-    entries.iter_mut().for_each(|entry| accounts.settle(&mut entry.cell.account));
+    for entry in &mut entries {
+        accounts.settle(&mut entry.cell.account);
+    }
     let groups = summed(&entries, (*by).into());
     let view =
         Usage::new((*by).into(), (span.since, span.until), &groups, |key| accounts.label(key), PriceTable::AS_OF);

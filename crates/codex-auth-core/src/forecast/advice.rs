@@ -308,12 +308,12 @@ mod tests {
     #[test]
     fn a_wait_ends_with_the_last_of_its_limits() {
         let limits = rested(&[(RestReason::UsageLimit, "codex", 600), (RestReason::UsageLimit, "codex", 60)]);
-        assert_eq!(of(&limits, &[]).ready_at, Some(NOW.after(Duration::from_secs(600))));
+        assert_eq!(of(&limits, &[]).ready_at, Some(NOW.after(Duration::from_mins(10))));
         let elsewhere = rested(&[(RestReason::UsageLimit, "gpt-5.2", 600)]);
         check(&of(&elsewhere, &[]), 0, Availability::Ready, None);
         // The short window is spent, the weekly one is not: its end, five days away, is nobody's wait.
         let one = account(1);
-        let until = NOW.after(Duration::from_secs(60));
+        let until = NOW.after(Duration::from_mins(1));
         let spent = Prospect::of(&one, &standing(&one, Some(until), None), &[(None, 100.0)], None, (false, NOW));
         check(&spent, 100, Availability::Delayed, Some(60));
         assert!(spent.is_exhausted);

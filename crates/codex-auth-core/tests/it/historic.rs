@@ -65,7 +65,12 @@ fn a_rest_follows_its_account_through_a_reorder() {
     turned.accounts.reverse();
     adopt(&rotation, turned, Strategy::Sequential);
     let ready = |decision: codex_auth_core::Decision| -> Vec<RecordId> {
-        decision.standings.into_iter().filter(|standing| standing.is_ready()).map(|standing| standing.record).collect()
+        decision
+            .standings
+            .into_iter()
+            .filter(codex_auth_core::Standing::is_ready)
+            .map(|standing| standing.record)
+            .collect()
     };
     assert_eq!(ready(rotation.decide(&Query::default(), NOW)), [record(3), record(2)]);
 }

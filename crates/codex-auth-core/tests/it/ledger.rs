@@ -3,7 +3,7 @@
 
 mod forest;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use codex_auth_core::{
     Cell, CountedSessions, DifferenceKind, Entry, Here, Rollup, Sums, There, Timestamp, TokenUse, UsageGroup,
@@ -65,8 +65,10 @@ fn session_logs_are_counted_as_they_were_given() {
         let is_clear = |thread: &&str| !counted.unclear.iter().any(|one| one == thread);
         let clear = counted.by_thread().into_iter().filter(|(thread, _)| is_clear(thread));
         clear.for_each(|(_, tokens)| seen = plus(seen, tokens));
-        truth_of(&forest).into_values().for_each(|tokens| truth = plus(truth, tokens));
-        told.push_str(&format!("seed {seed}: {}", off(&counted, &forest)));
+        for tokens in truth_of(&forest).into_values() {
+            truth = plus(truth, tokens);
+        }
+        write!(told, "seed {seed}: {}", off(&counted, &forest)).expect("a text takes everything");
     }
     // A torn last line of an older log takes its answer along; nothing else may be off.
     let errors = parts(seen).into_iter().zip(parts(truth)).map(|(seen, truth)| apart(seen, truth));
@@ -204,7 +206,9 @@ proptest! {
             let mut own = Rollup::default();
             part.iter().cloned().for_each(|entry| own.count(entry));
             for (hour, cells) in own.hours() {
-                cells.iter().for_each(|(cell, sums)| joined.add(hour, cell.clone(), sums));
+                for (cell, sums) in cells {
+                    joined.add(hour, cell.clone(), sums);
+                }
             }
         }
         prop_assert_eq!(&joined, &rollup);

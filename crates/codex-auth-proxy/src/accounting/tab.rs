@@ -86,16 +86,13 @@ impl Tab {
             return;
         }
         page.status = Some(status);
-        match accounted {
-            Some(Accounted { outcome, code }) => {
-                page.outcome = Some(*outcome);
-                page.code = code.as_deref().and_then(word);
-            }
-            None => {
-                let ending = Ending { status, is_events: false, terminal: None, finish: Finish::Whole };
-                page.outcome = Some(ending.outcome());
-                page.code = page.attempts.last().and_then(|attempt| attempt.error_code.clone());
-            }
+        if let Some(Accounted { outcome, code }) = accounted {
+            page.outcome = Some(*outcome);
+            page.code = code.as_deref().and_then(word);
+        } else {
+            let ending = Ending { status, is_events: false, terminal: None, finish: Finish::Whole };
+            page.outcome = Some(ending.outcome());
+            page.code = page.attempts.last().and_then(|attempt| attempt.error_code.clone());
         }
     }
 

@@ -31,7 +31,7 @@ async fn written(world: &World, count: usize) -> Vec<RequestSpent> {
 }
 
 /// The one request: how it ended, with which code, and how its attempts did.
-async fn one(world: &World) -> (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>) {
+async fn one(world: &World) -> Ended {
     let request = written(world, 1).await.remove(0);
     let attempts = request.attempts.iter().map(|attempt| (attempt.outcome, attempt.status)).collect();
     (request.outcome, request.error_code, attempts)
@@ -83,9 +83,12 @@ async fn refusals_that_are_passed_on_are_failures() {
     }
 }
 
+/// How a request ended, its code, and the same of its attempts.
+type Ended = (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>);
+
 #[track_caller]
-fn expect_failure(seen: (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>), code: &str) {
-    assert_eq!(seen, (UsageOutcome::Failure, Some(code.into()), vec![(UsageOutcome::Failure, Some(200))]));
+fn expect_failure(seen: &Ended, code: &str) {
+    assert_eq!(*seen, (UsageOutcome::Failure, Some(code.into()), vec![(UsageOutcome::Failure, Some(200))]));
 }
 
 #[tokio::test]
@@ -94,23 +97,23 @@ async fn an_answer_that_fails_under_way_is_a_failure() {
     let upstream = Upstream::answering(move |_| failed()).await;
     let world = World::before(&upstream, Setup::default()).await;
     Ask::turn().send(world.port).await;
-    expect_failure(one(&world).await, "server_error");
+    expect_failure(&one(&world).await, "server_error");
 
     let cut = || ending("response.incomplete", r#","incomplete_details":{"reason":"max_output_tokens"}"#);
     let upstream = Upstream::answering(move |_| cut()).await;
     let world = World::before(&upstream, Setup::default()).await;
     Ask::turn().send(world.port).await;
-    expect_failure(one(&world).await, "max_output_tokens");
+    expect_failure(&one(&world).await, "max_output_tokens");
 
     let upstream = Upstream::answering(|_| vec![Act::Send([stream_head(""), event("one")].concat()), Act::Close]).await;
     let world = World::before(&upstream, Setup::default()).await;
     Ask::turn().send(world.port).await;
-    expect_failure(one(&world).await, "stream_broke_off");
+    expect_failure(&one(&world).await, "stream_broke_off");
 
     let upstream = Upstream::answering(|_| crate::support::upstream::served()).await;
     let world = World::before(&upstream, Setup::default()).await;
     Ask::turn().send(world.port).await;
-    expect_failure(one(&world).await, "stream_without_end");
+    expect_failure(&one(&world).await, "stream_without_end");
 }
 
 #[tokio::test]

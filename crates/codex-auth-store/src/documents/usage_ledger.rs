@@ -116,13 +116,12 @@ impl UsageLedger {
             return Ok(kept);
         }
         let _held = self.lock(now)?;
-        match Salt::kept(self.fs.as_ref(), &path)? {
-            Some(kept) => Ok(kept),
-            None => {
-                let made = Salt::made(self.fs.as_ref(), &path)?;
-                self.sync().map(|()| made)
-            }
+        // Somebody else may have made it before the lock was ours.
+        if let Some(kept) = Salt::kept(self.fs.as_ref(), &path)? {
+            return Ok(kept);
         }
+        let made = Salt::made(self.fs.as_ref(), &path)?;
+        self.sync().map(|()| made)
     }
 
     /// The same where nothing may be written; `None` where none was made yet.

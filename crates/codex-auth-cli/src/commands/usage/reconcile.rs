@@ -67,7 +67,10 @@ fn server(product: &Product, rows: &UsageRows, salt: &Salt) -> Result<Vec<Server
     let cache = cache.map(|found| found.document).unwrap_or_default();
     let mut windows = Vec::new();
     for (index, held) in pool.accounts.iter().enumerate() {
-        let Some(snapshot) = cache.find(&pool, &held.account.record).and_then(|entry| entry.snapshot()) else {
+        let Some(snapshot) = cache
+            .find(&pool, &held.account.record)
+            .and_then(codex_auth_store::documents::quota_cache::QuotaEntry::snapshot)
+        else {
             continue;
         };
         let marks = [AccountMark::of(&held.account, index), AccountMark::salted(&held.account.owner, salt)];

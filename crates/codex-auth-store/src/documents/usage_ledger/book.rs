@@ -73,7 +73,9 @@ impl FileUsageBook {
             })
             .collect();
         let new = parts.ledger.enter(&rows, now)?;
-        requests.iter().for_each(|request| memory.untold.count(request));
+        for request in requests {
+            memory.untold.count(request);
+        }
         Ok(new)
     }
 
