@@ -39,7 +39,7 @@ const NAMES: [&str; 21] = [
 ];
 
 /// A file, a name it may use, and why that is no decision.
-const EXCEPTIONS: [(&str, &str, &str); 8] = [
+const EXCEPTIONS: [(&str, &str, &str); 9] = [
     (
         "codex-opencode-plugin/src/acquisition.rs",
         "Strategy::",
@@ -53,8 +53,9 @@ const EXCEPTIONS: [(&str, &str, &str); 8] = [
         "is_exhausted",
         "reads the backend's document; core reads its windows",
     ),
-    ("codex-auth-cli/src/commands/check/usage.rs", "QuotaWindow {", "reads the backend's document into core's value"),
-    ("codex-auth-cli/src/commands/check/usage.rs", "used_percent", "a key of the backend's document"),
+    ("codex-auth-cli/src/commands/forecast.rs", "used_percent", "hands what the files tell to core's forecast"),
+    ("codex-auth-cli/src/commands/usage/reconcile.rs", "used_percent", "hands what the server tells to the screen"),
+    ("codex-auth-proxy/src/diary.rs", "used_percent", "hands what an answer told to core's forecast"),
     ("codex-auth-cli/src/commands/check/asking.rs", "is_exhausted", "prints what the backend said of the account"),
 ];
 

@@ -136,6 +136,11 @@ impl Quota {
         headroom
     }
 
+    /// Whether nothing is left in some window of the account's own.
+    pub fn is_spent(&self, now: Timestamp) -> bool {
+        self.headroom(None, None, now).left_percent <= 0.0
+    }
+
     /// The limit of a model's own, by its id or its display name.
     fn limit_of(&self, model: &str) -> Option<&Limit> {
         if !self.windows.iter().any(|window| window.limit != Limit::Account) {

@@ -93,11 +93,12 @@ fn expect_failure(seen: &Ended, code: &str) {
 
 #[tokio::test]
 async fn an_answer_that_fails_under_way_is_a_failure() {
-    let failed = || ending("response.failed", r#","error":{"code":"server_error","message":"Sorry."}"#);
+    // A fault of the backend's would be asked of another account; this one is the request's.
+    let failed = || ending("response.failed", r#","error":{"code":"invalid_prompt","message":"Sorry."}"#);
     let upstream = Upstream::answering(move |_| failed()).await;
     let world = World::before(&upstream, Setup::default()).await;
     Ask::turn().send(world.port).await;
-    expect_failure(&one(&world).await, "server_error");
+    expect_failure(&one(&world).await, "invalid_prompt");
 
     let cut = || ending("response.incomplete", r#","incomplete_details":{"reason":"max_output_tokens"}"#);
     let upstream = Upstream::answering(move |_| cut()).await;

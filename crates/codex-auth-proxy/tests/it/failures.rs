@@ -103,6 +103,7 @@ async fn a_burst_is_passed_on_as_it_came_and_nobody_else_is_asked() {
     assert_eq!(Ask::turn().send(world.port).await.header("retry-after"), Some("5"));
     assert_eq!(upstream.asked(), [1, 2, 3], "nobody is asked for a moment");
     world.clock.advance(Duration::from_secs(10));
+    world.first_again();
     Ask::turn().send(world.port).await;
     assert_eq!(upstream.asked(), [1, 2, 3, 1], "one tries");
 }
@@ -117,6 +118,7 @@ async fn a_model_that_an_account_lacks_is_asked_of_another_and_remembered() {
     assert_eq!(turn("model=gpt-5.3-codex-spark").send(world.port).await.status(), 200);
     turn("model=gpt-5.3-codex-spark").send(world.port).await;
     assert_eq!(upstream.asked(), [1, 2, 2], "it is not asked again for half an hour");
+    world.first_again();
     turn("model=gpt-5.5").send(world.port).await;
     assert_eq!(upstream.asked(), [1, 2, 2, 1, 2], "another model is another question");
 }
@@ -219,6 +221,7 @@ async fn a_new_agent_does_not_ask_an_account_that_is_remembered_as_spent() {
     world.proxy.settle_down().await;
     assert_eq!(memory.rows().len(), 2, "what is no news is not written");
     world.clock.advance(Duration::from_mins(10));
+    world.first_again();
     Ask::turn().send(world.port).await;
     assert_eq!(upstream.asked(), [2, 2, 1], "after its end it is asked again");
 }

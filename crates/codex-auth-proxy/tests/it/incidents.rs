@@ -47,6 +47,7 @@ async fn a_backend_that_refuses_for_ever_costs_two_presentations_and_one_account
     let (upstream, issuer) = (refusing().await, generous());
     let world = World::before(&upstream, Setup { issuer: Arc::new(issuer.clone()), ..Setup::default() }).await;
     for _ in 0..8 {
+        world.first_again();
         assert_eq!(Ask::turn().send(world.port).await.status(), 200, "another account serves");
         world.all_settled().await;
         world.clock.advance(Duration::from_secs(31));
@@ -87,11 +88,13 @@ async fn what_the_issuer_declines_twice_is_not_presented_for_an_hour_and_never_m
     let issuer = ScriptedIssuer::answering((0..9).map(|_| declined()));
     let world = World::before(&upstream, Setup { issuer: Arc::new(issuer.clone()), ..Setup::default() }).await;
     for _ in 0..8 {
+        world.first_again();
         assert_eq!(Ask::turn().send(world.port).await.status(), 200);
         world.clock.advance(Duration::from_secs(31));
     }
     assert_eq!(presented(&issuer), ["refresh-1"; 2]);
     world.clock.advance(DECLINED_REST);
+    world.first_again();
     assert_eq!(Ask::turn().send(world.port).await.status(), 200);
     assert_eq!(presented(&issuer), ["refresh-1"; 3]);
     assert_eq!(marks(&world.store.read().await.unwrap()), [None, None, None]);

@@ -40,6 +40,7 @@ async fn a_spent_account_rests_until_its_reset_and_the_next_one_serves() {
         let kept = world.store.read().await.unwrap().accounts[0].account.rests.clone();
         assert_eq!(kept[0].until, NOW.after(Duration::from_mins(10)));
         world.clock.advance(Duration::from_mins(10));
+        world.first_again();
         Ask::turn().send(world.port).await;
         assert_eq!(upstream.asked(), [1, 2, 2, 1, 2], "{form:?}: it is asked again, and still refuses");
     }
@@ -57,7 +58,8 @@ async fn the_body_is_sent_again_whole_to_the_next_account() {
 #[tokio::test]
 async fn a_session_stays_on_its_account() {
     let upstream = Upstream::answering(|_| served()).await;
-    let world = World::before(&upstream, hybrid()).await;
+    let sticky = Setup { strategy: Strategy::Sticky, ..Setup::default() };
+    let world = World::before(&upstream, sticky).await;
     for session in ["a", "b", "a", "c", "b", "a", "c"] {
         Ask::turn_of(session).send(world.port).await;
         world.all_settled().await;
@@ -98,11 +100,7 @@ async fn check_401(issuer: ScriptedIssuer, is_second_refused: bool, asked: &[usi
         _ => served(),
     };
     let upstream = Upstream::answering(script).await;
-    let world = World::before(
-        &upstream,
-        Setup { issuer: Arc::new(issuer.clone()), strategy: Strategy::Hybrid, ..Setup::default() },
-    )
-    .await;
+    let world = World::before(&upstream, Setup { issuer: Arc::new(issuer.clone()), ..Setup::default() }).await;
     let got = Ask::turn().send(world.port).await;
     assert_eq!(got.status(), 200, "a 401 never reaches the client");
     assert_eq!((upstream.asked().as_slice(), issuer.presented().len()), (asked, presented));
@@ -183,7 +181,7 @@ async fn turn_state_never_crosses_accounts() {
         (account, _) => whole(200, &format!("x-codex-turn-state: of-{account}\r\n"), b"{}"),
     })
     .await;
-    let world = World::before(&upstream, hybrid()).await;
+    let world = World::before(&upstream, Setup::default()).await;
     let stranger = Ask::turn_of("a").header("x-codex-turn-state", "of-nobody").send(world.port).await;
     assert_eq!(stranger.header("x-codex-turn-state"), Some("of-1"));
     let turn = Ask::turn_of("a").header("x-codex-turn-state", "of-1");

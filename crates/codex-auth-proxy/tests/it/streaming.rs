@@ -125,6 +125,7 @@ async fn check_cuts(form: Form, answer: Vec<u8>) {
     let world = World::before(&upstream, of(form)).await;
     for length in 0..=answer.len() {
         cut.store(length, Ordering::SeqCst);
+        world.first_again();
         let before = upstream.asked().len();
         let got = Ask::turn().send(world.port).await;
         let asked = upstream.asked().split_off(before);

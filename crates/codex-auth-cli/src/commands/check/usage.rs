@@ -19,7 +19,7 @@ pub(super) fn read(body: &[u8], now: Timestamp) -> Option<Usage> {
     let document: UsagePayload = serde_json::from_slice(body).ok().filter(UsagePayload::tells_usage)?;
     let mut quota = Quota::default();
     quota.learn(&document.report(now));
-    let is_spent = quota.headroom(None, None, now).left_percent <= 0.0;
+    let is_spent = quota.is_spent(now);
     let plan = quota.plan().map(str::to_owned);
     Some(Usage { quota: quota.snapshot(now), plan, is_exhausted: is_spent || document.is_refusing() })
 }

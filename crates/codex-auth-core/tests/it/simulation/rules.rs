@@ -23,6 +23,15 @@ pub(crate) struct Rules {
     strategy: Strategy,
     sessions: Mutex<Sessions>,
     learned: Mutex<BTreeMap<RecordId, Learned>>,
+    faults: Mutex<Faults>,
+}
+
+/// Failures at the backend since somebody was answered.
+#[derive(Debug, Default)]
+struct Faults {
+    seen: Vec<(RecordId, Timestamp)>,
+    /// Whether three accounts failed within ten seconds.
+    are_burst: bool,
 }
 
 /// What an answer said about its account.
@@ -44,7 +53,13 @@ struct Sessions {
 impl Rules {
     pub(crate) fn new(world: &Arc<World>, strategy: Strategy, generation: u64) -> Self {
         let sessions = Sessions { generation, ..Sessions::default() };
-        Self { world: world.clone(), strategy, sessions: Mutex::new(sessions), learned: Mutex::default() }
+        Self {
+            world: world.clone(),
+            strategy,
+            sessions: Mutex::new(sessions),
+            learned: Mutex::default(),
+            faults: Mutex::default(),
+        }
     }
 
     /// Nobody is leased who may not serve, and a session moves only when its account cannot.
@@ -86,14 +101,16 @@ impl Rules {
             let is_active = pool.active.as_ref() == Some(&held.account.record);
             may_serve(held, pool, query, now) && (self.strategy != Strategy::Manual || pool.pin.is_some() || is_active)
         });
-        self.world.must(able.is_none(), || format!("a request was refused although {able:?} can serve"));
+        let is_burst = self.faults.lock().unwrap().are_burst;
+        self.world.must(able.is_none() || is_burst, || format!("a request was refused although {able:?} can serve"));
         let is_choosy = refusal.cause == Cause::NothingSelected;
         for (held, standing) in pool.accounts.iter().zip(&refusal.standings) {
             let name = &standing.record;
             self.world.must(*name == held.account.record, || format!("{name} stands in somebody else's place"));
             self.world.must(is_choosy || !standing.blockers.is_empty(), || format!("{name} was refused for nothing"));
             for blocker in &standing.blockers {
-                let is_live = is_true(blocker, held, pool, query, now) && leads_out(blocker, now);
+                let is_due = is_burst || !matches!(blocker, Blocker::Burst { .. });
+                let is_live = is_due && is_true(blocker, held, pool, query, now) && leads_out(blocker, now);
                 self.world.must(is_live, || format!("{name} is said to be blocked by {blocker:?} at {now}"));
             }
         }
@@ -113,6 +130,7 @@ impl Rules {
 
     /// Notes what an answer said about its account.
     pub(crate) fn learned(&self, held: &Held, outcome: &Outcome) {
+        self.weather(&held.account.record, outcome);
         let until = match outcome {
             Outcome::UsageLimited { until: Some(until) } => Some(*until),
             Outcome::TokenInvalidated { .. } => None,
@@ -122,8 +140,23 @@ impl Rules {
         self.learned.lock().unwrap().insert(held.account.record.clone(), learned);
     }
 
+    /// Notes what an outcome says of the backend.
+    fn weather(&self, record: &RecordId, outcome: &Outcome) {
+        let (mut faults, now) = (self.faults.lock().unwrap(), self.world.now());
+        match outcome {
+            Outcome::ServerFault { .. } | Outcome::NetworkFault | Outcome::Overloaded { .. } | Outcome::Stalled => {
+                faults.seen.retain(|(known, at)| known != record && now.since(*at) < Duration::from_secs(10));
+                faults.seen.push((record.clone(), now));
+                faults.are_burst |= faults.seen.len() >= 3;
+            }
+            Outcome::Cancelled => {}
+            _ => *faults = Faults::default(),
+        }
+    }
+
     /// Notes that an account answers a session.
     pub(crate) fn answering(&self, session: &SessionKey, record: &RecordId) {
+        *self.faults.lock().unwrap() = Faults::default();
         let served = (record.clone(), self.world.now());
         self.sessions.lock().unwrap().served.insert(session.clone(), served);
     }
@@ -173,11 +206,9 @@ fn is_true(blocker: &Blocker, held: &Held, pool: &SavedPool, query: &Query, now:
         Blocker::NotPinned { pin, .. } => pool.pin.as_ref() == Some(pin) && *pin != held.account.record,
         Blocker::AlreadyTried => query.tried.contains(&held.account.record),
         Blocker::NoWorkspace => held.account.owner.workspace.is_none(),
-        Blocker::Held { .. }
-        | Blocker::QuotaSpent { .. }
-        | Blocker::LacksModel { .. }
-        | Blocker::Denied(_)
-        | Blocker::Burst { .. } => false,
+        Blocker::Held { .. } | Blocker::QuotaSpent { .. } | Blocker::LacksModel { .. } | Blocker::Denied(_) => false,
+        // Whether it is due is known to whoever counts failures.
+        Blocker::Burst { until } => *until > now,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
-    AccessToken, ClientToken, Granted, PolicySource, RefreshToken, SavedPool, Strategy, Timestamp, TokenIssuer,
+    AccessToken, ClientToken, Clock as _, Granted, PolicySource, RefreshToken, SavedPool, Strategy, Timestamp,
+    TokenIssuer,
     testing::{ManualClock, MemoryBook, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
@@ -127,6 +128,16 @@ impl World {
         let id = self.proxy.leases().open(request, ClientToken::new(token), NOW);
         self.proxy.leases().settle_in(id, self.rules.place_of(cwd));
         id
+    }
+
+    /// The user selects the first account once more, so that it is asked first again.
+    pub(crate) fn first_again(&self) {
+        let rotation = self.proxy.rotation();
+        let first = rotation.pool().accounts.first().map(|held| held.account.record.clone());
+        for active in [None, first] {
+            rotation.reading();
+            rotation.adopt(SavedPool { active, ..rotation.pool() }, Strategy::Sequential, self.clock.now());
+        }
     }
 
     /// How many requests the accounts serve now.
