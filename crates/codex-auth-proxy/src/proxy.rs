@@ -60,8 +60,8 @@ impl Proxy {
         let rules = Rules::ready(ports.policy.clone(), &pool, ports.clock.now()).await;
         config.headers_within = settings.answer_within.unwrap_or(config.headers_within);
         config.silence = settings.silence.unwrap_or(config.silence);
-        let rotation =
-            Arc::new(Rotation::new(pool, settings, RestPolicy::default()).seeded(u64::from(std::process::id())));
+        // One agent serves a pool, so ties go by the user's order.
+        let rotation = Arc::new(Rotation::new(pool, settings, RestPolicy::default()));
         let keeper = CredentialKeeper::new(ports.store.clone(), ports.issuer.clone(), ports.clock.clone());
         let renewals = Renewals::new(keeper, rotation.clone(), ports.clock.clone());
         let accounting = Accounting::start(ports.book.clone(), ports.entropy.as_ref());

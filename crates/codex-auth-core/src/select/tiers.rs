@@ -25,8 +25,12 @@ pub(crate) fn tier(candidate: &Candidate<'_>) -> Tier {
     }
 }
 
-/// Breaks ties by a process's own seed: within a process always the same account, in another one perhaps another.
+/// Breaks ties: by the user's order, or by the seed of one of several processes that share a pool; within a process
+/// always for the same account, in another one perhaps for another.
 pub(crate) fn tie(seed: u64, candidate: &Candidate<'_>) -> u64 {
+    if seed == 0 {
+        return u64::try_from(candidate.position).unwrap_or(u64::MAX);
+    }
     // FNV-1a: equal on every machine, so that a recorded decision replays.
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = candidate.record.as_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325 ^ seed, step);
