@@ -75,25 +75,24 @@ fn typed(world: &World, line: &str) -> String {
     placeholders(&format!("$ {line}\n{}", said.out))
 }
 
-/// The first of three accounts is switched off when two sessions come, and is back for the third.
+/// The first of three accounts is paused when two sessions come, and is back for the third.
 fn transcripts() -> Vec<(&'static str, String)> {
     let mut world = World::with_pool(&Setup { accounts: 3, ..Setup::default() }, &PoolKnobs::default());
-    world.set("CODEX_AUTH_SCHEDULING_STRATEGY", "hybrid");
+    world.set("CODEX_AUTH_SCHEDULING_STRATEGY", "round_robin");
     let mut pool = world.pool();
-    pool["accounts"][0]["enabled"] = json!(false);
     pool["accounts"][2]["coolingDownUntil"] = json!(in_millis(600_000));
     pool["accounts"][2]["cooldownReason"] = json!("rate-limit");
     world.write_pool(&pool);
+    world.run("account pause 1").ok();
     let agent = Serving::start(&world);
     let now = typed(&world, "codex-multi-auth why-selected");
     for session in ["019aa5b0-one", "019aa5b0-two"] {
         assert!(turn(&world, &agent, session).starts_with("HTTP/1.1 200"));
     }
     recorded(&world, 2);
-    let mut pool = world.pool();
-    pool["accounts"][0]["enabled"] = json!(true);
-    world.write_pool(&pool);
-    assert!(world.run("why-selected").ok().out.contains("Selected: Account 1 "), "the first is back");
+    world.run("account unpause 1").ok();
+    let back = world.run("why-selected").ok().out;
+    assert!(back.contains("Selected: Account 1 "), "the first is back: {back}");
     let last = typed(&world, "codex-multi-auth why-selected --last");
     assert!(turn(&world, &agent, "019aa5b0-three").starts_with("HTTP/1.1 200"));
     recorded(&world, 3);
