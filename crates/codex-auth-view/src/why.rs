@@ -1,6 +1,6 @@
 //! `why-selected`: who serves the next request, and why not the others.
 
-use codex_auth_core::{Blocker, Decision, Reason, SavedPool, Standing, Strategy, Timestamp};
+use codex_auth_core::{Blocker, Decision, MovePrice, Reason, SavedPool, Standing, Strategy, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -110,6 +110,9 @@ pub struct WhySelected {
     available_count: usize,
     total_count: usize,
     selected: Option<Selected>,
+    /// What a move of the session cost and saved, in prompt tokens, where it had an account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<MovePrice>,
     candidates: Vec<Candidate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
@@ -178,6 +181,7 @@ impl WhySelected {
             available_count: candidates.iter().filter(|candidate| candidate.available).count(),
             total_count: candidates.len(),
             selected,
+            price: decision.price,
             candidates,
             error: failure.map(|(error, ..)| error),
             error_info,

@@ -1,5 +1,7 @@
 //! b. An exhausted account steps aside within the turn: another serves, the client sees no error, the first rests.
 
+use std::fs;
+
 use codex_auth_e2e::codex::{ANSWER, SAY_HI};
 use codex_auth_e2e::{Finished, Scene, Who, World};
 
@@ -75,6 +77,9 @@ fn b_a_rest_that_is_over_is_over() {
             *until = (until.as_i64().expect("an instant") - 2 * 3_600_000).into();
         }
     });
+    // So says what is remembered of its quota.
+    world.await_quiet();
+    fs::remove_file(world.root().join("quota-cache.json")).expect("quotas are remembered");
     let before = world.upstream().last_serial();
     check_served(&world.run(&SAY_HI).succeeds());
     assert_eq!(world.upstream().since(before).turns().accounts(), [ONE], "{}", world.story());
