@@ -152,9 +152,11 @@ fn usage_every_transcript_of_the_guide_is_what_the_program_prints() {
     world.close();
 }
 
-/// Counts of prompts, and what they cost, depend on the client's own instructions.
+/// Counts of prompts, and what they cost, depend on the client's own instructions; how long ago something was told, on
+/// the machine.
 fn placeholders(text: &str) -> String {
     let mut out = String::new();
+    let text: String = text.split_inclusive('\n').map(two_seconds_ago).collect();
     for piece in text.split_inclusive([' ', '\n', ',', '(', ';']) {
         let core = piece.trim_end_matches([' ', '\n', ',', '(', ';']);
         let dollars = core.strip_prefix('$').unwrap_or(core);
@@ -171,4 +173,11 @@ fn placeholders(text: &str) -> String {
         out.push_str(&piece[core.len()..]);
     }
     out
+}
+
+fn two_seconds_ago(line: &str) -> String {
+    match line.split_once(", told ").and_then(|(before, rest)| Some((before, rest.split_once(" ago")?.1))) {
+        Some((before, after)) => format!("{before}, told 2s ago{after}"),
+        None => line.to_owned(),
+    }
 }

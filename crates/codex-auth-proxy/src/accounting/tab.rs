@@ -8,7 +8,7 @@ use codex_auth_core::{
     UsageOutcome, UsageSource, Whose,
 };
 
-use super::told::{Told, told, word};
+use super::told::{Told, code_word, told};
 use crate::proxy::Proxy;
 
 /// How an answer of our own is written down; it travels with the answer.
@@ -88,7 +88,7 @@ impl Tab {
         page.status = Some(status);
         if let Some(Accounted { outcome, code }) = accounted {
             page.outcome = Some(*outcome);
-            page.code = code.as_deref().and_then(word);
+            page.code = code.as_deref().and_then(code_word);
         } else {
             let ending = Ending { status, is_events: false, terminal: None, finish: Finish::Whole };
             page.outcome = Some(ending.outcome());
@@ -180,7 +180,7 @@ pub(crate) fn attempt_of(
         account: account.clone(),
         outcome,
         status,
-        error_code: code.and_then(word),
+        error_code: code.and_then(code_word),
         took: now.since(began),
         tokens: TokenUse::default(),
     }

@@ -6,6 +6,8 @@ use serde_json::{Deserializer, Value};
 
 /// Longest name or code that is written down.
 const LONGEST: usize = 128;
+/// Longest code; the longest known one has 40 letters.
+const LONGEST_CODE: usize = 64;
 
 /// The key before the tokens.
 const USAGE: &[u8] = b"\"usage\":";
@@ -30,11 +32,12 @@ pub(super) fn told(data: &[u8]) -> Told {
 fn of_whole(whole: &Value) -> Told {
     let response = whole.get("response").filter(|response| response.is_object()).unwrap_or(whole);
     let text = |pointer: &str| response.pointer(pointer).and_then(Value::as_str).and_then(word);
+    let code = |pointer: &str| response.pointer(pointer).and_then(Value::as_str).and_then(code_word);
     Told {
         tokens: response.get("usage").and_then(tokens),
         response: text("/id"),
         model: text("/model"),
-        code: text("/error/code").or_else(|| text("/incomplete_details/reason")),
+        code: code("/error/code").or_else(|| code("/incomplete_details/reason")),
     }
 }
 
@@ -74,8 +77,17 @@ fn tokens(usage: &Value) -> Option<TokenUse> {
     })
 }
 
-/// A code or a name, never prose.
-pub(super) fn word(text: &str) -> Option<String> {
+/// An error code as every known one is spelt. Whoever answers may repeat a token where a code belongs, so a text that
+/// could be one is left out.
+pub(super) fn code_word(text: &str) -> Option<String> {
+    let is_spelt_so =
+        text.bytes().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (!text.is_empty() && text.len() <= LONGEST_CODE && is_spelt_so && digits <= 4).then(|| text.to_owned())
+}
+
+/// A name, never prose.
+fn word(text: &str) -> Option<String> {
     let text = text.trim();
     let is_word = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.:/".contains(&letter);
     (!text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_word)).then(|| text.to_owned())

@@ -80,7 +80,7 @@ fn server(product: &Product, rows: &UsageRows, salt: &Salt) -> Result<Vec<Server
             let began = Timestamp::from_millis(ends.as_millis().saturating_sub(length));
             let own = rows.requests.iter().filter(|row| {
                 let is_own = row.account.as_ref().is_some_and(|mark| marks.iter().any(|own| own.name() == mark.name()));
-                is_own && began <= row.created_at && row.created_at <= snapshot.seen_at
+                is_own && began <= row.created_at && row.created_at < ends
             });
             let (requests, tokens) = own.fold((0, 0), |(requests, tokens): (u64, u64), row| {
                 (requests + 1, tokens.saturating_add(row.tokens.total))
