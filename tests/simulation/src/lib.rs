@@ -3,14 +3,14 @@
 //!
 //! | Room | Question it answers |
 //! |---|---|
-//! | [`world`] | what time is it, what comes by chance, what was found wrong? |
-//! | [`disk`] | how does the store work while nobody else does, so that a seed repeats? |
-//! | [`vendor`] | whose token is it, what is left of a quota, what does the issuer grant? |
-//! | [`backend`] | what does an answer look like, and may it be asked for at all? |
-//! | [`client`] | how do sessions ask, read, wait and leave? |
-//! | [`others`] | what do people and other programs do to the files meanwhile? |
-//! | [`judge`] | what must hold of every request? |
-//! | [`run`] | one seed: lives of an agent, crashes between them, and the reckoning at the end |
+//! | `world` | what time is it, what comes by chance, what was found wrong? |
+//! | `disk` | how does the store work while nobody else does, so that a seed repeats? |
+//! | `vendor` | whose token is it, what is left of a quota, what does the issuer grant? |
+//! | `backend` | what does an answer look like, and may it be asked for at all? |
+//! | `client` | how do sessions ask, read, wait and leave? |
+//! | `others` | what do people and other programs do to the files meanwhile? |
+//! | `judge` | what must hold of every request? |
+//! | `run` | one seed: lives of an agent, crashes between them, and the reckoning at the end |
 //!
 //! Everything runs on one thread in the order that the seed gives; the disk works on a second one, for which the first
 //! waits. What is judged is said here once more and independently of the code it judges.

@@ -37,7 +37,7 @@ pub(super) fn model_of(quota_key: Option<&str>) -> Option<&str> {
     quota_key.and_then(|key| key.split_once(':')).map(|(_, model)| model)
 }
 
-/// The right to use an account for one attempt; give it back with [`Rotation::settle`].
+/// The right to use an account for one attempt; give it back with [`Rotation::settle`](crate::Rotation::settle).
 #[derive(Debug)]
 #[must_use = "a lease counts as a request in flight until it is settled"]
 pub struct Lease {
@@ -70,7 +70,7 @@ pub struct Usage {
 pub struct Settled {
     /// What to do next.
     pub reaction: Reaction,
-    /// A change to keep on disk, if any, and its name for [`Rotation::kept`].
+    /// A change to keep on disk, if any, and its name for [`Rotation::kept`](crate::Rotation::kept).
     pub edit: Option<(Edit, Lesson)>,
     /// Whether the change must be durable before anything else happens.
     pub is_urgent: bool,
