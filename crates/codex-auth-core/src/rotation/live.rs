@@ -8,8 +8,8 @@ use super::{
     warmth::{Crowd, Prompts, Warmth},
 };
 use crate::{
-    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Pick, Quota,
-    Reason, RecordId, Remembered, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp,
+    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, LACKS_MODEL_FOR, Mark, Outcome,
+    Pick, Quota, Reason, RecordId, Remembered, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp,
     consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
 };
 
@@ -121,6 +121,8 @@ impl Live {
         };
         let lacks_model_until =
             query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
+        let has_refused = || query.lacking.contains(&held.account.record);
+        let lacks_model_until = lacks_model_until.or_else(|| has_refused().then(|| now.after(LACKS_MODEL_FOR)));
         Seat {
             account: &held.account,
             in_flight: busy.in_flight,
@@ -156,6 +158,7 @@ impl Live {
             just_moved: own.is_some_and(|bond| now.since(bond.came_at) < self.routing.settles_for),
             prompt: self.prompts.prompt(query.tokens),
             quota_key: query.quota_key.as_deref(),
+            instead_of: query.instead_of.as_deref(),
             tried: &query.tried,
             denied: query.ruling.denied.as_ref(),
             burst_until: self.burst.until(now),
