@@ -45,6 +45,7 @@ fn made_again(recorded: &Recorded<'_>) -> LastDecision {
         at: recorded.at().as_millis(),
         session: recorded.session().map(|session| session.to_string()),
         quota_key: recorded.quota_key().map(str::to_owned),
+        instead_of: recorded.instead_of().map(str::to_owned),
         tried: recorded.tried(),
         same_again: recorded.is_same(&decision),
         chosen_then: None,

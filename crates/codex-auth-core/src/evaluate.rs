@@ -66,6 +66,8 @@ pub struct Ask<'a> {
     pub prompt: Prompt,
     /// Quota key of its model, where the model is known.
     pub quota_key: Option<&'a str>,
+    /// The model that its client named, where another one is asked for in its place; decides nothing.
+    pub instead_of: Option<&'a str>,
     /// Accounts already tried for it.
     pub tried: &'a [RecordId],
     /// The user's own rule that refuses it, whoever would serve.

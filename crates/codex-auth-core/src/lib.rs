@@ -113,8 +113,8 @@ pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
 pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
 pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use policy::{
-    AccountRules, Asked, Place, Policies, PolicySource, ProjectRules, Rulebook, Ruling, Subject, account_tag,
-    account_weight, budget_key, project_budget_key,
+    AccountRules, Asked, Fallback, MOST_MODELS, Place, Policies, PolicySource, ProjectRules, Rulebook, Ruling, Subject,
+    account_tag, account_weight, budget_key, project_budget_key,
 };
 pub use pool::{Edit, Held, NotSelected, SavedPool};
 pub use quota::{

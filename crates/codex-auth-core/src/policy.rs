@@ -27,11 +27,14 @@ use crate::{
     Account, Budget, BudgetLimit, Denial, DeniedBy, Hold, RecordId, SavedPool, SpentAt, StoreError, Terms, Timestamp,
 };
 
+mod fallback;
 mod names;
 mod rules;
 #[cfg(test)]
 mod table;
 
+pub(crate) use fallback::wants_model;
+pub use fallback::{Fallback, MOST_MODELS};
 pub use names::{account_tag, account_weight, budget_key, project_budget_key};
 pub use rules::{AccountRules, Asked, ProjectRules};
 

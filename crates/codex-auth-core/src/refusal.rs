@@ -1,6 +1,8 @@
 //! Why nobody can serve, in the words a person needs: one cause, when it ends, and what to do.
 
-use crate::{Blocker, Decision, Denial, RecordId, RestReason, Standing, Strategy, Timestamp};
+use crate::{
+    Blocker, Decision, Denial, RecordId, RestReason, Standards, Standing, Strategy, Timestamp, policy::wants_model,
+};
 
 /// Why a request has no account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub struct Refusal {
     pub cause: Cause,
     /// Every account's standing, in pool order.
     pub standings: Vec<Standing>,
+    /// Whether it is the model alone: all who may serve lack it.
+    pub wants_model: bool,
 }
 
 /// The cause of a refusal.
@@ -39,7 +43,7 @@ pub enum Cause {
     NothingSelected,
     /// A rule of the user refuses the request.
     Denied(Denial),
-    /// No account has access to the model.
+    /// No account that may serve has access to the model.
     NoModel {
         /// When the first one is asked anew.
         until: Timestamp,
@@ -47,8 +51,12 @@ pub enum Cause {
 }
 
 /// Names the cause behind a decision without a choice.
-pub fn refusal_of(decision: &Decision, strategy: Strategy, pin: Option<&RecordId>) -> Refusal {
+pub fn refusal_of(decision: &Decision, standards: Standards<'_>) -> Refusal {
+    let Standards { strategy, pin, active, .. } = standards;
     let standings = decision.standings.clone();
+    // The strategy that never moves by itself knows one account, too.
+    let only = pin.or(active.filter(|_| strategy == Strategy::Manual));
+    let wants_model = wants_model(&standings, only);
     let cause = match (denial_of(&standings), pin) {
         _ if standings.is_empty() => Cause::NoAccounts,
         (Some(denial), _) => Cause::Denied(denial),
@@ -58,7 +66,7 @@ pub fn refusal_of(decision: &Decision, strategy: Strategy, pin: Option<&RecordId
         }
         (None, None) => of_pool(&standings),
     };
-    Refusal { cause, standings }
+    Refusal { cause, standings, wants_model }
 }
 
 fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
@@ -77,6 +85,11 @@ fn pinned(standings: &[Standing], pin: &RecordId) -> Cause {
         | Blocker::Denied(_) => false,
     };
     match standing {
+        Some(standing)
+            if let Some(until) = standing.ready_at().filter(|_| wants_model(std::slice::from_ref(standing), None)) =>
+        {
+            Cause::NoModel { until }
+        }
         Some(standing) if standing.blockers.iter().all(faults_only) => {
             Cause::Unreachable { until: standing.ready_at() }
         }
@@ -147,7 +160,7 @@ mod tests {
             .map(|(index, blocker)| Standing { record: account(index).record, blockers: vec![blocker.clone()] })
             .collect();
         let decision = Decision { choice: None, price: None, standings };
-        assert_eq!(&refusal_of(&decision, Strategy::Hybrid, None).cause, expect);
+        assert_eq!(&refusal_of(&decision, Standards::default()).cause, expect);
     }
 
     #[test]

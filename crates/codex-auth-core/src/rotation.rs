@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use crate::{
-    Affinity, Burst, Decision, Entitlements, Held, NeedsLogin, Outcome, Pick, Quota, RecordId, Refusal, Remembered,
-    Report, Rest, RestPolicy, SavedPool, SessionKey, Source, Timestamp, Wave, breaker,
+    Affinity, Burst, Decision, Entitlements, Fallback, Held, NeedsLogin, Outcome, Pick, Quota, RecordId, Refusal,
+    Remembered, Report, Rest, RestPolicy, SavedPool, SessionKey, Source, Timestamp, Wave, breaker,
     consequence::Consequence,
     record::{Watch, Witness},
     refusal_of,
@@ -121,7 +121,7 @@ impl Rotation {
         let choice = live.choose(query, now);
         live.witnessed(query, choice.map(|pick| (pick.place, pick.reason)), now);
         let Some(Pick { place, reason, price }) = choice else {
-            return Err(refusal_of(&live.decide(query, now), live.routing.strategy, live.standards(query).pin));
+            return Err(refusal_of(&live.decide(query, now), live.standards(query)));
         };
         let bond = query.session.as_ref().and_then(|session| live.bond(session, now));
         let (has_bond, is_home) =
@@ -269,6 +269,11 @@ impl Rotation {
     /// The pool as it is known now.
     pub fn pool(&self) -> SavedPool {
         self.lock().pool.clone()
+    }
+
+    /// What is asked for in place of a model that nobody has.
+    pub fn fallback(&self) -> Fallback {
+        self.lock().routing.fallback.clone()
     }
 
     /// How many requests an account is serving now.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use crate::{Memory, Routing, StoreError, Strategy};
+use crate::{Fallback, Memory, Routing, StoreError, Strategy};
 
 /// A private directory (0700) of small files (0600), each replaced whole and crash-safely.
 pub trait StateDir: Debug + Send + Sync {
@@ -26,7 +26,7 @@ pub trait StateDir: Debug + Send + Sync {
 pub trait HeldLock: Debug + Send + Sync {}
 
 /// Settings of the rotation, resolved: environment over file over default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationSettings {
     /// Whether sessions are routed at all.
     pub enabled: bool,
@@ -42,19 +42,21 @@ pub struct RotationSettings {
     pub answer_within: Option<Duration>,
     /// How long an answer may be silent (`streamStallTimeoutMs`), where set.
     pub silence: Option<Duration>,
+    /// What is asked for in place of a model that nobody has (`unsupportedCodexPolicy`).
+    pub fallback: Fallback,
 }
 
 impl Default for RotationSettings {
     fn default() -> Self {
-        let Routing { strategy, spread, settles_for, memory } = Routing::default();
-        Self { enabled: true, strategy, spread, settles_for, memory, answer_within: None, silence: None }
+        let Routing { strategy, spread, settles_for, memory, fallback } = Routing::default();
+        Self { enabled: true, strategy, spread, settles_for, memory, answer_within: None, silence: None, fallback }
     }
 }
 
 impl From<RotationSettings> for Routing {
     fn from(settings: RotationSettings) -> Self {
-        let RotationSettings { strategy, spread, settles_for, memory, .. } = settings;
-        Self { strategy, spread, settles_for, memory }
+        let RotationSettings { strategy, spread, settles_for, memory, fallback, .. } = settings;
+        Self { strategy, spread, settles_for, memory, fallback }
     }
 }
 

@@ -29,6 +29,14 @@ impl Call {
         }
     }
 
+    /// Whether whoever sent it may ask for this model.
+    pub(crate) fn lets(&self, model: &str) -> bool {
+        match &self.caller {
+            Caller::Permit(holder) => holder.lets(model),
+            Caller::Client | Caller::Lease(_) | Caller::Home(_) => true,
+        }
+    }
+
     /// The same call without its body.
     pub(crate) fn clone_head(&self) -> Self {
         let Self { method, path, query, headers, body: _, caller, tab } = self;

@@ -18,12 +18,13 @@ use crate::{
     call::Call,
     headers::{Wearing, inbound, outbound},
     inbound::{model_of, parent_of, quota_key_of, session_of, tokens_of},
+    instead::Instead,
     permits::asked_model,
     proxy::Proxy,
     relay::relay,
     respond::{self, Answer, Bound},
     rewrite,
-    rules::Room,
+    rules::{Origin, Room},
     upstream::UpstreamError,
     verdict::{self, Verdict},
 };
@@ -35,12 +36,18 @@ const LARGEST_REFUSAL: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 struct Search {
     tried: Vec<RecordId>,
+    /// Those of them that lack the model.
+    lacking: Vec<RecordId>,
     /// Accounts whose credential was renewed after a 401, to be asked once more.
     refreshed: Vec<RecordId>,
     /// The account to be asked once more.
     again: Option<RecordId>,
-    /// The request without what another account's backend encrypted; made at most once.
+    /// The request as it was changed.
     rewritten: Option<Call>,
+    /// Whether what another account's backend encrypted was left out; done at most once.
+    is_stripped: bool,
+    /// The models asked for in place of the client's.
+    instead: Instead,
     /// How many accounts had been tried when the first one turned out to be signed out by the issuer.
     marked_after: Option<usize>,
     /// The accounts whose sign-outs keep everybody's token from being renewed, once somebody's needed it.
@@ -63,15 +70,15 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     if let Some(tab) = &call.tab {
         tab.in_project(origin.project.clone());
     }
-    let search = search(proxy, call, (ruling, room.clone()));
+    let search = search(proxy, (call, &origin), (ruling, room.clone()));
     let answer = tokio::time::timeout(proxy.config.search_within, search).await;
     room.searched();
     answer.unwrap_or_else(|_| respond::unreachable_backend())
 }
 
-async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> Answer {
+async fn search(proxy: &Arc<Proxy>, (call, origin): (&Call, &Origin), (ruling, room): Admitted) -> Answer {
     let mut search = Search::default();
-    let query = Query {
+    let mut query = Query {
         session: session_of(&call.headers),
         parent: parent_of(&call.headers),
         tokens: tokens_of(&call.headers, &call.body),
@@ -87,19 +94,33 @@ async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> An
         {
             return respond::wave(&proxy.rotation.pool(), &wave.hit);
         }
-        let query = Query { tried: search.tried_with(proxy), again: search.again.take(), ..query.clone() };
+        query.tried = search.tried_with(proxy);
+        query.lacking.clone_from(&search.lacking);
+        query.again = search.again.take();
+        let current = search.rewritten.as_ref().unwrap_or(call);
         let lease = match proxy.rotation.acquire(&query, now) {
             Ok(lease) => lease,
-            Err(refusal) => return nobody(proxy, search, &refusal, (&query, now)),
+            Err(refusal) => {
+                // After an invalidation at most one other account is asked, for whatever model.
+                let may_go_on = search.marked_after.is_none();
+                let step = |instead: &mut Instead, query| instead.step(proxy, (current, origin), &refusal, query);
+                let renamed = if may_go_on { step(&mut search.instead, &mut query) } else { None };
+                let Some(renamed) = renamed else { return nobody(proxy, search, &refusal, (&query, now)) };
+                search.rewritten = Some(renamed);
+                // Who lacked the model before may have this one.
+                let lacking = std::mem::take(&mut search.lacking);
+                search.tried.retain(|record| !lacking.contains(record));
+                continue;
+            }
         };
         let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
             == Some(&lease.held.account.record);
         let refreshed = search.refreshed.contains(&lease.held.account.record);
         let attempt = Attempt::new(proxy.clone(), lease, refreshed, (room.clone(), call.tab.clone()));
-        let call = search.rewritten.as_ref().unwrap_or(call);
-        match one(proxy, call, attempt, is_bound).await {
-            Step::Answer(answer) => return answer,
-            Step::Next { record, fault, marked } => {
+        match one(proxy, current, attempt, is_bound).await {
+            Step::Answer(answer) => return search.instead.told(answer),
+            Step::Next { record, fault, marked, lacks_model } => {
+                search.lacking.extend(lacks_model.then(|| record.clone()));
                 search.tried.push(record);
                 search.fault = fault.or(search.fault);
                 search.marked_after = search.marked_after.or(marked.then_some(search.tried.len()));
@@ -115,8 +136,9 @@ async fn search(proxy: &Arc<Proxy>, call: &Call, (ruling, room): Admitted) -> An
                 search.again = Some(record);
             }
             Step::Foreign { record, answer } => {
-                let rewritten = if search.rewritten.is_some() { None } else { rewrite::without_ciphertext(call) };
-                let Some(rewritten) = rewritten else { return answer };
+                let rewritten = if search.is_stripped { None } else { rewrite::without_ciphertext(current) };
+                let Some(rewritten) = rewritten else { return search.instead.told(answer) };
+                search.is_stripped = true;
                 tracing::info!(%record, "another account's encrypted reasoning was left out");
                 search.rewritten = Some(rewritten);
                 search.again = Some(record);
@@ -139,13 +161,20 @@ enum Step {
     /// The client's answer.
     Answer(Answer),
     /// This account is no good for this call.
-    Next { record: RecordId, fault: Option<Answer>, marked: bool },
+    Next { record: RecordId, fault: Option<Answer>, marked: bool, lacks_model: bool },
     /// This account has no token to ask with.
     Unready { record: RecordId, why: KeepError },
     /// The same account, with a renewed token.
     Again { record: RecordId },
     /// The same account, without another's ciphertext; or this answer where that cannot be left out.
     Foreign { record: RecordId, answer: Answer },
+}
+
+impl Step {
+    /// The account has left nothing to say.
+    fn passed(record: RecordId) -> Self {
+        Self::Next { record, fault: None, marked: false, lacks_model: false }
+    }
 }
 
 async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bool) -> Step {
@@ -161,7 +190,7 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
     attempt.wear(&held);
     let Some(request) = request_as(proxy, call, &held, is_bound) else {
         attempt.unsent();
-        return Step::Next { record, fault: None, marked: false };
+        return Step::passed(record);
     };
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
     match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
@@ -170,7 +199,7 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
         Err(error) => {
             tracing::info!(%record, %error, "the backend did not answer");
             attempt.settle(&Outcome::NetworkFault).await;
-            Step::Next { record, fault: None, marked: false }
+            Step::passed(record)
         }
     }
 }
@@ -225,7 +254,8 @@ async fn pass_on(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, answer: 
                 fault.extensions_mut().insert(Accounted { outcome: UsageOutcome::Failure, code });
                 fault
             });
-            return Step::Next { record, fault, marked: false };
+            let lacks_model = verdict.outcome == Outcome::LacksModel;
+            return Step::Next { record, fault, marked: false, lacks_model };
         }
     }
     attempt.answering(&call.caller);
@@ -265,20 +295,35 @@ async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Respon
             if refreshed && head.status == StatusCode::UNAUTHORIZED {
                 tracing::warn!(%record, "refused again right after a renewal");
             }
-            Step::Next { record, fault, marked: false }
+            Step::Next { record, fault, marked: false, lacks_model: outcome == Outcome::LacksModel }
         }
         Reaction::RewriteAndRetry => Step::Foreign { record, answer: original() },
-        Reaction::MarkAndTryOne => Step::Next { record, fault: None, marked: true },
+        Reaction::MarkAndTryOne => Step::Next { record, fault: None, marked: true, lacks_model: false },
         Reaction::Stop => Step::Answer(respond::unreachable_backend()),
     }
 }
 
-fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, (query, now): (&Query, Timestamp)) -> Answer {
-    if let (Cause::Unreachable { .. } | Cause::NoModel { .. }, Some(fault)) = (&refusal.cause, search.fault) {
-        return fault;
-    }
+fn nobody(proxy: &Proxy, search: Search, refusal: &Refusal, asked: (&Query, Timestamp)) -> Answer {
+    let Search { instead, fault, held_back, .. } = search;
+    let tells_more = match &refusal.cause {
+        Cause::Unreachable { .. } | Cause::NoModel { .. } => true,
+        Cause::NothingSelected => refusal.wants_model,
+        Cause::NoAccounts | Cause::NeedsUser | Cause::UsageLimited { .. } | Cause::Pinned { .. } | Cause::Denied(_) => {
+            false
+        }
+    };
+    let theirs = fault.filter(|_| tells_more);
+    instead.told(theirs.unwrap_or_else(|| of_our_own(proxy, held_back, refusal, asked)))
+}
+
+fn of_our_own(
+    proxy: &Proxy,
+    held_back: Option<Vec<RecordId>>,
+    refusal: &Refusal,
+    (query, now): (&Query, Timestamp),
+) -> Answer {
     let pool = proxy.rotation.pool();
-    if let Some(hit) = search.held_back {
+    if let Some(hit) = held_back {
         return respond::wave(&pool, &hit);
     }
     let plan = pool.accounts.iter().find_map(|held| held.account.owner.plan.clone());

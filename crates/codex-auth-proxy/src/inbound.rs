@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use codex_auth_core::{SessionKey, quota_key};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 
 /// The sorts of requests.
@@ -114,11 +114,26 @@ pub(crate) fn quota_key_of(headers: &HeaderMap) -> Option<String> {
     quota_key(&model_of(headers)?)
 }
 
+/// Where the official client names its model once more, for whoever routes.
+const HINT: &str = "x-codex-routing-hint";
+
 /// The model that a request's routing hint names (`model=<slug>;tier=…`).
 pub(crate) fn model_of(headers: &HeaderMap) -> Option<String> {
-    let hint = headers.get("x-codex-routing-hint")?.to_str().ok()?;
+    let hint = headers.get(HINT)?.to_str().ok()?;
     let model = hint.split(';').find_map(|part| part.trim().strip_prefix("model="))?.trim();
     (!model.is_empty()).then(|| model.to_owned())
+}
+
+/// Lets a routing hint name another model. One that no header can carry takes the hint along.
+pub(crate) fn hinting(headers: &mut HeaderMap, model: &str) {
+    let Some(hint) = headers.remove(HINT) else { return };
+    let parts = hint.to_str().unwrap_or_default().split(';').map(|part| match part.split_once("model=") {
+        Some((before, _)) if before.trim().is_empty() => format!("{before}model={model}"),
+        Some(_) | None => part.to_owned(),
+    });
+    if let Ok(hint) = HeaderValue::try_from(parts.collect::<Vec<_>>().join(";")) {
+        headers.insert(HINT, hint);
+    }
 }
 
 /// The directories in which a client works, as its own telling of the turn names them.
@@ -218,7 +233,7 @@ mod tests {
         let told = |pairs: &[(&'static str, &'static str)]| {
             let pairs = pairs
                 .iter()
-                .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
             let headers = pairs.collect::<HeaderMap>();
             [session_of(&headers), parent_of(&headers)].map(|key| key.map(|key| key.as_str().to_owned()))
         };

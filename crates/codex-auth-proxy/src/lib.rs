@@ -17,8 +17,8 @@
 //! for), `keeping` (the disk, off the path), `remembering` and `diary` (quotas, likewise), `sessions` (who serves which,
 //! likewise), `accounting` (every request, written down when it has ended), `recording` (what was decided, and from
 //! what), `permits` (capabilities: limited, revocable callers), `rules` (what the user wants, composed for each
-//! request), `rewrite` (the one change a body may undergo), `respond` (every status code of ours). [`run_agent`] is the
-//! process around it all.
+//! request), `rewrite` (the changes a body may undergo), `instead` (another model's name, where the user wants one),
+//! `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod accounting;
 mod agent;
@@ -35,6 +35,7 @@ mod handler;
 mod headers;
 mod inbound;
 mod inline_upstream;
+mod instead;
 mod keeping;
 mod lanes;
 mod leases;

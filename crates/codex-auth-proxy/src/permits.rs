@@ -7,7 +7,7 @@ pub(crate) mod door;
 mod file;
 mod model;
 
-pub(crate) use model::asked_model;
+pub(crate) use model::{asked_model, model_in};
 
 use std::{
     collections::BTreeSet,
@@ -54,6 +54,13 @@ pub(crate) struct Holder {
     pub(crate) account: Option<RecordId>,
     pub(crate) models: Vec<String>,
     pub(crate) expires_at: Timestamp,
+}
+
+impl Holder {
+    /// Whether the capability is for this model.
+    pub(crate) fn lets(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|known| known == model)
+    }
 }
 
 /// Why no capability was made or revoked.

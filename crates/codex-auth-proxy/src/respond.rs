@@ -209,7 +209,8 @@ fn refused_by_cause(refusal: &Refusal, pool: &SavedPool, plan: Option<&str>, now
         Cause::Denied(denial) => denied(denial, (refusal, plan), now),
         Cause::NoModel { until } => {
             let message = format!(
-                "No account has access to this model; that is asked anew in {} minutes. Choose another model with `-m`.",
+                "No account that may serve has access to this model; that is asked anew in {} minutes. \
+                 Choose another model with `-m`.",
                 until.since(now).as_secs().div_ceil(60)
             );
             error(StatusCode::BAD_REQUEST, "model_not_supported", &message)

@@ -115,6 +115,12 @@ impl Rules {
         Ok(self.book()?.compose(subject))
     }
 
+    /// Whether a project's lists let this model through.
+    pub(crate) fn lets(&self, origin: &Origin, model: &str) -> bool {
+        let (project, asked) = (origin.project.as_deref(), Asked::Answer(Some(model)));
+        self.book().is_ok_and(|book| book.compose(Subject { project, asked, forced: None }).denied.is_none())
+    }
+
     /// What the rules mean for a call, and room for it in every budget it counts towards. `model` is asked only where
     /// a list names models.
     pub(crate) fn admit(

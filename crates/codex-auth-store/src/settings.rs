@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_auth_core::{Memory, RotationSettings, SettingsSource, StoreError};
+use codex_auth_core::{Fallback, Memory, RotationSettings, SettingsSource, StoreError};
 use serde_json::Value;
 
 use crate::documents::settings::{Origin, Resolved, SettingsEnvironment, SettingsFile};
@@ -39,6 +39,9 @@ impl SettingsSource for FileSettings {
         let most = number("sessionAffinityMaxEntries").and_then(|most| usize::try_from(most).ok());
         let usual = Memory::default();
         let memory = Memory { lasts: millis("sessionAffinityTtlMs", usual.lasts), most: most.unwrap_or(usual.most) };
+        let is_fallback = resolved("unsupportedCodexPolicy").is_some_and(|found| found.value == "fallback");
+        let chains = || resolved("unsupportedCodexFallbackChain").map(|found| lists(&found.value)).unwrap_or_default();
+        let goes_to_older = flag("fallbackToGpt52OnUnsupportedGpt53", true);
         let strategy = resolved("schedulingStrategy").map(|found| found.value);
         Ok(RotationSettings {
             enabled: flag("codexRuntimeRotationProxy", default.enabled),
@@ -48,8 +51,16 @@ impl SettingsSource for FileSettings {
             memory: flag("sessionAffinity", true).then_some(memory),
             answer_within: wait("fetchTimeoutMs").map(Duration::from_millis),
             silence: wait("streamStallTimeoutMs").map(Duration::from_millis),
+            fallback: if is_fallback { Fallback::along(chains(), goes_to_older) } else { Fallback::strict() },
         })
     }
+}
+
+/// The lists of words under names.
+fn lists(value: &Value) -> Vec<(String, Vec<String>)> {
+    let words =
+        |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    value.as_object().into_iter().flatten().map(|(name, list)| (name.clone(), words(list))).collect()
 }
 
 fn is_set(found: &Resolved) -> bool {
@@ -183,6 +194,29 @@ mod tests {
             "pluginConfig": { "schedulingStrategy": "manual", "mine": 1, "codexMode": false } });
         assert_eq!(written, expect);
         assert_eq!(settings.file().read().expect("readable").note, None);
+    }
+
+    #[test]
+    fn another_model_is_asked_for_only_where_that_is_set() {
+        let (_dir, root) = root();
+        let chain = r#""unsupportedCodexFallbackChain":{"gpt-5.5":["a","b"]}"#;
+        write(&root.join("settings.json"), &format!(r#"{{"pluginConfig":{{{chain}}}}}"#));
+        let told = |pairs: &[(&str, &str)]| over(&root, pairs).rotation().expect("readable").fallback;
+        let own = [("gpt-5.5".to_owned(), vec!["a".to_owned(), "b".to_owned()])];
+        assert_eq!(told(&[]), Fallback::strict());
+        let on = ("CODEX_AUTH_UNSUPPORTED_MODEL_POLICY", "fallback");
+        assert_eq!(told(&[on]), Fallback::along(own.clone(), true));
+        assert_eq!(told(&[on, ("CODEX_AUTH_FALLBACK_GPT53_TO_GPT52", "no")]), Fallback::along(own.clone(), false));
+        assert_eq!(told(&[("CODEX_AUTH_FALLBACK_UNSUPPORTED_MODEL", "1")]), Fallback::along(own, true));
+    }
+
+    #[test]
+    fn a_chain_that_is_none_leaves_the_built_in_ones() {
+        let (_dir, root) = root();
+        let text =
+            r#"{"pluginConfig":{"unsupportedCodexPolicy":"fallback","unsupportedCodexFallbackChain":{"a":"b"}}}"#;
+        write(&root.join("settings.json"), text);
+        assert_eq!(over(&root, &[]).rotation().expect("readable").fallback, Fallback::along([], true));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `rotation`: whether sessions are routed, by which agent, and which account serves each of them.
 
-use codex_auth_core::{Decision, SavedPool, Strategy, Timestamp};
+use std::collections::BTreeMap;
+
+use codex_auth_core::{Decision, Fallback, SavedPool, Strategy, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -67,6 +69,35 @@ pub struct SessionRow {
     pub requests: u64,
 }
 
+/// What becomes of a request whose model no account that may serve has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnsupportedModels {
+    policy: &'static str,
+    /// The user's own chains.
+    chains: BTreeMap<String, Vec<String>>,
+    gpt53_to_gpt52: bool,
+}
+
+impl UnsupportedModels {
+    fn of(fallback: &Fallback) -> Self {
+        match fallback.chains() {
+            None => Self { policy: "strict", chains: BTreeMap::new(), gpt53_to_gpt52: false },
+            Some((own, goes_to_older)) => {
+                Self { policy: "fallback", chains: own.clone(), gpt53_to_gpt52: goes_to_older }
+            }
+        }
+    }
+
+    fn words(&self) -> String {
+        let Self { policy, chains, gpt53_to_gpt52 } = self;
+        let own = chains.iter().map(|(model, names)| format!("{} -> {}", plain(model), plain(&names.join(" -> "))));
+        let limit = (*policy == "fallback" && !gpt53_to_gpt52).then(|| "never gpt-5.2-codex unless named".to_owned());
+        let more: Vec<_> = own.chain(limit).collect();
+        if more.is_empty() { (*policy).to_owned() } else { format!("{policy} ({})", more.join("; ")) }
+    }
+}
+
 /// Routing as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,6 +108,7 @@ pub struct RotationStatus {
     stored_setting: Option<bool>,
     env_override: EnvOverride,
     strategy: &'static str,
+    unsupported_models: UnsupportedModels,
     agent: Option<AgentView>,
     sessions: Vec<SessionRow>,
     storage_path: String,
@@ -93,6 +125,7 @@ impl RotationStatus {
             stored_setting: None,
             env_override: EnvOverride::None,
             strategy: Strategy::default().as_str(),
+            unsupported_models: UnsupportedModels::of(&Fallback::strict()),
             agent: None,
             sessions: Vec::new(),
             storage_path,
@@ -106,6 +139,12 @@ impl RotationStatus {
     pub fn settings(self, in_force: (bool, Strategy), stored_setting: Option<bool>, env_override: EnvOverride) -> Self {
         let (enabled, strategy) = in_force;
         Self { enabled, strategy: strategy.as_str(), stored_setting, env_override, ..self }
+    }
+
+    /// With this in force for models that nobody has.
+    #[must_use]
+    pub fn fallback(self, fallback: &Fallback) -> Self {
+        Self { unsupported_models: UnsupportedModels::of(fallback), ..self }
     }
 
     /// With this agent and its sessions.
@@ -131,6 +170,7 @@ impl Screen for RotationStatus {
         lines.line(&format!("Stored setting: {stored}"));
         lines.line(&format!("Env override: {}", self.env_override.words()));
         lines.line(&format!("Strategy: {}", self.strategy));
+        lines.hang(4, &format!("Unsupported models: {}", self.unsupported_models.words()));
         match &self.agent {
             Some(AgentView { pid, port, version }) => {
                 let port = port.map_or_else(|| "none yet".to_owned(), |port| port.to_string());
@@ -265,6 +305,7 @@ mod tests {
         let agent = AgentView { pid: 4711, port: Some(40_123), version: "0.1.0".to_owned() };
         let status = status()
             .settings((true, Strategy::Hybrid), None, EnvOverride::Invalid("maybe".to_owned()))
+            .fallback(&Fallback::along([("gpt-5.5".to_owned(), vec!["a".to_owned(), "b".to_owned()])], false))
             .agent(agent, vec![session(1, Some(2)), session(2, None)]);
         insta::assert_snapshot!(format!("{}\n{}", status.text(80), document(&status)));
     }

@@ -43,6 +43,9 @@ pub struct Recalled {
     pub session: Option<String>,
     /// The quota key of its model, where known.
     pub quota_key: Option<String>,
+    /// The model that the client named, where another one was asked for in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// How many accounts the request had tried before.
     pub tried: usize,
     /// Whether this version, asked once more, comes to the same decision.
@@ -232,6 +235,10 @@ impl Recalled {
         let about: Vec<_> = session.into_iter().chain(model).chain(tried).collect();
         let about = if about.is_empty() { "a request that named no session".to_owned() } else { about.join(", ") };
         lines.line(&format!("Made: {ago} ago, for {about}"));
+        if let Some(own) = &self.instead_of {
+            let own = plain(own);
+            lines.line(&format!("Another model in the place of {own}, which no account that may serve has."));
+        }
         if !self.same_again {
             let then = self.chosen_then.as_deref().unwrap_or("nobody was chosen");
             lines.line(&format!("This version decides otherwise. Then: {}.", plain(then)));
@@ -342,6 +349,7 @@ mod tests {
             at: NOW.as_millis(),
             session: Some("1a2b3c4d".to_owned()),
             quota_key: Some("gpt-5.2:gpt-5.5".to_owned()),
+            instead_of: Some("gpt-5.5-pro".to_owned()),
             tried: 1,
             same_again: false,
             chosen_then: Some("Account 1 (person1@example.test, id:ws-1), most quota left and least in use".to_owned()),

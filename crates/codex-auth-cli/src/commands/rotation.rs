@@ -85,6 +85,7 @@ fn status(product: &Product, as_json: bool) -> Result<(), CliError> {
         product.settings_file().read()?.document.stored(KEY).and_then(Value::as_bool),
         env_override(product),
     );
+    let status = status.fallback(&settings.fallback);
     let status = match ask(product, Method::GET, "/v1/status")? {
         Some(document) => {
             let (agent, sessions) = status_of(&document);

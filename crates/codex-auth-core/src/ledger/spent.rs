@@ -50,6 +50,8 @@ pub struct RequestSpent {
     pub outcome: UsageOutcome,
     /// The model asked for; where the request did not say, the one that answered.
     pub model: Option<String>,
+    /// The model the client named, where another one was asked for in its place.
+    pub instead_of: Option<String>,
     /// The directory of the session that asked.
     pub cwd: Option<String>,
     /// The conversation it belongs to.
@@ -77,6 +79,8 @@ pub struct AttemptSpent {
     pub at: Timestamp,
     /// The account asked.
     pub account: Whose,
+    /// The model it was asked for, where the request asked for more than one.
+    pub model: Option<String>,
     /// How it ended.
     pub outcome: UsageOutcome,
     /// HTTP status of the backend, where it answered.

@@ -26,6 +26,7 @@ pub struct Asked {
     pub(super) just_moved: bool,
     pub(super) prompt: Prompt,
     pub(super) quota_key: Option<String>,
+    pub(super) instead_of: Option<String>,
     pub(super) tried: Vec<RecordId>,
     pub(super) denied: Option<Denial>,
     pub(super) burst_until: Option<Timestamp>,
@@ -170,13 +171,14 @@ pub(super) fn same_terms(a: Terms, b: Terms) -> bool {
 impl Premises {
     pub(super) fn of(standards: Standards<'_>, ask: Ask<'_>, session: Option<SessionHash>, at: Timestamp) -> Self {
         let Standards { strategy, pin, pinned_by, active, turn, spread, seed } = standards;
-        let Ask { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until } = ask;
+        let Ask { bound, again, just_moved, prompt, quota_key, instead_of, tried, denied, burst_until } = ask;
         let asked = Asked {
             bound: bound.cloned(),
             again: again.cloned(),
             just_moved,
             prompt,
             quota_key: quota_key.map(str::to_owned),
+            instead_of: instead_of.map(str::to_owned),
             tried: tried.to_vec(),
             denied: denied.cloned(),
             burst_until,
@@ -207,13 +209,14 @@ impl Premises {
     }
 
     pub(super) fn ask(&self) -> Ask<'_> {
-        let Asked { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until } = &self.asked;
+        let Asked { bound, again, just_moved, prompt, quota_key, instead_of, tried, denied, burst_until } = &self.asked;
         Ask {
             bound: bound.as_ref(),
             again: again.as_ref(),
             just_moved: *just_moved,
             prompt: *prompt,
             quota_key: quota_key.as_deref(),
+            instead_of: instead_of.as_deref(),
             tried,
             denied: denied.as_ref(),
             burst_until: *burst_until,

@@ -8,7 +8,9 @@ use super::{
     groups::read_whole,
     items::State,
     kept::{Asked, KeptSeat, Stood},
-    write::{BURST, CHANGES, CHOICE, DECISION, DENIED, FORMAT, JUST_MOVED, KEYFRAME, QUOTA_KEY, SESSION, SPREAD},
+    write::{
+        BURST, CHANGES, CHOICE, DECISION, DENIED, FORMAT, INSTEAD, JUST_MOVED, KEYFRAME, QUOTA_KEY, SESSION, SPREAD,
+    },
 };
 use crate::{
     Ask, Binding, Decision, Denial, DeniedBy, Prompt, Reason, RecordId, Seat, Strategy, Timestamp, evaluate, pick,
@@ -91,14 +93,12 @@ type Told = (Premises, Option<(usize, Reason)>, u32, [u8; 4]);
 
 fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let flags = read.byte()?;
-    if flags & !(SESSION | QUOTA_KEY | DENIED | BURST | CHOICE | JUST_MOVED | SPREAD) != 0 {
-        return Err(RecordError::Damaged("an unknown flag"));
-    }
     let at = read.instant(state.at)?;
     let (strategy, pinned_by) = (Strategy::of_number(read.byte()?)?, Binding::of_number(read.byte()?)?);
     let (seed, prompt) = (read.number()?, Prompt { tokens: read.number()?, later_tokens: read.number()? });
     let session = if flags & SESSION == 0 { None } else { Some(SessionHash(read.four()?)) };
     let quota_key = if flags & QUOTA_KEY == 0 { None } else { Some(read.text(&mut state.texts)?) };
+    let instead_of = if flags & INSTEAD == 0 { None } else { Some(read.text(&mut state.texts)?) };
     let denied = if flags & DENIED == 0 {
         None
     } else {
@@ -120,7 +120,7 @@ fn decision(state: &mut State, read: &mut In<'_>) -> Result<Told, RecordError> {
     let tried = std::mem::take(&mut state.tried);
     let tried = tried.iter().filter_map(|place| Some(state.seats.get(*place)?.account.record.clone())).collect();
     state.at = at;
-    let asked = Asked { bound, again, just_moved, prompt, quota_key, tried, denied, burst_until };
+    let asked = Asked { bound, again, just_moved, prompt, quota_key, instead_of, tried, denied, burst_until };
     Ok((
         Premises { at, session, asked, stood: Stood { strategy, pin, pinned_by, active, turn, spread, seed } },
         choice,
@@ -162,6 +162,11 @@ impl Recorded<'_> {
     /// For which model, as a quota key, where it was known.
     pub fn quota_key(&self) -> Option<&str> {
         self.premises.asked.quota_key.as_deref()
+    }
+
+    /// The model that the client named, where another one was asked for in its place.
+    pub fn instead_of(&self) -> Option<&str> {
+        self.premises.asked.instead_of.as_deref()
     }
 
     /// By which strategy.

@@ -157,6 +157,7 @@ impl World {
             just_moved: self.below(3) == 0,
             prompt: Prompt { tokens, later_tokens: tokens + 1000 },
             quota_key: [None, Some("codex"), Some("gpt-5.2:gpt-5.5")][self.below(3)],
+            instead_of: instead_of(self.now),
             tried: &tried,
             denied: (self.below(40) == 0).then_some(&denial),
             burst_until: (self.below(40) == 0).then(|| self.soon()),
@@ -166,6 +167,13 @@ impl World {
         self.watch.note(seats.iter().copied(), (standards, ask), session.as_ref(), choice, self.now);
         (evaluate(&seats, standards, ask, self.now), self.desk.taken().pop())
     }
+}
+
+/// One decision in five is about another model than the client named, whose name may be long.
+fn instead_of(at: Timestamp) -> Option<&'static str> {
+    let names = ["gpt-5.5", "a-model-whose-name-is-longer-than-most-names-of-models-are"];
+    let place = usize::try_from(at.as_millis() % 10).expect("small");
+    names.get(place).copied()
 }
 
 fn seat<'a>((account, around): (&'a Account, &Around)) -> Seat<'a> {
@@ -200,6 +208,7 @@ fn check(seed: u64, accounts: usize, decisions: usize) {
         let recorded = reader.take(last).expect("it is whole").expect("a decision");
         let again = recorded.replay();
         assert_eq!(again, step.live, "decision {number} of seed {seed}");
+        assert_eq!(recorded.instead_of(), instead_of(step.at), "decision {number} of seed {seed}");
         assert!(recorded.is_same(&again) && recorded.at() == step.at, "decision {number} of seed {seed}");
         for entry in &step.entries {
             if entry[0] & 0x0f == write::KEYFRAME {

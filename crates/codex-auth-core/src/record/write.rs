@@ -24,6 +24,8 @@ pub(super) const BURST: u8 = 8;
 pub(super) const CHOICE: u8 = 16;
 pub(super) const JUST_MOVED: u8 = 32;
 pub(super) const SPREAD: u8 = 64;
+/// The last one that the byte has room for: one more is another format.
+pub(super) const INSTEAD: u8 = 128;
 
 /// A reader has to begin at a keyframe: this many decisions at most lie between one and the next.
 const DECISIONS_APART: u32 = 256;
@@ -172,9 +174,9 @@ impl Writer {
         choice: Option<(usize, Reason)>,
     ) -> Result<(Vec<u8>, bool), RecordError> {
         let Premises { at, session, asked, stood } = premises;
-        let Asked { bound, again, just_moved, prompt, quota_key, tried: _, denied, burst_until } = asked;
+        let Asked { bound, again, just_moved, prompt, quota_key, instead_of, tried: _, denied, burst_until } = asked;
         let Stood { strategy, pin, pinned_by, active, turn, spread, seed } = stood;
-        let texts = [quota_key.as_ref(), denied.as_ref().map(|denied| &denied.reason)];
+        let texts = [quota_key.as_ref(), instead_of.as_ref(), denied.as_ref().map(|denied| &denied.reason)];
         let strangers = [pin, active, bound, again, turn]
             .map(|record| record.as_ref().filter(|record| self.place_of(record).is_none()));
         for text in
@@ -191,6 +193,7 @@ impl Writer {
             (CHOICE, choice.is_some()),
             (JUST_MOVED, *just_moved),
             (SPREAD, *spread),
+            (INSTEAD, instead_of.is_some()),
         ];
         out.byte(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag).sum());
         out.instant(*at, self.state.at);
@@ -202,6 +205,9 @@ impl Writer {
         out.0.extend(session.iter().flat_map(|session| session.0));
         if let Some(key) = quota_key {
             out.text(key, &mut self.state.texts);
+        }
+        if let Some(model) = instead_of {
+            out.text(model, &mut self.state.texts);
         }
         if let Some(Denial { by, reason, until }) = denied {
             out.byte(by.numbered());

@@ -15,8 +15,12 @@ pub struct Query {
     pub tokens: u64,
     /// Quota key of its model, where known.
     pub quota_key: Option<String>,
+    /// The model that its client named, where another one is asked for in its place.
+    pub instead_of: Option<String>,
     /// Accounts already tried for it.
     pub tried: Vec<RecordId>,
+    /// Those of them that refused it for its model, which the memory knows only where the model is known.
+    pub lacking: Vec<RecordId>,
     /// Account that is to be asked once more, after its token or the request was mended.
     pub again: Option<RecordId>,
     /// The only account that may serve it, whatever the user pinned.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Lesson, Query, Routing, lessons::Lessons, sides::Sides, warmth::Prompts};
 use crate::{
-    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, Mark, Outcome, Pick, Reason,
-    RecordId, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence, evaluate,
-    favourite, may_serve, pick, plan_size, record::Watch, stays,
+    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, LACKS_MODEL_FOR, Mark, Outcome,
+    Pick, Reason, RecordId, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence,
+    evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -110,6 +110,8 @@ impl Live {
         };
         let lacks_model_until =
             query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
+        let has_refused = || query.lacking.contains(&held.account.record);
+        let lacks_model_until = lacks_model_until.or_else(|| has_refused().then(|| now.after(LACKS_MODEL_FOR)));
         Seat {
             account: &held.account,
             in_flight: side.in_flight,
@@ -145,6 +147,7 @@ impl Live {
             just_moved: own.is_some_and(|bond| now.since(bond.came_at) < self.routing.settles_for),
             prompt: self.prompts.prompt(query.tokens),
             quota_key: query.quota_key.as_deref(),
+            instead_of: query.instead_of.as_deref(),
             tried: &query.tried,
             denied: query.ruling.denied.as_ref(),
             burst_until: self.burst.until(now),

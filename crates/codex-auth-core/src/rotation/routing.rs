@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Memory, Strategy};
+use crate::{Fallback, Memory, Strategy};
 
 /// How accounts are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
     /// The ordering (`schedulingStrategy`).
     pub strategy: Strategy,
@@ -15,6 +15,8 @@ pub struct Routing {
     pub settles_for: Duration,
     /// How long sessions are remembered; `None` when they are not (`sessionAffinity`).
     pub memory: Option<Memory>,
+    /// What is asked for in place of a model that nobody has (`unsupportedCodexPolicy`).
+    pub fallback: Fallback,
 }
 
 impl Default for Routing {
@@ -24,6 +26,7 @@ impl Default for Routing {
             spread: true,
             settles_for: Duration::from_mins(1),
             memory: Some(Memory::default()),
+            fallback: Fallback::strict(),
         }
     }
 }

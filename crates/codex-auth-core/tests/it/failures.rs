@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use codex_auth_core::{
-    BURST_LASTS, Blocker, LACKS_MODEL_FOR, Lease, Mark, Outcome, Query, Reaction, RestPolicy, RestReason, Resting,
-    Rotation, Strategy, TREATMENTS, Timestamp, testing::pool,
+    BURST_LASTS, Blocker, Cause, Fallback, LACKS_MODEL_FOR, Lease, Mark, Outcome, Query, Reaction, RestPolicy,
+    RestReason, Resting, Rotation, Routing, Strategy, TREATMENTS, Timestamp, testing::pool,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -155,4 +155,81 @@ fn a_refusal_of_the_request_is_neutral() {
     assert_eq!(settled.reaction, Reaction::Relay);
     assert!(settled.edit.is_none(), "nothing is noted, not even that it was used");
     assert_eq!(blockers(&rotation, &Query::default(), NOW), [FREE]);
+}
+
+/// The models that are asked for when every account lacks each, from this one on.
+fn walked(rotation: &Rotation, query: Query, (first, is_known): (&str, bool)) -> (Vec<String>, Cause) {
+    let (mut query, mut models) = (query, vec![first.to_owned()]);
+    loop {
+        let model = models.last().cloned().unwrap_or_default();
+        query.quota_key = is_known.then(|| format!("gpt-5.2:{model}"));
+        (query.tried, query.lacking) = (Vec::new(), Vec::new());
+        let refusal = loop {
+            let lease = match rotation.acquire(&query, NOW) {
+                Ok(lease) => lease,
+                Err(refusal) => break refusal,
+            };
+            query.tried.push(lease.held.account.record.clone());
+            query.lacking.push(lease.held.account.record.clone());
+            settle(rotation, lease, &Outcome::LacksModel, NOW);
+        };
+        match rotation.fallback().next(&refusal, &models, |_| true) {
+            Some(next) => models.push(next),
+            None => return (models, refusal.cause),
+        }
+    }
+}
+
+#[test]
+fn a_model_that_nobody_has_gives_way_to_the_next_of_its_chain() {
+    let until = NOW.after(LACKS_MODEL_FOR);
+    let (all, own) = (["gpt-5", "gpt-5.5", "gpt-5.4"].map(str::to_owned).to_vec(), vec!["gpt-5".to_owned()]);
+    for is_known in [true, false] {
+        for (strategy, pin, only) in [
+            (Strategy::Sequential, None, None),
+            (Strategy::Manual, None, None),
+            (Strategy::Sequential, Some(1), None),
+            (Strategy::Sequential, Some(1), Some(0)),
+        ] {
+            let mut pool = pool(2);
+            let record = |place: usize| pool.accounts[place].account.record.clone();
+            let query = Query { only: only.map(record), ..Query::default() };
+            (pool.pin, pool.active) = (pin.map(record), Some(record(0)));
+            for (fallback, expect) in [(Fallback::along([], true), &all), (Fallback::strict(), &own)] {
+                let routing = Routing { fallback, ..strategy.into() };
+                let rotation = Rotation::new(pool.clone(), routing, RestPolicy::default());
+                let (models, cause) = walked(&rotation, query.clone(), ("gpt-5", is_known));
+                assert_eq!(&models, expect, "{strategy:?} {pin:?} {only:?}");
+                let is_choosy = strategy == Strategy::Manual;
+                assert_eq!(cause, if is_choosy { Cause::NothingSelected } else { Cause::NoModel { until } });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_of_rules_shows_the_built_in_chains() {
+    let mut page = String::from("| Nobody has | Then |\n|---|---|\n");
+    for model in [
+        "gpt-5",
+        "gpt-5.5",
+        "gpt-5-pro",
+        "gpt-5.5-pro",
+        "gpt-5.3-codex-spark",
+        "gpt-5-codex",
+        "gpt-5.3-codex",
+        "gpt-5.2-codex",
+        "gpt-5.1-codex",
+        "gpt-5.1-codex-max",
+        "codex-max",
+        "gpt-5.1-codex-mini",
+    ] {
+        let routing = Routing { fallback: Fallback::along([], true), ..Strategy::Sequential.into() };
+        let rotation = Rotation::new(pool(1), routing, RestPolicy::default());
+        let models = walked(&rotation, Query::default(), (model, true)).0;
+        let then: Vec<_> = models[1..].iter().map(|model| format!("`{model}`")).collect();
+        writeln!(page, "| `{model}` | {} |", then.join(", ")).expect("memory");
+    }
+    let kept = include_str!("../../../../docs/policy.md");
+    assert!(kept.contains(&page), "docs/policy.md is to contain:\n{page}");
 }

@@ -44,6 +44,8 @@ struct Page {
     is_relayed: bool,
     is_revoked: bool,
     project: Option<String>,
+    /// The model the client named, and the one that is asked for in its place.
+    instead: Option<(String, String)>,
     status: Option<u16>,
     outcome: Option<UsageOutcome>,
     code: Option<String>,
@@ -61,7 +63,14 @@ impl Tab {
 
     /// Notes an attempt that has ended.
     pub(crate) fn attempted(&self, attempt: AttemptSpent) {
-        self.0.page().attempts.push(attempt);
+        let mut page = self.0.page();
+        let model = page.instead.as_ref().map(|(_, next)| next.clone());
+        page.attempts.push(AttemptSpent { model, ..attempt });
+    }
+
+    /// From here on `next` is asked for in place of the client's own model.
+    pub(crate) fn asking(&self, own: &str, next: &str) {
+        self.0.page().instead = Some((own.to_owned(), next.to_owned()));
     }
 
     /// The backend's answer is on its way to the client; how it ends is told by [`Tab::ended`], or by nobody.
@@ -123,7 +132,7 @@ impl Drop for Inner {
 }
 
 fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
-    let Page { is_relayed: _, is_revoked, project, status, outcome, code, last_words, mut attempts } = page;
+    let Page { is_relayed: _, is_revoked, project, instead, status, outcome, code, last_words, mut attempts } = page;
     let finish = if is_revoked { Finish::Revoked } else { Finish::Left };
     // Nobody said how it ended.
     let left = Ending { status: status.unwrap_or(200), is_events: true, terminal: None, finish };
@@ -145,18 +154,23 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
             (attempt.outcome, attempt.error_code) = (outcome, Some("given_up".to_owned()));
         }
     }
-    let asked_model = inner.asked.model.as_deref().or(model.as_deref());
+    let (own, instead) = instead.unzip();
+    for attempt in attempts.iter_mut().filter(|attempt| attempt.model.is_none()) {
+        attempt.model.clone_from(&own);
+    }
+    let model = instead.or_else(|| inner.asked.model.clone()).or(model);
     // By the built-in prices: what the rows cost by the user's own is summed from them when the agent starts anew.
-    let cost = asked_model.and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
+    let cost = model.as_deref().and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
     inner.proxy.rules.took(project, at, tokens.total(), cost.unwrap_or_default());
-    let Asked { is_responses, model: asked, session, cwd } = inner.asked.clone();
+    let Asked { is_responses, model: _, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),
         at,
         source: UsageSource::RuntimeProxy,
         operation: if is_responses { UsageOperation::Responses } else { UsageOperation::Unknown },
         outcome,
-        model: asked.or(model),
+        model,
+        instead_of: own,
         cwd,
         session,
         response,
@@ -178,6 +192,7 @@ pub(crate) fn attempt_of(
     AttemptSpent {
         at: now,
         account: account.clone(),
+        model: None,
         outcome,
         status,
         error_code: code.and_then(code_word),

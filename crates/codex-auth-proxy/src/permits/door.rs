@@ -25,7 +25,7 @@ pub(crate) async fn serve(proxy: &Arc<Proxy>, call: &Call, holder: &Holder) -> A
     let permits = proxy.leases.permits();
     if !holder.models.is_empty() {
         let asked = asked_model(&call.headers, &call.body);
-        if !asked.is_some_and(|asked| holder.models.contains(&asked)) {
+        if !asked.is_some_and(|asked| holder.lets(&asked)) {
             return respond::permit_model(&holder.models);
         }
     }

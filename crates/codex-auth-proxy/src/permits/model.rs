@@ -1,9 +1,11 @@
-//! Which model a body asks for, without taking the body apart: an answer only where there is no doubt.
+//! Which model a body asks for and where its name stands, without taking the body apart: an answer only where there is no
+//! doubt.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use http::{HeaderMap, header};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::rewrite::decoded;
 
@@ -16,17 +18,26 @@ pub(crate) fn asked_model(headers: &HeaderMap, body: &[u8]) -> Option<String> {
         (Some("zstd"), None) => Cow::Owned(decoded(body)?),
         (Some(_), _) | (None, Some(_)) => return None,
     };
-    let mut reader = serde_json::Deserializer::from_slice(&plain);
-    let model = reader.deserialize_map(Top).ok()?;
+    model_in(&plain).map(|(model, _)| model)
+}
+
+/// The one model named at the top of a plain body, and the bytes where it stands, with their quotation marks.
+pub(crate) fn model_in(plain: &[u8]) -> Option<(String, Range<usize>)> {
+    let mut reader = serde_json::Deserializer::from_slice(plain);
+    let told = reader.deserialize_map(Top).ok()??.get();
     reader.end().ok()?;
-    model
+    // What was read is a part of what there is, so its place is the distance between the two.
+    let start = told.as_ptr().addr().checked_sub(plain.as_ptr().addr())?;
+    let place = start..start.checked_add(told.len())?;
+    (plain.get(place.clone())? == told.as_bytes()).then_some(())?;
+    Some((serde_json::from_str(told).ok()?, place))
 }
 
 /// The top of a body.
 struct Top;
 
 impl<'de> Visitor<'de> for Top {
-    type Value = Option<String>;
+    type Value = Option<&'de RawValue>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a request")
@@ -70,6 +81,7 @@ mod tests {
         check(&["identity"], body, Some("gpt-5.5"));
         check(&["zstd"], &zstd::bulk::compress(body, 3).expect("compresses"), Some("gpt-5.5"));
         check(&[], br#"{"mod\u0065l":"gpt-5.5"}"#, Some("gpt-5.5"));
+        check(&[], br#"{"model" : "gpt\u002d5.5" }"#, Some("gpt-5.5"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod agent;
 mod bodies;
 mod face;
 mod failures;
+mod fallback;
 mod guard;
 mod incidents;
 mod invalidation;

@@ -21,7 +21,7 @@ pub(crate) use value::boolean;
 
 const PLUGIN_SECTION: &str = "pluginConfig";
 const DASHBOARD_SECTION: &str = "dashboardDisplaySettings";
-/// An older key that says the same as a word of another: key, word when it is true, word when it is false.
+/// An older key that says the same as a word of another: the other, the key, word when it is true, word when it is false.
 const MIRRORED: (&str, &str, &str, &str) =
     ("unsupportedCodexPolicy", "fallbackOnUnsupportedCodexModel", "fallback", "strict");
 
@@ -89,6 +89,12 @@ impl Settings {
     /// A setting as it counts; `None` when there is none of this name.
     pub fn resolve(&self, name: &str, environment: &SettingsEnvironment) -> Option<Resolved> {
         let in_section = |keys: &[Key]| keys.iter().copied().find(|key| key.name == name);
+        let (mirrors, older, yes, _) = MIRRORED;
+        if name == older {
+            // Whoever reads the older one is told what counts.
+            let policy = self.resolve(mirrors, environment)?;
+            return Some(Resolved { key: in_section(PLUGIN)?, value: json!(policy.value == yes), ..policy });
+        }
         if let Some(key) = in_section(PLUGIN) {
             return Some(resolve(key, self.plugin.as_ref(), environment));
         }
@@ -128,25 +134,44 @@ impl Settings {
 
 fn resolve(key: Key, section: Option<&Object>, environment: &SettingsEnvironment) -> Resolved {
     let mut ignored = Vec::new();
-    for name in key.variables {
+    let older = older_of(key);
+    for (name, told_as) in variables(key).chain(older.into_iter().flat_map(variables)) {
         let Some(text) = environment.0.get(name) else { continue };
-        match key.kind.variable(text) {
-            Ok(value) => return Resolved { key, value, origin: Origin::Environment(name), ignored },
+        match told_as.variable(text) {
+            Ok(value) => {
+                return Resolved { key, value: in_words(key, value), origin: Origin::Environment(name), ignored };
+            }
             Err(why) => ignored.push(format!("{name} is ignored: {why}")),
         }
     }
     let stored = section.and_then(|section| section.get(key.name)).cloned();
-    let (mirrors, older, yes, no) = MIRRORED;
-    let mirrored = || section.filter(|_| key.name == mirrors).and_then(|section| json::flag(section, older));
-    match stored
-        .or_else(|| mirrored().map(|flag| json!(if flag { yes } else { no })))
-        .map(|told| key.kind.stored(&told))
-    {
+    let mirrored = || section.zip(older).and_then(|(section, older)| json::flag(section, older.name));
+    match stored.or_else(|| mirrored().map(|flag| in_words(key, json!(flag)))).map(|told| key.kind.stored(&told)) {
         Some(Ok(value)) => Resolved { key, value, origin: Origin::File, ignored },
         told => {
             ignored.extend(told.and_then(Result::err).map(|why| format!("the file's {} is ignored: {why}", key.name)));
             Resolved { key, value: key.kind.default(), origin: Origin::Default, ignored }
         }
+    }
+}
+
+/// The variables above a key, and what each may be.
+fn variables(key: Key) -> impl Iterator<Item = (&'static str, Kind)> {
+    key.variables.iter().map(move |name| (*name, key.kind))
+}
+
+/// The older key that says the same as this one.
+fn older_of(key: Key) -> Option<Key> {
+    let (mirrors, older, ..) = MIRRORED;
+    PLUGIN.iter().copied().find(|known| key.name == mirrors && known.name == older)
+}
+
+/// What an older key says, in the word of the one that took its place; everything else as it is.
+fn in_words(key: Key, value: Value) -> Value {
+    let (mirrors, _, yes, no) = MIRRORED;
+    match value.as_bool() {
+        Some(flag) if key.name == mirrors => json!(if flag { yes } else { no }),
+        Some(_) | None => value,
     }
 }
 
@@ -211,12 +236,27 @@ mod tests {
     fn an_older_key_mirrors_the_policy() {
         let name = "unsupportedCodexPolicy";
         check(r#"{"pluginConfig":{"fallbackOnUnsupportedCodexModel":true}}"#, ("", ""), name, r#""fallback" File"#);
+        let (variable, older) = ("CODEX_AUTH_UNSUPPORTED_MODEL_POLICY", "CODEX_AUTH_FALLBACK_UNSUPPORTED_MODEL");
+        check("{}", (variable, "strict"), name, &format!(r#""strict" Environment("{variable}")"#));
+        let stored = r#"{"pluginConfig":{"unsupportedCodexPolicy":"fallback"}}"#;
+        check("{}", (older, "yes"), name, &format!(r#""fallback" Environment("{older}")"#));
+        check(stored, (older, "0"), name, &format!(r#""strict" Environment("{older}")"#));
         check(
-            "{}",
-            ("CODEX_AUTH_UNSUPPORTED_MODEL_POLICY", "strict"),
+            stored,
+            (variable, "wild"),
             name,
-            r#""strict" Environment("CODEX_AUTH_UNSUPPORTED_MODEL_POLICY")"#,
+            &format!(r#""fallback" File {variable} is ignored: it must be one of strict, fallback"#),
         );
+        check(
+            stored,
+            (older, "maybe"),
+            name,
+            &format!(r#""fallback" File {older} is ignored: it must be true or false"#),
+        );
+        let mirror = "fallbackOnUnsupportedCodexModel";
+        check(stored, ("", ""), mirror, "true File");
+        check("{}", (variable, "fallback"), mirror, &format!(r#"true Environment("{variable}")"#));
+        check("{}", ("", ""), mirror, "false Default");
     }
 
     #[test]

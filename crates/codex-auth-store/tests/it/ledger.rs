@@ -79,6 +79,7 @@ fn row(n: usize, outcome: UsageOutcome) -> UsageRow {
         operation: UsageOperation::Responses,
         outcome,
         model: Some("gpt-5.5".into()),
+        instead_of: None,
         project: None,
         account: Some(AccountMark::of(&sign_in(1, "SECRET-TOKEN", 0).account, 0)),
         request_id: None,

@@ -41,6 +41,7 @@ fn request(n: usize) -> RequestSpent {
     let attempt = |account, outcome, status, tokens| AttemptSpent {
         at: AT,
         account: whose(account),
+        model: None,
         outcome,
         status: Some(status),
         error_code: None,
@@ -54,6 +55,7 @@ fn request(n: usize) -> RequestSpent {
         operation: UsageOperation::Responses,
         outcome: UsageOutcome::Success,
         model: Some("gpt-5.5".into()),
+        instead_of: None,
         cwd: None,
         session: SessionKey::parse("SECRET-SESSION"),
         response: Some("SECRET-RESPONSE".into()),
@@ -116,6 +118,22 @@ fn a_request_that_is_handed_in_again_is_not_written_again() {
     ledger(&world).rotate(0, AT).expect("archived").expect("not empty");
     assert_eq!(book(&world).enter_now(&requests(6..7), AT).expect("written"), 0, "by one who never saw it");
     assert_eq!(sums(&world).requests, 7);
+}
+
+#[test]
+fn a_request_that_asked_for_another_model_names_both() {
+    let world = World::new();
+    let mut other = RequestSpent { model: Some("gpt-5.4".into()), instead_of: Some("gpt-5.5".into()), ..request(0) };
+    for (attempt, model) in other.attempts.iter_mut().zip(["gpt-5.5", "gpt-5.4"]) {
+        attempt.model = Some(model.into());
+    }
+    book(&world).enter_now(&[other, request(1)], AT).expect("written");
+    let rows = ledger(&world).rows(AT, AT).expect("read");
+    let named: Vec<_> = rows.requests.iter().map(|row| (row.model.as_deref(), row.instead_of.as_deref())).collect();
+    assert_eq!(named, [(Some("gpt-5.4"), Some("gpt-5.5")), (Some("gpt-5.5"), None)]);
+    let asked: Vec<_> = rows.attempts.iter().map(|row| row.model.as_deref()).collect();
+    assert_eq!(asked, [Some("gpt-5.5"), Some("gpt-5.4"), None, None]);
+    assert!(rows.requests[1].document().get("insteadOfModel").is_none(), "an ordinary row has no key more than before");
 }
 
 #[test]

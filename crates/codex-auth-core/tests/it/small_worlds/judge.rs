@@ -1,8 +1,8 @@
 //! The laws of every decision, said once more and independently of the code that decides.
 
 use codex_auth_core::{
-    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Reason, Seat, Standards, Strategy, evaluate,
-    favourite, pick, refusal_of,
+    Ask, Binding, Blocker, Cause, Decision, Denial, DeniedBy, Exit, Hold, Reason, Seat, Standards, Standing, Strategy,
+    evaluate, favourite, pick, refusal_of,
 };
 
 use super::{
@@ -224,7 +224,9 @@ impl World {
             return Ok(());
         }
         let pin = self.pin.map(|place| made_at(place).record.clone());
-        let refusal = refusal_of(decision, self.strategy, pin.as_ref());
+        let active = self.active.map(|place| made_at(place).record.clone());
+        let (strategy, pin, active) = (self.strategy, pin.as_ref(), active.as_ref());
+        let refusal = refusal_of(decision, Standards { strategy, pin, active, ..Standards::default() });
         must(refusal.standings == decision.standings, || "the refusal tells another story".into())?;
         let are_blocked = refusal.standings.iter().all(|standing| !standing.blockers.is_empty());
         let is_choosy = refusal.cause == Cause::NothingSelected;
@@ -235,11 +237,17 @@ impl World {
             Cause::NeedsUser => self.pin.is_none() && !is_denied,
             Cause::UsageLimited { until } | Cause::NoModel { until } => *until > NOW,
             Cause::Unreachable { until } => until.is_none_or(|until| until > NOW),
-            Cause::Pinned { record, until } => pin.as_ref() == Some(record) && until.is_none_or(|until| until > NOW),
+            Cause::Pinned { record, until } => pin == Some(record) && until.is_none_or(|until| until > NOW),
             Cause::NothingSelected => self.strategy == Strategy::Manual && self.pin.is_none(),
             Cause::Denied(_) => is_denied,
         };
         must(is_true, || format!("the cause {:?} is not true", refusal.cause))?;
+        let lacks = |standing: &Standing| {
+            let may = pin.is_none_or(|pin| standing.record == *pin);
+            may && standing.blockers.iter().any(|blocker| matches!(blocker, Blocker::LacksModel { .. }))
+        };
+        let is_model = !refusal.wants_model || (!is_denied && refusal.standings.iter().any(lacks));
+        must(is_model, || "another model is no way out of this".into())?;
         let ready_at = decision.ready_at();
         must(ready_at.is_none_or(|at| at > NOW || is_choosy), || format!("who is refused was ready at {ready_at:?}"))
     }

@@ -135,7 +135,7 @@ impl Place {
         let directory = Directory { files: Mutex::default(), locks: Mutex::default(), place };
         Arc::new(Self {
             store: MemoryStore::holding(pool),
-            settings: Arc::new(Settings(Mutex::new(Strategy::Sequential))),
+            settings: Arc::new(Settings(Mutex::new(Strategy::Sequential), codex_auth_core::Fallback::strict())),
             directory: Arc::new(directory),
             issuer,
             decisions: Arc::default(),

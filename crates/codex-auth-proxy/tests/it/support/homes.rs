@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Mutex};
 
 use codex_auth_core::{
-    Login, LoginState, OfficialLogins, RotationSettings, SettingsSource, StoreError, Strategy, testing::held,
+    Fallback, Login, LoginState, OfficialLogins, RotationSettings, SettingsSource, StoreError, Strategy, testing::held,
 };
 
 /// Homes by path.
@@ -33,10 +33,14 @@ impl OfficialLogins for Homes {
 
 /// The rotation's settings.
 #[derive(Debug)]
-pub(crate) struct Settings(pub(crate) Mutex<Strategy>);
+pub(crate) struct Settings(pub(crate) Mutex<Strategy>, pub(crate) Fallback);
 
 impl SettingsSource for Settings {
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
-        Ok(RotationSettings { strategy: *self.0.lock().unwrap(), ..RotationSettings::default() })
+        Ok(RotationSettings {
+            strategy: *self.0.lock().unwrap(),
+            fallback: self.1.clone(),
+            ..RotationSettings::default()
+        })
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use codex_auth_core::{
-    AccessToken, ClientToken, Clock as _, Granted, PolicySource, RefreshToken, SavedPool, Strategy, Timestamp,
-    TokenIssuer,
+    AccessToken, ClientToken, Clock as _, Fallback, Granted, PolicySource, RefreshToken, SavedPool, Strategy,
+    Timestamp, TokenIssuer,
     testing::{ManualClock, MemoryBook, MemoryPolicies, MemoryStore, ScriptedIssuer, SeededEntropy, pool},
 };
 use codex_auth_proxy::{
@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) disk: Gate,
     /// Lets the disk die.
     pub(crate) dead: Dead,
+    /// What is asked for in place of a model that nobody has.
+    pub(crate) fallback: Fallback,
     /// The user's rules.
     pub(crate) rules: MemoryPolicies,
 }
@@ -62,6 +64,7 @@ impl Default for Setup {
             issuer,
             disk,
             dead: Dead::default(),
+            fallback: Fallback::strict(),
             rules: MemoryPolicies::default(),
         }
     }
@@ -92,7 +95,7 @@ impl World {
         (setup.config)(&mut config);
         let store = MemoryStore::holding(setup.pool);
         let homes = Arc::new(Homes::default());
-        let settings = Arc::new(Settings(Mutex::new(setup.strategy)));
+        let settings = Arc::new(Settings(Mutex::new(setup.strategy), setup.fallback));
         let clock = Arc::new(ManualClock::at(NOW));
         let book = MemoryBook::default();
         let ports = Ports {

@@ -21,6 +21,8 @@ pub struct AttemptRow {
     pub outcome: UsageOutcome,
     /// With which account.
     pub account: Option<AccountMark>,
+    /// For which model, where the request asked for more than one.
+    pub model: Option<String>,
     /// HTTP status of the backend, 100 to 599.
     pub status: Option<u16>,
     /// The code of what went wrong.
@@ -34,13 +36,17 @@ pub struct AttemptRow {
 impl AttemptRow {
     /// The row as a document, in the keys of the file.
     pub fn document(&self) -> Value {
-        json!({
+        let mut row = json!({
             "version": 2, "kind": KIND, "id": format!("{}-{}", self.request_id, self.number),
             "requestId": self.request_id, "attempt": self.number, "createdAt": self.created_at.as_millis(),
             "outcome": self.outcome.as_str(), "account": self.account.as_ref().map(AccountMark::written),
             "statusCode": self.status, "errorCode": self.error_code, "durationMs": self.duration_ms,
             "tokens": written(self.tokens),
-        })
+        });
+        if let Some(model) = &self.model {
+            row["model"] = json!(model);
+        }
+        row
     }
 
     /// One line of the ledger, ended.
@@ -60,6 +66,7 @@ impl AttemptRow {
             created_at: json::millis(row, "createdAt")?,
             outcome: UsageOutcome::parse(json::text(row, "outcome").unwrap_or_default()),
             account: json::object(row, "account").map(AccountMark::read),
+            model: json::text(row, "model").map(str::to_owned),
             status: status(row),
             error_code: json::text(row, "errorCode").map(str::to_owned),
             duration_ms: json::count(row, "durationMs"),

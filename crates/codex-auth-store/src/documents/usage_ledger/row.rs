@@ -51,6 +51,8 @@ pub struct UsageRow {
     pub outcome: UsageOutcome,
     /// For which model.
     pub model: Option<String>,
+    /// The model the client named, where another one was asked for in its place; not in rows of the predecessor.
+    pub instead_of: Option<String>,
     /// In which project.
     pub project: Option<String>,
     /// By which account.
@@ -164,9 +166,11 @@ impl UsageRow {
             "requestId": self.request_id, "statusCode": self.status, "errorCode": self.error_code,
             "durationMs": self.duration_ms, "tokens": written(self.tokens), "costUsd": cost,
         });
-        for (key, hash) in [("sessionHash", &self.session), ("responseHash", &self.response)] {
-            if let Some(hash) = hash {
-                row[key] = json!(hash);
+        let ours =
+            [("insteadOfModel", &self.instead_of), ("sessionHash", &self.session), ("responseHash", &self.response)];
+        for (key, told) in ours {
+            if let Some(told) = told {
+                row[key] = json!(told);
             }
         }
         row
@@ -206,6 +210,7 @@ impl UsageRow {
             error_code: text("errorCode"),
             duration_ms: json::count(row, "durationMs"),
             model,
+            instead_of: text("insteadOfModel"),
             tokens,
             cost_e8,
             session: text("sessionHash"),
