@@ -152,7 +152,9 @@ pub fn choose<'a>(
 ) -> Option<(Candidate<'a>, Reason)> {
     match strategy {
         Strategy::Sequential => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
-        Strategy::Sticky if !field.spread => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
+        Strategy::Sticky if !field.spread => {
+            Some((orders::selected_or_first(field, candidates)?, Reason::FirstInOrder))
+        }
         Strategy::RoundRobin | Strategy::Sticky => Some((orders::from_turn(field, candidates, 1)?, Reason::NextInTurn)),
         Strategy::DrainFirst => Some((orders::by_expiry(field, candidates)?, Reason::ExpiresFirst)),
         Strategy::Hybrid => {

@@ -25,6 +25,14 @@ pub(super) fn from_turn<'a>(
     candidates.min_by_key(|candidate| (tier(candidate), distance(candidate.position)))
 }
 
+/// The selected account, else the first in the user's order.
+pub(super) fn selected_or_first<'a>(
+    field: Field,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+) -> Option<Candidate<'a>> {
+    candidates.min_by_key(|candidate| (tier(candidate), Some(candidate.position) != field.turn, candidate.position))
+}
+
 /// An account at its place in an ordering; of equal ones the process's seed decides.
 #[derive(Debug)]
 struct Ranked<'a> {
