@@ -3,13 +3,18 @@
 use std::{
     io,
     process::{Command, ExitCode},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use signal_hook::{
     consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH},
+    flag,
     iterator::{Handle, SignalsInfo, exfiltrator::WithOrigin},
     low_level::{emulate_default_handler, siginfo::Cause},
 };
@@ -29,12 +34,23 @@ enum Event {
     Ended(io::Result<Ended>),
 }
 
+/// What is done about a signal or a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    PassOn(i32),
+    StopToo,
+    Wake,
+    Nothing,
+}
+
 /// Starts the child and stays beside it until it ends.
 pub(crate) fn run(mut command: Command) -> io::Result<Ended> {
     // From before the child exists, so that no signal falls between.
     let mut signals = SignalsInfo::<WithOrigin>::new([
         SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2, SIGWINCH,
     ])?;
+    let woken = Arc::new(AtomicBool::new(false));
+    let _for_good = flag::register(SIGCONT, woken.clone())?;
     let child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let (tell, events) = mpsc::channel();
@@ -44,31 +60,53 @@ pub(crate) fn run(mut command: Command) -> io::Result<Ended> {
         for arrived in signals.forever() {
             // What the terminal sends reaches the whole foreground group, so the child has it already; a second copy
             // would count as a second key press.
-            let is_from_terminal = matches!(arrived.cause, Cause::Kernel);
+            let is_from_terminal = matches!(arrived.cause, Cause::Kernel) && arrived.signal != SIGCONT;
             if !is_from_terminal && tell_signal.send(Event::Arrived(arrived.signal)).is_err() {
                 return;
             }
         }
     });
     thread::spawn(move || watch(pid, &tell));
-    let ended = stay(pid, &events);
+    let ended = stay(pid, &events, &woken);
     listening.close();
     ended
 }
 
-fn stay(pid: Pid, events: &mpsc::Receiver<Event>) -> io::Result<Ended> {
+fn stay(pid: Pid, events: &mpsc::Receiver<Event>, woken: &AtomicBool) -> io::Result<Ended> {
     loop {
-        match events.recv().map_err(|_| io::Error::other("the child is no longer watched"))? {
+        let next = match events.recv().map_err(|_| io::Error::other("the child is no longer watched"))? {
             Event::Ended(ended) => return ended,
-            // The whole foreground group was stopped, or the child stopped itself: we stop too, so that the shell
-            // takes over. On waking, the child is woken with us.
-            Event::Stopped => {
+            Event::Stopped => on_stop(woken.load(Ordering::SeqCst)),
+            Event::Arrived(signal) => on_signal(signal, woken.load(Ordering::SeqCst)),
+        };
+        match next {
+            Move::PassOn(signal) => pass_on(pid, signal),
+            // On waking, the child is woken with us.
+            Move::StopToo => {
                 let _stopped_and_woken = emulate_default_handler(SIGTSTP);
                 wake(pid);
             }
-            Event::Arrived(SIGCONT) => wake(pid),
-            Event::Arrived(signal) => pass_on(pid, signal),
+            Move::Wake => {
+                woken.store(false, Ordering::SeqCst);
+                wake(pid);
+            }
+            Move::Nothing => {}
         }
+    }
+}
+
+/// The whole foreground group was stopped, or the child stopped itself: we stop too, so that the shell takes over. If
+/// somebody woke us since (`is_woken`), the stop is over already, and nobody would wake us a second time.
+fn on_stop(is_woken: bool) -> Move {
+    if is_woken { Move::Nothing } else { Move::StopToo }
+}
+
+/// A stop that we were woken from since is over for the child as well: handed on now, it would stop for good.
+fn on_signal(signal: i32, is_woken: bool) -> Move {
+    match signal {
+        SIGCONT => Move::Wake,
+        SIGTSTP if is_woken => Move::Nothing,
+        signal => Move::PassOn(signal),
     }
 }
 
@@ -118,6 +156,27 @@ impl Ended {
                 let _survived = emulate_default_handler(signal);
                 ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_when_we_wake_stops_nobody_again() {
+        let cases = [
+            (on_stop(false), Move::StopToo),
+            (on_stop(true), Move::Nothing),
+            (on_signal(SIGTSTP, false), Move::PassOn(SIGTSTP)),
+            (on_signal(SIGTSTP, true), Move::Nothing),
+            (on_signal(SIGCONT, true), Move::Wake),
+            (on_signal(SIGCONT, false), Move::Wake),
+            (on_signal(SIGINT, true), Move::PassOn(SIGINT)),
+        ];
+        for (found, expect) in cases {
+            assert_eq!(found, expect);
         }
     }
 }

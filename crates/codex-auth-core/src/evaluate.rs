@@ -183,9 +183,10 @@ pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Tim
 fn field(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timestamp) -> Field {
     let place = |record: &RecordId| seats.iter().position(|seat| seat.account.record == *record);
     let Standards { strategy, active, turn, spread, seed, .. } = standards;
+    // The account before the one this process begins at: the next in turn is the first to serve.
     let own_start = || {
         let count = u64::try_from(seats.len()).ok().filter(|count| spread && *count > 0)?;
-        usize::try_from(seed % count).ok()
+        usize::try_from((seed % count + count - 1) % count).ok()
     };
     let turn = match strategy {
         Strategy::Sequential => turn.and_then(place).or_else(|| active.and_then(place)),

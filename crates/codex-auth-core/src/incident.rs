@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::{Renewed, Timestamp};
 
 /// Renewals in vain that an incident may cost.
 pub const IN_VAIN: u64 = 2;
@@ -29,6 +29,27 @@ pub struct Incident {
     pub generation: u64,
     /// When the last one was.
     pub at: Timestamp,
+}
+
+/// What one request has had renewed of an account whose token was refused: a pair that was taken over from somebody else
+/// may have grown old too and is renewed once itself; one that was bought for the request is as good as it gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    renewals: u64,
+    presented: bool,
+}
+
+impl Recovery {
+    /// Notes that the account has another pair now.
+    pub fn came_to(&mut self, renewed: &Renewed) {
+        self.renewals += 1;
+        self.presented |= renewed.presented;
+    }
+
+    /// Whether another refusal is in vain: then nothing more is renewed for this request.
+    pub fn is_over(self) -> bool {
+        self.presented || self.renewals >= IN_VAIN
+    }
 }
 
 /// How a renewal can be in vain.
@@ -101,10 +122,26 @@ mod tests {
     use super::*;
     use crate::{
         AccessToken, Held, Outcome, Query, RefreshToken, RestPolicy, Rotation, SavedPool, Strategy,
-        testing::{account, pool},
+        testing::{account, held, pool},
     };
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_pair_that_was_taken_over_is_renewed_once_and_one_that_was_bought_is_not() {
+        let came_to = |presented: &[bool]| {
+            let mut recovery = Recovery::default();
+            for presented in presented {
+                recovery.came_to(&Renewed { held: held(1), presented: *presented });
+            }
+            recovery.is_over()
+        };
+        assert!(!came_to(&[]), "nothing was renewed yet");
+        assert!(!came_to(&[false]), "it may have grown old as well");
+        assert!(came_to(&[true]), "it was bought a moment ago");
+        assert!(came_to(&[false, true]), "taken over, then bought");
+        assert!(came_to(&[false, false]), "pairs of others are no reason to go on for ever");
+    }
 
     /// What happens to account 1.
     #[derive(Debug, Clone, Copy)]

@@ -23,6 +23,15 @@ pub struct CredentialKeeper {
     clock: Arc<dyn Clock>,
 }
 
+/// A credential that may be used, and whether a refresh token was presented for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The account with it.
+    pub held: Held,
+    /// Whether it was; else somebody else had bought the pair before.
+    pub presented: bool,
+}
+
 /// Why there is no usable credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeepError {
@@ -98,22 +107,35 @@ impl CredentialKeeper {
     ///
     /// Must run to its end once begun: a caller that stops waiting must not stop the renewal. Presents at most once.
     pub async fn renew(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> Result<Held, KeepError> {
+        self.recover(record, seen, why).await.map(|renewed| renewed.held)
+    }
+
+    /// The same, telling whether it cost a presentation: a pair that was only taken over may have grown old as well
+    /// ([`Recovery`](crate::Recovery)).
+    pub async fn recover(
+        &self,
+        record: &RecordId,
+        seen: &Credential,
+        why: RefreshReason,
+    ) -> Result<Renewed, KeepError> {
         let mut claim = self.store.claim(record).await?;
         let held = claim.look_again().await?;
         if let Some(needs) = &held.account.needs_login {
             return Err(KeepError::NeedsLogin { code: needs.code.clone() });
         }
         if is_replaced(&held.credential, seen) && held.credential.is_live(self.clock.now(), USABLE_FOR) {
-            return Ok(held);
+            return Ok(Renewed { held, presented: false });
         }
         if let Some((code, until)) = held.account.incident.as_ref().and_then(|known| known.pause(self.clock.now())) {
             return Err(KeepError::Paused { code: code.to_owned(), until });
         }
         self.hold_back().await?;
-        match claim.intend(&held.credential.refresh).await? {
+        let held = match claim.intend(&held.credential.refresh).await? {
             Intent::Clear => self.present(claim.as_mut(), held, why).await,
             Intent::MaybeSpent => self.refuse(claim.as_mut(), ANSWER_LOST).await,
-        }
+        }?;
+        // Spent by us or by an attempt before: either way a presentation went before this pair.
+        Ok(Renewed { held, presented: true })
     }
 
     /// The one gate before every presentation, whoever asks for it and in whichever process.

@@ -99,9 +99,9 @@ pub use forecast::{
 };
 pub use headroom::{Expiring, Headroom};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};
-pub use incident::{DECLINED_REST, IN_VAIN, Incident, UNAUTHORIZED_AFTER_REFRESH, Vain};
+pub use incident::{DECLINED_REST, IN_VAIN, Incident, Recovery, UNAUTHORIZED_AFTER_REFRESH, Vain};
 pub use issuer::{RefreshError, RefreshReason, TokenIssuer};
-pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError};
+pub use keeper::{ANSWER_LOST, CredentialKeeper, IDENTITY_CHANGED, KeepError, Renewed};
 pub use kind::Kind;
 pub use ledger::{
     AttemptSpent, Cell, Counted, CountedSessions, Day, Difference, DifferenceKind, Ending, Entry, Finish, Here, Price,
@@ -110,7 +110,7 @@ pub use ledger::{
 };
 pub use official::{Login, LoginState, OfficialLogins};
 pub use outcome::{AnswerFacts, Outcome, classify, classify_event};
-pub use pacing::{APART, IN_USE_FOR, Pace, Turn, next_turn};
+pub use pacing::{APART, IN_USE_FOR, Pace, RESTS_AFTER_RENEWAL, Turn, next_turn};
 pub use permit::{LONGEST_PERMIT, Permit, PermitRefused, PermitTable, PermitTerms, SecretHash, Spend};
 pub use policy::{
     AccountRules, Asked, Fallback, MOST_MODELS, Place, Policies, PolicySource, ProjectRules, Rulebook, Ruling, Subject,

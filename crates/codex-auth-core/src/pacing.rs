@@ -13,6 +13,10 @@ pub const APART: Duration = Duration::from_secs(5);
 /// An account that nobody used for so long is left alone.
 pub const IN_USE_FOR: Duration = Duration::from_hours(7 * 24);
 
+/// A pair that was bought a moment ago is not renewed for nobody, however short its life: a token that ends at once would
+/// be renewed without an end.
+pub const RESTS_AFTER_RENEWAL: Duration = Duration::from_secs(30);
+
 /// How far ahead of the official client's window renewals begin at the latest, and over which span they spread.
 const MARGIN: Duration = Duration::from_mins(1);
 const SPREAD: Duration = Duration::from_mins(5);
@@ -72,7 +76,8 @@ fn due(credential: &Credential, share: f64) -> Option<Timestamp> {
         (Some(end), obtained) => {
             let ahead = before(end, REFRESH_AHEAD + MARGIN + jitter);
             let half = obtained.filter(|at| *at < end).map(|at| at.after(end.since(at) / 2));
-            Some(half.map_or(ahead, |half| ahead.max(half)))
+            let floor = obtained.map(|at| at.min(end).after(RESTS_AFTER_RENEWAL));
+            [half, floor].into_iter().flatten().chain([ahead]).max()
         }
         (None, Some(obtained)) => Some(before(obtained.after(RENEW_AT_AGE), jitter)),
         (None, None) => None,
@@ -152,6 +157,15 @@ mod tests {
         let mut pool = ending(&[300]);
         pool.accounts[0].credential.obtained_at = Some(before(NOW, Duration::from_mins(3)));
         assert_eq!(planned(&pool, CALM), Some((1, 60)), "it lives for eight minutes");
+    }
+
+    #[test]
+    fn a_token_that_ends_at_once_is_not_renewed_again_and_again() {
+        let mut pool = ending(&[10]);
+        pool.accounts[0].credential.obtained_at = Some(NOW);
+        assert_eq!(planned(&pool, CALM), Some((1, 30)));
+        pool.accounts[0].credential.obtained_at = Some(NOW.after(HOUR));
+        assert_eq!(planned(&pool, CALM), Some((1, 40)), "the clock was set back since");
     }
 
     #[test]

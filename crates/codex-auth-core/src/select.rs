@@ -153,7 +153,7 @@ pub fn choose<'a>(
     match strategy {
         Strategy::Sequential => Some((orders::from_turn(field, candidates, may, 0)?, Reason::FirstInOrder)),
         Strategy::Sticky if !field.spread => {
-            Some((orders::from_turn(field, candidates, may, 0)?, Reason::FirstInOrder))
+            Some((orders::selected_or_first(field, candidates, may)?, Reason::FirstInOrder))
         }
         Strategy::RoundRobin | Strategy::Sticky => {
             Some((orders::from_turn(field, candidates, may, 1)?, Reason::NextInTurn))

@@ -74,7 +74,7 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if is_date_like { None } else { count(&text[..digits]).map(Duration::from_secs) }
 }
 
-/// A reset as rate counters spell it: `12s`, `900ms`, seconds from now, or an instant.
+/// A reset as rate counters spell it: `12s`, `1.5s`, `900ms`, seconds from now, or an instant.
 pub(crate) fn span_of(text: &str, now: Timestamp) -> Option<Duration> {
     const DAY: u64 = 86_400;
     let text = text.trim();
@@ -82,7 +82,8 @@ pub(crate) fn span_of(text: &str, now: Timestamp) -> Option<Duration> {
         return Some(Duration::from_millis(count(millis)?));
     }
     if let Some(secs) = text.strip_suffix('s') {
-        return Some(Duration::from_secs(count(secs)?));
+        let secs = secs.parse::<f64>().ok().filter(|secs| *secs > 0.0)?;
+        return Duration::try_from_secs_f64(secs).ok();
     }
     match count(text)? {
         secs @ ..=DAY => Some(Duration::from_secs(secs)),

@@ -9,6 +9,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::complaint::Complaint;
+
 /// How many readings may wait. More are left out: the next answer tells the same and more.
 const WAITING: usize = 1024;
 /// How long readings are gathered before they are written.
@@ -76,6 +78,7 @@ impl Diary {
 }
 
 async fn write_all(port: Arc<dyn QuotaDiary>, mut orders: mpsc::Receiver<Order>) {
+    let mut complaint = Complaint::default();
     while let Some(first) = orders.recv().await {
         let (mut readings, mut waiting) = (Vec::new(), None);
         let until = Instant::now() + GATHERED;
@@ -92,13 +95,12 @@ async fn write_all(port: Arc<dyn QuotaDiary>, mut orders: mpsc::Receiver<Order>)
                 next = timeout_at(until, orders.recv()).await.unwrap_or_default();
             }
         }
-        match keep(&port, readings).await {
-            Ok(crossed) => {
-                for alert in crossed {
-                    tracing::info!(record = %alert.record, code = alert.code(), "little quota is left");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "what was told of quotas could not be written"),
+        let kept = keep(&port, readings).await;
+        for alert in kept.as_deref().unwrap_or_default() {
+            tracing::info!(record = %alert.record, code = alert.code(), "little quota is left");
+        }
+        if let Some(error) = complaint.of(kept) {
+            tracing::warn!(%error, "what was told of quotas could not be written");
         }
         if let Some(done) = waiting {
             let _nobody_waits = done.send(());

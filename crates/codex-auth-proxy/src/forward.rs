@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use codex_auth_core::{
-    Cause, Held, KeepError, Outcome, Query, Reaction, RecordId, RefreshPlan, RefreshReason, Refusal, Ruling, Timestamp,
-    USABLE_FOR, UsageOutcome, plan, reason_ahead,
+    Cause, Held, KeepError, Outcome, Query, Reaction, RecordId, Recovery, RefreshPlan, RefreshReason, Refusal, Renewed,
+    Ruling, Timestamp, USABLE_FOR, UsageOutcome, plan, reason_ahead,
 };
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
@@ -38,8 +38,8 @@ struct Search {
     tried: Vec<RecordId>,
     /// Those of them that lack the model.
     lacking: Vec<RecordId>,
-    /// Accounts whose credential was renewed after a 401, to be asked once more.
-    refreshed: Vec<RecordId>,
+    /// Accounts whose credential was renewed after a 401, and what that came to.
+    recoveries: Vec<(RecordId, Recovery)>,
     /// The account to be asked once more.
     again: Option<RecordId>,
     /// The request as it was changed.
@@ -115,8 +115,9 @@ async fn search(proxy: &Arc<Proxy>, (call, origin): (&Call, &Origin), (ruling, r
         };
         let is_bound = query.session.as_ref().and_then(|session| proxy.rotation.bound(session, now)).as_ref()
             == Some(&lease.held.account.record);
-        let refreshed = search.refreshed.contains(&lease.held.account.record);
+        let refreshed = search.recovery_of(&lease.held.account.record).is_over();
         let attempt = Attempt::new(proxy.clone(), lease, refreshed, (room.clone(), call.tab.clone()));
+        let current = search.rewritten.as_ref().unwrap_or(call);
         match one(proxy, current, attempt, is_bound).await {
             Step::Answer(answer) => return search.instead.told(answer),
             Step::Next { record, fault, marked, lacks_model } => {
@@ -131,8 +132,9 @@ async fn search(proxy: &Arc<Proxy>, (call, origin): (&Call, &Origin), (ruling, r
                     search.held_back = Some(hit);
                 }
             }
-            Step::Again { record } => {
-                search.refreshed.push(record.clone());
+            Step::Again { renewed } => {
+                let record = renewed.held.account.record.clone();
+                search.recovery_of(&record).came_to(&renewed);
                 search.again = Some(record);
             }
             Step::Foreign { record, answer } => {
@@ -148,6 +150,14 @@ async fn search(proxy: &Arc<Proxy>, (call, origin): (&Call, &Origin), (ruling, r
 }
 
 impl Search {
+    fn recovery_of(&mut self, record: &RecordId) -> &mut Recovery {
+        let place = self.recoveries.iter().position(|(known, _)| known == record).unwrap_or_else(|| {
+            self.recoveries.push((record.clone(), Recovery::default()));
+            self.recoveries.len() - 1
+        });
+        &mut self.recoveries[place].1
+    }
+
     /// The accounts that are out of the question. After an invalidation at most one other account is asked.
     fn tried_with(&self, proxy: &Proxy) -> Vec<RecordId> {
         if self.marked_after.is_some_and(|count| self.tried.len() > count) {
@@ -165,7 +175,7 @@ enum Step {
     /// This account has no token to ask with.
     Unready { record: RecordId, why: KeepError },
     /// The same account, with a renewed token.
-    Again { record: RecordId },
+    Again { renewed: Box<Renewed> },
     /// The same account, without another's ciphertext; or this answer where that cannot be left out.
     Foreign { record: RecordId, answer: Answer },
 }
@@ -214,7 +224,9 @@ async fn ready(proxy: &Arc<Proxy>, held: &Held) -> Result<Held, KeepError> {
             proxy.renewals.renew_behind(&held.account.record, &held.credential, why);
             Ok(held.clone())
         }
-        RefreshPlan::RefreshFirst => proxy.renew(held, reason_ahead(&held.credential)).await,
+        RefreshPlan::RefreshFirst => {
+            proxy.renew(held, reason_ahead(&held.credential)).await.map(|renewed| renewed.held)
+        }
         RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "no token".into() }),
     }
 }
@@ -284,7 +296,7 @@ async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Respon
     match reaction {
         Reaction::Relay => Step::Answer(original()),
         Reaction::RefreshAndRetry => match proxy.renew(worn, RefreshReason::UnauthorizedRecovery).await {
-            Ok(_) => Step::Again { record },
+            Ok(renewed) => Step::Again { renewed: Box::new(renewed) },
             Err(error) => {
                 tracing::info!(%record, %error, "the refused token could not be renewed");
                 Step::Unready { record, why: error }

@@ -26,6 +26,7 @@ mod attempt;
 mod begun;
 mod body;
 mod call;
+mod complaint;
 mod config;
 mod diary;
 mod face;

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use codex_auth_core::{
     AccountStore, Alert, Clock, CredentialKeeper, Entropy, Held, KeepError, PolicySource, QuotaDiary, QuotaMemory,
-    RecordId, RefreshReason, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, UsageBook,
+    RecordId, RefreshReason, Renewed, Report, RestPolicy, Rotation, SettingsSource, StoreError, TokenIssuer, UsageBook,
     record::DecisionLog,
 };
 
@@ -143,7 +143,7 @@ impl Proxy {
     }
 
     /// Renews an account's credential, together with whoever else waits for it.
-    pub(crate) async fn renew(&self, held: &Held, why: RefreshReason) -> Result<Held, KeepError> {
+    pub(crate) async fn renew(&self, held: &Held, why: RefreshReason) -> Result<Renewed, KeepError> {
         self.renewals.renew(&held.account.record, &held.credential, why).await
     }
 

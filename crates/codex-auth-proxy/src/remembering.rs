@@ -12,6 +12,8 @@ use std::{
 use codex_auth_core::{Clock, QuotaMemory, RecordId, Remembered, Rotation, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::complaint::Complaint;
+
 /// How many tellings may wait. More are left out: the next one of the same account says more.
 const WAITING: usize = 256;
 
@@ -73,7 +75,7 @@ async fn write_all(
     clock: Arc<dyn Clock>,
     mut orders: mpsc::Receiver<Order>,
 ) {
-    let mut batch = Vec::new();
+    let (mut batch, mut complaint) = (Vec::new(), Complaint::default());
     while orders.recv_many(&mut batch, WAITING).await > 0 {
         let (mut last, mut waiting) = (HashMap::<RecordId, Remembered>::new(), Vec::new());
         for order in batch.drain(..) {
@@ -85,7 +87,7 @@ async fn write_all(
         if !last.is_empty() {
             let rows: Vec<Remembered> = last.into_values().collect();
             let (memory, pool, now) = (memory.clone(), rotation.pool(), clock.now());
-            if let Err(error) = apart(move || memory.keep(&pool, &rows, now)).await {
+            if let Some(error) = complaint.of(apart(move || memory.keep(&pool, &rows, now)).await) {
                 tracing::warn!(%error, "quotas could not be kept; they are known until the agent ends");
             }
         }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, Credential, CredentialKeeper, Held, KeepError, RecordId, RefreshError, RefreshReason, RestPolicy, Rotation,
-    Timestamp, USABLE_FOR,
+    Clock, Credential, CredentialKeeper, KeepError, RecordId, RefreshError, RefreshReason, Renewed, RestPolicy,
+    Rotation, Timestamp, USABLE_FOR,
 };
 use tokio::{runtime::Handle, sync::watch};
 
-type Renewed = Result<Held, KeepError>;
-type Waiting = watch::Receiver<Option<Renewed>>;
+type CameTo = Result<Renewed, KeepError>;
+type Waiting = watch::Receiver<Option<CameTo>>;
 
 /// An issuer answers within half a minute or not at all.
 const FINISH_WITHIN: Duration = Duration::from_secs(35);
@@ -41,7 +41,7 @@ impl Renewals {
     }
 
     /// Renews, or joins the renewal under way. The renewal goes on when the caller leaves.
-    pub(crate) async fn renew(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> Renewed {
+    pub(crate) async fn renew(&self, record: &RecordId, seen: &Credential, why: RefreshReason) -> CameTo {
         let mut waiting = self.join_or_start(record, seen, why);
         match waiting.wait_for(Option::is_some).await {
             Ok(done) => done.clone().expect("waited for a value"),
@@ -85,7 +85,7 @@ impl Renewals {
         in_flight.insert(record.clone(), waiting.clone());
         let (renewals, record, seen) = (self.clone(), record.clone(), seen.clone());
         self.runtime.spawn(async move {
-            let result = renewals.keeper.renew(&record, &seen, why).await;
+            let result = renewals.keeper.recover(&record, &seen, why).await;
             renewals.tell(&record, &seen, &result);
             renewals.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
             done.send_replace(Some(result));
@@ -94,13 +94,13 @@ impl Renewals {
     }
 
     /// The rotation learns of it before any waiter does.
-    fn tell(&self, record: &RecordId, seen: &Credential, result: &Renewed) {
+    fn tell(&self, record: &RecordId, seen: &Credential, result: &CameTo) {
         let now = self.clock.now();
         let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
         let error = match result {
-            Ok(held) => {
+            Ok(renewed) => {
                 quiet.remove(record);
-                return self.rotation.renewed(held);
+                return self.rotation.renewed(&renewed.held);
             }
             Err(error) => error,
         };

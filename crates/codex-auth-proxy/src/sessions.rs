@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 use codex_auth_core::{Affinity, Bond, RecordId, Rotation, SessionKey, StateDir, StoreError, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::complaint::Complaint;
+
 const NAME: &str = "sessions.json";
 const LOCK: &str = "sessions.lock";
 const VERSION: u64 = 1;
@@ -41,7 +43,7 @@ pub(crate) fn remember(
         rotation.remember(&written, clock.now());
     }
     tokio::spawn(async move {
-        let mut last = Affinity::default();
+        let (mut last, mut complaint) = (Affinity::default(), Complaint::default());
         loop {
             tokio::time::sleep(LATE).await;
             let known = rotation.affinity();
@@ -50,10 +52,12 @@ pub(crate) fn remember(
             }
             let (rotation, directory, now) = (rotation.clone(), directory.clone(), clock.now());
             let kept = tokio::task::spawn_blocking(move || keep(&rotation, directory.as_ref(), now)).await;
-            match kept {
-                Ok(Ok(())) => last = known,
-                Ok(Err(error)) => tracing::warn!(%error, "the sessions could not be written down"),
-                Err(error) => tracing::warn!(%error, "the sessions could not be written down"),
+            let kept = kept.map_err(|ended| ended.to_string()).and_then(|kept| kept.map_err(|error| error.to_string()));
+            if kept.is_ok() {
+                last = known;
+            }
+            if let Some(error) = complaint.of(kept) {
+                tracing::warn!(error, "the sessions could not be written down; they are known until the agent ends");
             }
         }
     })
@@ -109,9 +113,9 @@ mod tests {
 
     use super::*;
 
-    /// A directory in memory.
+    /// A directory in memory, and whether it is full.
     #[derive(Debug, Default)]
-    struct Drawer(Mutex<HashMap<String, Vec<u8>>>);
+    struct Drawer(Mutex<HashMap<String, Vec<u8>>>, Mutex<bool>);
 
     #[derive(Debug)]
     struct Free;
@@ -124,6 +128,10 @@ mod tests {
         }
 
         fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+            if *self.1.lock().expect("whole") {
+                let (path, why) = (name.to_owned(), "no storage space".to_owned());
+                return Err(StoreError::Io { verb: "write", path, why });
+            }
             self.0.lock().expect("whole").insert(name.to_owned(), bytes.to_vec());
             Ok(())
         }
@@ -189,6 +197,20 @@ mod tests {
         let after = agent(1);
         after.remember(&read(&drawer).expect("written"), NOW);
         assert_eq!(home(&after, "a"), None);
+    }
+
+    #[test]
+    fn a_directory_that_takes_nothing_costs_no_session() {
+        let (agent, drawer) = (agent(0), Drawer::default());
+        answers(&agent, "a", 0);
+        keep(&agent, &drawer, NOW).expect("memory obeys");
+        let before = drawer.read(NAME).expect("readable");
+        answers(&agent, "b", 1);
+        *drawer.1.lock().expect("whole") = true;
+        let error = keep(&agent, &drawer, NOW).expect_err("full").to_string();
+        assert!(error.contains("no storage space"), "{error}");
+        assert_eq!(drawer.read(NAME).expect("readable"), before);
+        assert_eq!((home(&agent, "a"), home(&agent, "b")), (Some(0), Some(1)), "requests find their accounts");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) async fn renew_login(proxy: &Arc<Proxy>, body: &[u8]) -> Answer {
     let Some(owned) = owner_of(proxy, &asked.token).await else { return stranger(proxy, &asked.token) };
     let why = asked.why.unwrap_or_else(|| reason_ahead(&owned.seen));
     match proxy.renewals.renew(&owned.record, &owned.seen, why).await {
-        Ok(held) => granted(&held.credential),
+        Ok(renewed) => granted(&renewed.held.credential),
         Err(error) => refused(&proxy.rotation.pool(), &owned.record, &error),
     }
 }

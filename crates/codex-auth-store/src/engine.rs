@@ -211,22 +211,37 @@ impl Engine {
                 tries_left -= 1;
                 // A program without our lock wrote meanwhile: what it changed and what we change both count. One that
                 // never stops writing is written over in the end.
-                let ours = (before, after);
-                reading = reading::read(self)?;
-                before = reading.pool.clone();
-                journal::replay(self, &mut before)?;
-                after = reconcile::onto(&ours.0, &ours.1, &before);
+                (reading, before, after) = self.laid_over(&before, &after)?;
                 continue;
             }
             steps.extend(recovery::noted(self, &notices, (&before, &after))?);
             root.still_held()?;
-            transaction::run(self.fs.as_ref(), &self.layout.change_journal(), &steps)?;
+            let (fs, journal) = (self.fs.as_ref(), self.layout.change_journal());
+            if tries_left > 0 && steps.first().is_some_and(|step| step.path == self.layout.accounts()) {
+                if !transaction::run_unless_overtaken(fs, &journal, &steps)? {
+                    // It wrote while our change was written down.
+                    tries_left -= 1;
+                    (reading, before, after) = self.laid_over(&before, &after)?;
+                    continue;
+                }
+            } else {
+                transaction::run(fs, &journal, &steps)?;
+            }
             for notice in notices {
                 self.notices.add(notice);
             }
             let after = self.as_written(after);
             return Ok(Written { before, after });
         }
+    }
+
+    /// The files as they say it now, and our change laid over that.
+    fn laid_over(&self, before: &SavedPool, after: &SavedPool) -> Result<(Reading, SavedPool, SavedPool), StoreError> {
+        let reading = reading::read(self)?;
+        let mut theirs = reading.pool.clone();
+        journal::replay(self, &mut theirs)?;
+        let both = reconcile::onto(before, after, &theirs);
+        Ok((reading, theirs, both))
     }
 
     /// Finishes what an earlier writer wrote down; under the root's lock and no other.

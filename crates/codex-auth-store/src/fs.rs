@@ -73,20 +73,37 @@ pub(crate) fn read_optional(fs: &dyn Fs, path: &Utf8Path) -> Result<Option<Vec<u
 ///
 /// A symlink keeps standing and its target is replaced.
 pub(crate) fn replace_atomically(fs: &dyn Fs, path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace_unless(fs, path, bytes, || Ok(false)).map(drop)
+}
+
+/// The same, unless `is_overtaken` says in the last moment that the file is another program's now; whether it was
+/// replaced. Asked when the new bytes are durable, so that only a look and a rename lie between.
+pub(crate) fn replace_unless(
+    fs: &dyn Fs,
+    path: &Utf8Path,
+    bytes: &[u8],
+    is_overtaken: impl FnOnce() -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
     let target = os::follow(path).map_err(|error| io_error("follow", path, &error))?;
     let dir = parent_of(&target);
     fs.make_dir(&dir).map_err(|error| io_error("create", &dir, &error))?;
     let temp = os::temp_beside(&target).map_err(|error| io_error("name a file beside", &target, &error))?;
-    let written = fs
-        .write(&temp, bytes, Write::New)
-        .map_err(|error| io_error("write", &temp, &error))
-        .and_then(|()| fs.rename(&temp, &target).map_err(|error| io_error("replace", &target, &error)));
-    if written.is_err() {
+    let written = fs.write(&temp, bytes, Write::New).map_err(|error| io_error("write", &temp, &error));
+    let replaced = written.and_then(|()| {
+        if is_overtaken()? {
+            return Ok(false);
+        }
+        fs.rename(&temp, &target).map_err(|error| io_error("replace", &target, &error)).map(|()| true)
+    });
+    if !matches!(replaced, Ok(true)) {
         // Best effort: the error that counts is the one above, and a left temp file is never read.
         let _ = fs.remove(&temp);
     }
-    written?;
-    fs.sync_dir(&dir).map_err(|error| io_error("sync", &dir, &error))
+    if replaced? {
+        fs.sync_dir(&dir).map_err(|error| io_error("sync", &dir, &error))?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// Writes a file of the user's choice: as a whole, and readable by them alone.

@@ -25,6 +25,12 @@ impl PrivateDir {
         Self { dir: dir.into(), fs: Arc::new(OsFs) }
     }
 
+    /// The same over another disk.
+    #[must_use]
+    pub fn over(self, fs: Arc<dyn Fs>) -> Self {
+        Self { fs, ..self }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Utf8Path {
         &self.dir
@@ -59,6 +65,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::testing::{Fault, FaultFs};
 
     #[test]
     fn files_are_private_and_replaced_whole() {
@@ -72,6 +79,24 @@ mod tests {
         assert_eq!((mode(dir.path()), mode(&dir.path().join("x"))), (0o700, 0o600));
         dir.remove("x").expect("removed");
         dir.remove("x").expect("nothing to remove");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_sessions_that_were_written_down() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let disk = Arc::new(FaultFs::default());
+        let dir = PrivateDir::new(Utf8PathBuf::from_path_buf(parent.path().join("agent")).expect("text"));
+        let dir = dir.over(disk.clone());
+        let (before, after) = (vec![b'1'; 4000], vec![b'2'; 8000]);
+        dir.replace("sessions.json", &before).expect("written");
+        disk.now(Some(Fault::Full));
+        let error = dir.replace("sessions.json", &after).expect_err("full").to_string();
+        assert!(error.contains("no storage space") && error.contains("sessions.json"), "{error}");
+        assert_eq!(dir.read("sessions.json").expect("readable"), Some(before));
+        assert_eq!(dir.path().read_dir_utf8().expect("there").count(), 1, "nothing is left beside it");
+        disk.now(None);
+        dir.replace("sessions.json", &after).expect("room again");
+        assert_eq!(dir.read("sessions.json").expect("readable"), Some(after));
     }
 
     #[test]

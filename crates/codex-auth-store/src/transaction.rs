@@ -13,7 +13,7 @@ use crate::{
     fs::{
         Fs, Write, io_error,
         lock::{self, FileLock, Signature},
-        os, parent_of, read_optional, remove_durably, replace_atomically,
+        os, parent_of, read_optional, remove_durably, replace_atomically, replace_unless,
     },
     hash::sha256_hex,
 };
@@ -64,6 +64,14 @@ impl Step {
         Self { locks, ..self }
     }
 
+    /// The same as [`Step::carry_out`], unless another program has changed the file since; whether it was carried out.
+    fn carry_out_unless_overtaken(&self, fs: &dyn Fs) -> Result<bool, StoreError> {
+        match &self.act {
+            Act::Replace(bytes) => replace_unless(fs, &self.path, bytes, || self.is_due(fs).map(|is_due| !is_due)),
+            Act::Remove | Act::Append { .. } => self.carry_out(fs).map(|()| true),
+        }
+    }
+
     fn carry_out(&self, fs: &dyn Fs) -> Result<(), StoreError> {
         match &self.act {
             Act::Replace(bytes) => replace_atomically(fs, &self.path, bytes),
@@ -89,17 +97,36 @@ impl Step {
 
 /// Carries out all steps, or none.
 pub(crate) fn run(fs: &dyn Fs, journal: &Utf8Path, steps: &[Step]) -> Result<(), StoreError> {
+    run_from(fs, journal, steps, &|step| step.carry_out(fs).map(|()| true)).map(drop)
+}
+
+/// The same, but none where another program changes the first file in the last moment; whether they were carried out.
+pub(crate) fn run_unless_overtaken(fs: &dyn Fs, journal: &Utf8Path, steps: &[Step]) -> Result<bool, StoreError> {
+    run_from(fs, journal, steps, &|step| step.carry_out_unless_overtaken(fs))
+}
+
+/// Carries out all steps, the first one by `begin`; when that says no, nothing is done.
+fn run_from(
+    fs: &dyn Fs,
+    journal: &Utf8Path,
+    steps: &[Step],
+    begin: &dyn Fn(&Step) -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
     match steps {
-        [] => Ok(()),
+        [] => Ok(true),
         // One file is replaced whole or not at all by itself.
-        [only] => only.carry_out(fs),
-        _ => {
+        [only] => begin(only),
+        [first, others @ ..] => {
             replace_atomically(fs, journal, &wire::encode(steps))?;
+            let came_to = begin(first);
+            if matches!(came_to, Ok(false)) {
+                return remove_durably(fs, journal).map(|()| false);
+            }
             // It counts now. What cannot be carried out, because the disk is full for one, the next writer finishes.
-            if steps.iter().all(|step| step.carry_out(fs).is_ok()) {
+            if came_to.is_ok() && others.iter().all(|step| step.carry_out(fs).is_ok()) {
                 let _ = remove_durably(fs, journal);
             }
-            Ok(())
+            Ok(true)
         }
     }
 }

@@ -1,133 +1,122 @@
 //! Which account serves a request of the host, with a token that is good (plugin 7.3, with defect 7 mended): a renewal
 //! that came late is kept, and an account whose token somebody else replaced meanwhile is asked once more.
+//!
+//! Who serves is core's to say: this room reads the pool, asks, and makes the chosen account's token good.
 
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccessToken, AccountStore, Ask, Clock, CredentialKeeper, Held, KeepError, Kind, Pick, RecordId, RefreshPlan,
-    SavedPool, Seat, Standards, StoreError, Strategy, Timestamp, USABLE_FOR, WorkspaceId, pick, plan, reason_ahead,
+    AccountStore, Affinity, Clock, CredentialKeeper, Held, KeepError, Lease, Outcome, Query, RefreshPlan, Refusal,
+    RestPolicy, Rotation, Routing, SavedPool, StoreError, Timestamp, USABLE_FOR, plan, reason_ahead,
 };
+use codex_auth_store::opencode::Domain;
+
+use crate::not_acquired::NotAcquired;
 
 /// A token another program spent or replaced meanwhile is worth one more renewal, not a third.
 const RENEWALS: usize = 2;
 
+/// How accounts are chosen, and from which half of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Choosing {
+    /// The half.
+    pub mode: Domain,
+    /// What the settings say.
+    pub routing: Routing,
+    /// This process's own; where processes begin apart, it says where.
+    pub seed: u64,
+}
+
 /// Hands out accounts of one pool.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Acquisition {
     store: Arc<dyn AccountStore>,
     keeper: CredentialKeeper,
     clock: Arc<dyn Clock>,
+    choosing: Choosing,
+    rotation: Rotation,
 }
 
-/// Who serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who serves. Give it back with [`Acquisition::settle`] when the request has ended.
+#[derive(Debug)]
 pub struct Acquired {
-    /// The account.
-    pub record: RecordId,
-    /// Its token.
-    pub access: AccessToken,
-    /// Its workspace, for the header.
-    pub workspace: Option<WorkspaceId>,
-}
-
-/// Why nobody serves. The texts are the ones the host's users know (plugin 7.4).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAcquired {
-    /// There is no account.
-    #[error("No OpenAI accounts configured. Run `opencode auth login`.")]
-    NoAccounts,
-    /// All are out of service.
-    #[error("No enabled OpenAI accounts available. Enable an account or run `opencode auth login`.")]
-    NoneEnabled,
-    /// All that might serve rest.
-    #[error("All enabled OpenAI accounts are cooling down. Try again later or run `opencode auth login`.")]
-    CoolingDown {
-        /// When the first is ready.
-        until: Timestamp,
-    },
-    /// The issuer wants new sign-ins.
-    #[error("OpenAI refresh token was rejected ({code}). Run `opencode auth login` to reauthenticate this account.")]
-    NeedsLogin {
-        /// The code of the last one.
-        code: String,
-    },
-    /// Accounts are being signed out one after the other, so nobody's refresh token is presented.
-    #[error("Several OpenAI accounts were signed out within ten minutes. Run `opencode auth login` for each of them.")]
-    HeldBack {
-        /// When renewals go on.
-        until: Timestamp,
-    },
-    /// Nothing could be renewed.
-    #[error("Failed to refresh OpenAI access token: {0}. Run `opencode auth login` and try again.")]
-    RefreshFailed(KeepError),
-    /// The store did not obey.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl NotAcquired {
-    /// The type and the status of the answer the host gets.
-    pub fn wire(&self) -> (&'static str, u16) {
-        match self {
-            Self::NoAccounts => ("no_accounts_configured", 401),
-            Self::NoneEnabled => ("no_enabled_accounts", 403),
-            Self::CoolingDown { .. } => ("all_accounts_cooling_down", 429),
-            Self::NeedsLogin { .. } => ("refresh_invalid_grant", 401),
-            Self::HeldBack { .. } => ("token_invalidated_wave", 400),
-            Self::RefreshFailed(_) => ("refresh_failed", 401),
-            Self::Store(_) => ("auth_storage_error", 500),
-        }
-    }
-
-    /// What the caller may do about it.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::NoAccounts | Self::NoneEnabled | Self::NeedsLogin { .. } => Kind::NeedsLogin,
-            Self::CoolingDown { until } | Self::HeldBack { until } => Kind::Wait { until: Some(*until) },
-            Self::RefreshFailed(error) => error.kind(),
-            Self::Store(error) => error.kind(),
-        }
-    }
+    /// The account, with a token that is good.
+    pub held: Held,
+    /// How many accounts were tried for it, this one included.
+    pub tries: usize,
+    lease: Lease,
 }
 
 impl Acquisition {
     /// Accounts of `store`, renewed by `keeper`.
-    pub fn new(store: Arc<dyn AccountStore>, keeper: CredentialKeeper, clock: Arc<dyn Clock>) -> Self {
-        Self { store, keeper, clock }
+    pub fn new(
+        store: Arc<dyn AccountStore>,
+        keeper: CredentialKeeper,
+        clock: Arc<dyn Clock>,
+        choosing: Choosing,
+    ) -> Self {
+        let rotation = Rotation::new(SavedPool::default(), choosing.routing, RestPolicy::default());
+        Self { store, keeper, clock, choosing, rotation: rotation.seeded(choosing.seed) }
     }
 
-    /// The active account, else the first that can; each is tried once.
-    pub async fn acquire(&self) -> Result<Acquired, NotAcquired> {
-        let (mut tried, mut failed) = (Vec::new(), None);
+    /// An account for one attempt; each is tried once.
+    pub async fn acquire(&self, query: &Query) -> Result<Acquired, NotAcquired> {
+        let (mut query, mut failed, began) = (query.clone(), None, query.tried.len());
         loop {
-            let pool = self.store.read().await?;
-            let Some(held) = self.chosen(&pool, &tried) else { return Err(self.nobody(&pool, failed)) };
-            match self.with_good_token(held).await {
-                Ok(Some(acquired)) => return Ok(acquired),
-                Ok(None) => {}
-                Err(error) => failed = Some(error),
+            self.read().await?;
+            let lease = match self.rotation.acquire(&query, self.now()) {
+                Ok(lease) => lease,
+                Err(refusal) => return Err(self.nobody(&refusal, failed)),
+            };
+            query.tried.push(lease.held.account.record.clone());
+            match self.with_good_token(&lease.held).await {
+                Ok(Some(held)) => return Ok(Acquired { held, tries: query.tried.len() - began, lease }),
+                Ok(None) => self.unsent(lease),
+                Err(error) => {
+                    self.not_renewed(lease, &error);
+                    failed = Some(error);
+                }
             }
-            tried.push(held.account.record.clone());
         }
     }
 
-    fn chosen<'p>(&self, pool: &'p SavedPool, tried: &[RecordId]) -> Option<&'p Held> {
-        let seats: Vec<Seat<'_>> = pool.accounts.iter().map(|held| Seat::of(&held.account)).collect();
-        let standards = Standards {
-            strategy: Strategy::Sequential,
-            pin: pool.pin.as_ref(),
-            active: pool.active.as_ref(),
-            ..Standards::default()
-        };
-        let bound = pool.active.as_ref().filter(|active| !tried.contains(active));
-        let Pick { place, .. } = pick(&seats, standards, Ask { bound, tried, ..Ask::default() }, self.clock.now())?;
-        pool.accounts.get(place)
+    /// Notes that the account began to answer, so that the session stays with it.
+    pub fn answering(&self, acquired: &Acquired) {
+        self.rotation.answering(&acquired.lease, self.now());
+    }
+
+    /// Gives an account back with what came of the request, and keeps what follows.
+    pub async fn settle(&self, acquired: Acquired, outcome: &Outcome) -> Result<(), StoreError> {
+        let settled = self.rotation.settle(acquired.lease, outcome, false, self.now());
+        let Some((edit, lesson)) = settled.edit else { return Ok(()) };
+        self.store.edit(edit).await?;
+        self.rotation.kept(lesson);
+        Ok(())
+    }
+
+    /// Takes in what was written down of sessions.
+    pub async fn remember(&self, sessions: &Affinity) -> Result<(), StoreError> {
+        self.read().await?;
+        self.rotation.remember(sessions, self.now());
+        Ok(())
+    }
+
+    /// What is known of sessions, to be written down, and the pool whose accounts it names.
+    pub fn sessions(&self) -> (Affinity, SavedPool) {
+        (self.rotation.affinity(), self.rotation.pool())
+    }
+
+    async fn read(&self) -> Result<(), StoreError> {
+        self.rotation.reading();
+        let pool = self.store.read().await?;
+        self.rotation.adopt(pool, self.choosing.routing, self.now());
+        Ok(())
     }
 
     /// The account with a token that is good; `None` when it was taken out of service meanwhile.
-    async fn with_good_token(&self, held: &Held) -> Result<Option<Acquired>, KeepError> {
-        if matches!(plan(held, self.clock.now()), RefreshPlan::Use | RefreshPlan::RefreshBehind) {
-            return Ok(acquired(held));
+    async fn with_good_token(&self, held: &Held) -> Result<Option<Held>, KeepError> {
+        if matches!(plan(held, self.now()), RefreshPlan::Use | RefreshPlan::RefreshBehind) {
+            return Ok(Some(held.clone()));
         }
         let mut seen = held.credential.clone();
         for _ in 0..RENEWALS {
@@ -135,39 +124,40 @@ impl Acquisition {
             if !again.account.enabled {
                 return Ok(None);
             }
-            if again.credential.is_live(self.clock.now(), USABLE_FOR) {
-                return Ok(acquired(&again));
+            self.rotation.renewed(&again);
+            if again.credential.is_live(self.now(), USABLE_FOR) {
+                return Ok(Some(again));
             }
             seen = again.credential;
         }
         Ok(None)
     }
 
-    fn nobody(&self, pool: &SavedPool, failed: Option<KeepError>) -> NotAcquired {
-        let enabled: Vec<&Held> = pool.accounts.iter().filter(|held| held.account.enabled).collect();
-        if pool.accounts.is_empty() {
-            return NotAcquired::NoAccounts;
+    fn not_renewed(&self, lease: Lease, error: &KeepError) {
+        let (record, now) = (lease.held.account.record.clone(), self.now());
+        self.unsent(lease);
+        if let KeepError::NeedsLogin { code } = error {
+            self.rotation.needs_login(&record, code, now);
         }
-        if enabled.is_empty() {
-            return NotAcquired::NoneEnabled;
-        }
-        let resting = pool.first_back(self.clock.now());
-        let dead = enabled.iter().find_map(|held| held.account.needs_login.as_ref());
-        match (failed, resting, dead) {
-            (Some(KeepError::NeedsLogin { code }), _, _) => NotAcquired::NeedsLogin { code },
-            (Some(KeepError::HeldBack { until, .. }), _, _) => NotAcquired::HeldBack { until },
-            (Some(KeepError::Store(error)), _, _) => NotAcquired::Store(error),
-            (Some(error @ (KeepError::Paused { .. } | KeepError::Issuer(_))), _, _) => {
-                NotAcquired::RefreshFailed(error)
-            }
-            (None, Some(until), _) => NotAcquired::CoolingDown { until },
-            (None, None, Some(needs)) => NotAcquired::NeedsLogin { code: needs.code.clone() },
-            (None, None, None) => NotAcquired::NoneEnabled,
+        if let Some(rest) = error.rest(RestPolicy::default(), now) {
+            self.rotation.rest(&record, rest);
         }
     }
-}
 
-fn acquired(held: &Held) -> Option<Acquired> {
-    let access = held.credential.access.clone()?;
-    Some(Acquired { record: held.account.record.clone(), access, workspace: held.account.owner.workspace.clone() })
+    /// Gives an account back that was asked nothing.
+    fn unsent(&self, lease: Lease) {
+        let _nothing_was_learnt = self.rotation.settle(lease, &Outcome::Cancelled, false, self.now());
+    }
+
+    fn nobody(&self, refusal: &Refusal, failed: Option<KeepError>) -> NotAcquired {
+        let pool = self.rotation.pool();
+        match failed {
+            Some(error) => NotAcquired::of_renewal(error, &pool),
+            None => NotAcquired::of_refusal(refusal, (&pool, self.choosing.mode), self.now()),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
 }

@@ -7,14 +7,22 @@
 use std::process::ExitCode;
 
 mod vectors {
+    pub(crate) mod acquiring;
+    pub(crate) mod ahead;
+    pub(crate) mod answers;
+    pub(crate) mod attempts;
     pub(crate) mod callbacks;
     pub(crate) mod case;
+    pub(crate) mod choosing;
     pub(crate) mod compare;
     pub(crate) mod debug_log;
     pub(crate) mod files;
     pub(crate) mod identity;
     pub(crate) mod issuer;
+    pub(crate) mod otherwise;
+    pub(crate) mod pins;
     pub(crate) mod placeholder;
+    pub(crate) mod quotas;
     pub(crate) mod races;
     pub(crate) mod renewals;
     pub(crate) mod run;

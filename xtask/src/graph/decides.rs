@@ -39,12 +39,7 @@ const NAMES: [&str; 21] = [
 ];
 
 /// A file, a name it may use, and why that is no decision.
-const EXCEPTIONS: [(&str, &str, &str); 9] = [
-    (
-        "codex-opencode-plugin/src/acquisition.rs",
-        "Strategy::",
-        "its pool has one order, which the document names; core picks by it",
-    ),
+const EXCEPTIONS: [(&str, &str, &str); 8] = [
     ("codex-auth-proxy/src/respond.rs", "Blocker::", "puts a blocker's code into the words of an answer"),
     ("codex-auth-cli/src/commands/switch.rs", "longest_rest(", "tells a person how long the account just chosen rests"),
     ("codex-auth-cli/src/commands/demo/tally.rs", "longest_rest(", "the state column of the demo's last table"),

@@ -25,6 +25,16 @@ pub(super) fn from_turn<'a>(
     first(candidates, may, key, |next, (_, rank)| key(next) < *rank)
 }
 
+/// The selected account, else the first in the user's order.
+pub(super) fn selected_or_first<'a>(
+    field: Field,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
+) -> Option<Candidate<'a>> {
+    let key = |candidate: &Candidate<'_>| (tier(candidate), Some(candidate.position) != field.turn, candidate.position);
+    first(candidates, may, key, |next, (_, rank)| key(next) < *rank)
+}
+
 /// What an ordering looks at after the user's own wishes; more is better. Asked only where all before it is equal.
 struct Merits<W, U> {
     worth: W,

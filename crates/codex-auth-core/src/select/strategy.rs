@@ -51,6 +51,12 @@ impl Strategy {
             Self::Manual => "the selected account or nobody",
         }
     }
+
+    /// The strategy that OpenCode's setting `rotationStrategy` names: sticky where nothing is set, and as its users know
+    /// it, a name nobody knows goes round.
+    pub fn of_opencode(name: Option<&str>) -> Self {
+        name.map_or(Self::Sticky, |name| name.parse().unwrap_or(Self::RoundRobin))
+    }
 }
 
 impl fmt::Display for Strategy {
@@ -88,5 +94,7 @@ mod tests {
             assert_eq!(spelling.parse(), Ok(Strategy::RoundRobin));
         }
         assert_eq!("magic".parse::<Strategy>(), Err(UnknownStrategy));
+        let of_opencode = [None, Some("hybrid"), Some("lottery")].map(Strategy::of_opencode);
+        assert_eq!(of_opencode, [Strategy::Sticky, Strategy::Hybrid, Strategy::RoundRobin]);
     }
 }

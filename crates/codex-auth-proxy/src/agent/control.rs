@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth_core::{Alert, ClientToken, Entropy, Held, Kind, Query, RecordId, RefreshReason, Timestamp};
+use codex_auth_core::{Alert, ClientToken, Entropy, Kind, Query, RecordId, RefreshReason, Timestamp};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::{
@@ -264,7 +264,7 @@ async fn refresh(control: &Control, asked: &Value) -> Answer {
         return failed(StatusCode::NOT_FOUND, "no_such_account", "the request names no account of the pool");
     };
     match control.proxy.renew(&held, RefreshReason::Forced).await {
-        Ok(Held { credential, .. }) => document(StatusCode::OK, &json!({ "generation": credential.generation })),
+        Ok(renewed) => document(StatusCode::OK, &json!({ "generation": renewed.held.credential.generation })),
         Err(error) => {
             let code = if error.kind() == Kind::NeedsLogin { "needs_login" } else { "refresh_failed" };
             failed(StatusCode::CONFLICT, code, &error.to_string())

@@ -99,3 +99,24 @@ async fn what_the_issuer_declines_twice_is_not_presented_for_an_hour_and_never_m
     assert_eq!(presented(&issuer), ["refresh-1"; 3]);
     assert_eq!(marks(&world.store.read().await.unwrap()), [None, None, None]);
 }
+
+#[tokio::test]
+async fn a_pair_taken_over_from_another_program_is_renewed_once_when_it_is_refused_too() {
+    let refuses = |seen: &Seen| {
+        seen.head.header("authorization").is_some_and(|token| ["Bearer access-1", "Bearer old-1"].contains(&token))
+    };
+    let upstream = Upstream::answering(move |seen: &Seen| if refuses(seen) { json(401, "{}") } else { served() }).await;
+    let issuer = generous();
+    let setup = Setup { pool: pool(1), issuer: Arc::new(issuer.clone()), ..Setup::default() };
+    let world = World::before(&upstream, setup).await;
+    let other = world.store.edit(Box::new(|pool| {
+        let credential = &mut pool.accounts[0].credential;
+        credential.access = Some(AccessToken::new("old-1"));
+        credential.refresh = RefreshToken::new("refresh-of-old-1");
+        credential.generation += 1;
+    }));
+    other.await.unwrap();
+    assert_eq!(Ask::turn().send(world.port).await.status(), 200);
+    assert_eq!(presented(&issuer), ["refresh-of-old-1"], "taken over, refused, and renewed once");
+    assert_eq!(upstream.seen().len(), 3);
+}

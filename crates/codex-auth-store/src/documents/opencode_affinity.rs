@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use codex_auth_core::Timestamp;
+use codex_auth_core::{Affinity, Bond, Memory, RecordId, SessionKey, Strategy, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,10 +14,8 @@ const MODES: [&str; 2] = ["native", "codex"];
 const SEEN: &str = "seenSessionKeys";
 const STICKY: &str = "stickyBySessionKey";
 const HYBRID: &str = "hybridBySessionKey";
-/// How long a session is remembered.
-const KEPT: Duration = Duration::from_hours(30 * 24);
-/// As many sessions as are remembered.
-const MOST: usize = 2000;
+/// How long and how many sessions are remembered.
+pub const SESSIONS_KEPT: Memory = Memory { lasts: Duration::from_hours(30 * 24), most: 2000 };
 
 /// The pins of all modes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,18 +66,58 @@ impl SessionAffinity {
     }
 
     /// Forgets by age and number alone; whether the host still has the session cannot be told.
-    pub fn prune(&mut self, now: Timestamp) {
+    pub fn prune(&mut self, memory: Memory, now: Timestamp) {
         for pins in self.modes.values_mut() {
-            pins.seen.retain(|_, at| now.since(*at) <= KEPT);
+            pins.seen.retain(|_, at| now.since(*at) <= memory.lasts);
             let mut by_age: Vec<_> = pins.seen.iter().map(|(session, at)| (*at, session.clone())).collect();
             by_age.sort_unstable();
-            for (_, old) in by_age.iter().rev().skip(MOST) {
+            for (_, old) in by_age.iter().rev().skip(memory.most) {
                 pins.seen.remove(old);
             }
             let ModePins { seen, sticky, hybrid } = pins;
             sticky.retain(|session, _| seen.contains_key(session));
             hybrid.retain(|session, _| seen.contains_key(session));
         }
+    }
+}
+
+impl ModePins {
+    /// What is known of sessions, with accounts called as the file calls them.
+    pub fn of(sessions: &Affinity, strategy: Strategy, name_of: impl Fn(&RecordId) -> Option<String>) -> Self {
+        let mut pins = Self::default();
+        for (session, bond) in sessions.bonds() {
+            let Some(name) = name_of(&bond.record) else { continue };
+            pins.seen.insert(session.as_str().to_owned(), bond.served_at);
+            pins.table_mut(strategy).insert(session.as_str().to_owned(), name);
+        }
+        pins
+    }
+
+    /// The sessions that are pinned to accounts that are there.
+    pub fn sessions(
+        &self,
+        strategy: Strategy,
+        generation: u64,
+        record_of: impl Fn(&str) -> Option<RecordId>,
+    ) -> Affinity {
+        let bond = |(session, name): (&String, &String)| {
+            let at = *self.seen.get(session)?;
+            let record = record_of(name)?;
+            Some((
+                SessionKey::parse(session)?,
+                Bond { record, tokens: 0, served_at: at, cached_since: at, came_at: at },
+            ))
+        };
+        Affinity::from_bonds(generation, self.table(strategy).iter().filter_map(bond))
+    }
+
+    /// The format has two tables; strategies it does not know share the first.
+    fn table(&self, strategy: Strategy) -> &BTreeMap<String, String> {
+        if strategy == Strategy::Hybrid { &self.hybrid } else { &self.sticky }
+    }
+
+    fn table_mut(&mut self, strategy: Strategy) -> &mut BTreeMap<String, String> {
+        if strategy == Strategy::Hybrid { &mut self.hybrid } else { &mut self.sticky }
     }
 }
 
@@ -189,9 +227,9 @@ mod tests {
     fn age_alone_forgets() {
         let mut known = SessionAffinity::default();
         known.merge("native", &pin("gone", 500_000, "a"));
-        known.prune(Timestamp::from_millis(1_000_000));
+        known.prune(SESSIONS_KEPT, Timestamp::from_millis(1_000_000));
         assert_eq!(known.modes["native"].sticky.len(), 1);
-        known.prune(Timestamp::from_millis(500_001).after(KEPT));
+        known.prune(SESSIONS_KEPT, Timestamp::from_millis(500_001).after(SESSIONS_KEPT.lasts));
         assert_eq!(known.modes["native"], ModePins::default());
     }
 }

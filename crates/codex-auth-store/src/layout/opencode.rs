@@ -50,6 +50,15 @@ impl Layout {
         Self { root: config_root.join("codex-auth"), format: PoolFormat::OpenCode { config_root, domain }, ..self }
     }
 
+    /// `OpenCode`'s document, whichever pool this is.
+    pub(crate) fn opencode_accounts(&self) -> Utf8PathBuf {
+        let config_root = match &self.format {
+            PoolFormat::CommandLine => &self.opencode,
+            PoolFormat::OpenCode { config_root, .. } => config_root,
+        };
+        config_root.join(OPENCODE_ACCOUNTS)
+    }
+
     /// The pools of this user beside this one, whether or not there are any: both domains of `OpenCode`'s document, the
     /// user's own pool, and those of projects.
     pub(crate) fn beside(&self) -> Vec<Self> {

@@ -1,7 +1,10 @@
 //! Files that are broken, older than they should be, or gone: what comes back, from where, and what is said.
 
+use std::{io, sync::Arc};
+
+use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{AccountStore as _, Intent, SavedPool, Timestamp};
-use codex_auth_store::{Emptiness, FileStore, Notice, OLDER_TOKEN};
+use codex_auth_store::{Emptiness, FileStore, Fs, Notice, OLDER_TOKEN, OsFs, Write};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -124,7 +127,7 @@ fn the_predecessors_copies_count_too() {
     let world = World::new();
     let row = |token: &str, used: i64| json!({ "refreshToken": token, "lastUsed": used, "accountId": "w" });
     let document = |token: &str, used: i64| json!({ "version": 3, "accounts": [row(token, used)], "activeIndex": 0 });
-    let at = |end: &str| camino::Utf8PathBuf::from(format!("{}{end}", world.layout().accounts()));
+    let at = |end: &str| Utf8PathBuf::from(format!("{}{end}", world.layout().accounts()));
     world.write(&at(""), "{\"version\":3,\"accounts\":[");
     world.write(&at(".bak"), "{");
     world.write(&at(".bak.1"), &document("OLD", 1).to_string());
@@ -151,7 +154,7 @@ fn stopped_save(is_newer: bool, primary: Option<&str>) -> (World, SavedPool) {
     world.write(&world.layout().predecessors_journal(), &journal_of(&saved.to_string()));
     let shift = if is_newer { 60 } else { -60 };
     let when = std::time::SystemTime::now() + HOUR;
-    let set = |path: &camino::Utf8Path, at| {
+    let set = |path: &Utf8Path, at| {
         std::fs::File::options().write(true).open(path).expect("there").set_modified(at).expect("set");
     };
     if path.exists() {
@@ -294,4 +297,94 @@ fn a_foreign_write_in_the_middle_of_a_change_is_not_lost() {
         .expect("written");
     assert_eq!(tokens(&pool), ["R1", "R2", "FOREIGN"]);
     assert_eq!(pool.accounts[1].account.alias.as_deref(), Some("second"));
+}
+
+/// A disk on which a program without our lock writes the document in the last moment: when our new bytes of it are
+/// durable beside it and only have to be put in its place.
+#[derive(Debug)]
+struct LastMoment {
+    document: Utf8PathBuf,
+    theirs: std::sync::Mutex<Option<String>>,
+}
+
+impl Fs for LastMoment {
+    fn read(&self, path: &Utf8Path) -> io::Result<Vec<u8>> {
+        OsFs.read(path)
+    }
+
+    fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+        OsFs.put(path, bytes, how)?;
+        let is_document = path.parent() == self.document.parent() && bytes.windows(10).any(|w| w == b"\"accounts\"");
+        let theirs = self.theirs.lock().unwrap().take_if(|_| is_document);
+        theirs.map_or(Ok(()), |theirs| std::fs::write(&self.document, theirs))
+    }
+
+    fn sync_file(&self, path: &Utf8Path) -> io::Result<()> {
+        OsFs.sync_file(path)
+    }
+
+    fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+        OsFs.rename(from, to)
+    }
+
+    fn remove(&self, path: &Utf8Path) -> io::Result<()> {
+        OsFs.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+        OsFs.sync_dir(dir)
+    }
+
+    fn make_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+        OsFs.make_dir(dir)
+    }
+}
+
+#[test]
+fn a_foreign_write_in_the_last_moment_is_not_lost_and_neither_is_our_change() {
+    let (world, _) = begun();
+    // It read what was there before us, and puts account 1 out of service.
+    let mut theirs = world.accounts();
+    theirs["accounts"][0]["enabled"] = json!(false);
+    let document = world.layout().accounts();
+    let disk = LastMoment { document, theirs: std::sync::Mutex::new(Some(theirs.to_string())) };
+    let store = world.store_over(Arc::new(disk));
+    let fresh = credential("user-1", "ws-1", "R1-new", 0);
+    let pool = store
+        .edit_now(|pool| {
+            pool.accounts[0].credential = fresh.clone();
+            pool.accounts[1].account.alias = Some("second".into());
+        })
+        .expect("written");
+    let check = |pool: &SavedPool| {
+        assert!(!pool.accounts[0].account.enabled, "what it changed is kept");
+        assert_eq!(tokens(pool), ["R1-new", "R2"], "and what we changed");
+        assert_eq!(pool.accounts[1].account.alias.as_deref(), Some("second"));
+        assert_eq!(pool.accounts[0].account.needs_login, None);
+    };
+    check(&pool);
+    check(&world.store().read_now().expect("readable"));
+}
+
+#[tokio::test]
+async fn a_foreign_write_of_what_was_read_before_our_change_keeps_its_change_and_our_tokens() {
+    let (world, store) = begun();
+    let mut theirs = world.accounts();
+    theirs["accounts"][0]["enabled"] = json!(false);
+    let record = store.read_now().expect("readable").accounts[0].account.record.clone();
+    let mut claim = store.claim(&record).await.expect("free");
+    let held = claim.look_again().await.expect("readable");
+    assert_eq!(claim.intend(&held.credential.refresh).await, Ok(Intent::Clear));
+    let fresh = codex_auth_core::Credential {
+        generation: held.credential.generation + 1,
+        ..credential("user-1", "ws-1", "R1-new", 0)
+    };
+    claim.commit(&fresh).await.expect("kept");
+    drop(claim);
+    assert!(store.published(HOUR), "the document says it");
+    world.write(&world.layout().accounts(), &theirs.to_string());
+    let pool = world.store().read_now().expect("readable");
+    assert!(!pool.accounts[0].account.enabled, "what it changed counts");
+    assert_eq!(tokens(&pool), ["R1-new", "R2"], "its older token does not");
+    assert_eq!(pool.accounts[0].account.needs_login, None);
 }

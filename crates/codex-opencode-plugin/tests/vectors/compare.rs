@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::placeholder::Scope;
+use super::{placeholder::Scope, world::NOW};
 
 /// Members we may add to what was recorded.
 const OURS: [&str; 3] = ["recordId", "addedAt", "imported"];
@@ -52,6 +52,12 @@ fn at(path: &str, expect: &Value, found: &Value, extras: Extras, scope: &mut Sco
             } else {
                 differ()
             }
+        }
+        (Value::String(wanted), Value::Number(at)) if wanted.starts_with("+~") => {
+            let seconds = wanted.trim_start_matches("+~").trim_end_matches('s').parse::<i64>().ok();
+            let lies =
+                |seconds: i64| at.as_i64().is_some_and(|at| (at - NOW.as_millis() - seconds * 1000).abs() <= 1000);
+            if seconds.is_some_and(lies) { Ok(()) } else { differ() }
         }
         (Value::String(wanted), other) if wanted.starts_with('<') => {
             let text = if other.is_null() { String::new() } else { other.to_string() };

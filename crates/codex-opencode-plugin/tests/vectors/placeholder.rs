@@ -32,6 +32,8 @@ enum Token {
     Time,
     /// So many milliseconds after the clock of a case started, within a second.
     After(i64),
+    /// The label of a wait of so many seconds, or up to two less.
+    Wait(u64),
     /// Printable, and ours: product and version.
     UserAgent,
     /// A policy that loads nothing and is framed by nobody.
@@ -120,6 +122,7 @@ fn placeholder(text: &str) -> Option<(Token, &str)> {
             _ if name.starts_with("now+") => {
                 Token::After(name.strip_prefix("now+")?.strip_suffix('s')?.parse::<i64>().ok()? * 1000)
             }
+            _ if name.starts_with("WAIT~") => Token::Wait(name.strip_prefix("WAIT~")?.strip_suffix('s')?.parse().ok()?),
             "TS" => Token::Run(13, |c| c.is_ascii_digit()),
             "random" => Token::Run(43, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
             _ => return None,
@@ -175,6 +178,10 @@ fn stands_for(token: &Token, here: &str, same: &mut BTreeMap<String, String>) ->
         Token::Url => here.starts_with("https://") && here.len() > "https://".len() && !here.contains(' '),
         Token::Time => whole().is_some_and(|number| number > 0),
         Token::After(span) => whole().is_some_and(|at| (at - NOW.as_millis() - span).abs() <= 1000),
+        Token::Wait(seconds) => (seconds.saturating_sub(2)..=*seconds).any(|wait| {
+            let label = if wait < 60 { format!("{wait}s") } else { format!("{}m {}s", wait / 60, wait % 60) };
+            label == here
+        }),
         Token::UserAgent => {
             let is_printable = !here.is_empty() && here.chars().all(|c| c.is_ascii_graphic() || c == ' ');
             is_printable && here == format!("opencode-codex-auth/{}", env!("CARGO_PKG_VERSION"))
@@ -186,7 +193,7 @@ fn stands_for(token: &Token, here: &str, same: &mut BTreeMap<String, String>) ->
 
 /// The placeholders judged before the vectors are: a runner that lets anything pass proves nothing.
 pub(crate) fn judge_itself() -> Result<(), String> {
-    let cases: [(&str, &str, bool); 28] = [
+    let cases: [(&str, &str, bool); 30] = [
         ("plain", "plain", true),
         ("plain", "other", false),
         ("<html>", "<html>", true),
@@ -211,6 +218,8 @@ pub(crate) fn judge_itself() -> Result<(), String> {
         ("<time>", "soon", false),
         ("<now+100s>", "1790000100000", true),
         ("<now+100s>", "1790000102000", false),
+        ("in <WAIT~61s> or", "in 1m 1s or", true),
+        ("<WAIT~30s>", "27s", false),
         ("<UA>", concat!("opencode-codex-auth/", env!("CARGO_PKG_VERSION")), true),
         ("<UA>", "codex_cli_rs/1.0", false),
         ("<CSP>", "default-src 'none'; frame-ancestors 'none'", true),

@@ -11,13 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use camino::Utf8Path;
-use codex_auth_core::{CredentialKeeper, testing::ManualClock};
+use codex_auth_core::{CredentialKeeper, Query, Routing, Strategy, testing::ManualClock};
 use codex_auth_oauth::{Endpoints, HttpClient, HttpError, OpenAiIssuer};
 use codex_auth_store::{
     FileStore, Layout, LayoutInputs, OsFs,
     opencode::{Domain, OpenCodeFile},
 };
-use codex_opencode_plugin::Acquisition;
+use codex_opencode_plugin::{Acquisition, Choosing};
 use http::{Request, Response};
 use serde_json::{Map, Value, json};
 
@@ -104,10 +104,14 @@ fn late(case: &Case, world: &World) -> Result<Value, String> {
     let store = Arc::new(FileStore::over(layout.clone(), clock.clone(), Arc::new(OsFs)));
     let tokens = Arc::new(OpenAiIssuer::new(Endpoints::default(), issuer.clone(), clock.clone()));
     let keeper = CredentialKeeper::new(store.clone(), tokens, clock.clone());
-    let acquisition = Acquisition::new(store.clone(), keeper, clock);
+    let routing = Routing { spread: false, ..Routing::from(Strategy::of_opencode(None)) };
+    let choosing = Choosing { mode: Domain::Native, routing, seed: 0 };
+    let acquisition = Acquisition::new(store.clone(), keeper, clock, choosing);
     let request = runtime(false)?.block_on(async {
-        let request = match acquisition.acquire().await {
-            Ok(acquired) => json!({ "access": acquired.access.expose() }),
+        let request = match acquisition.acquire(&Query::default()).await {
+            Ok(acquired) => {
+                json!({ "access": acquired.held.credential.access.as_ref().map(|access| access.expose().to_owned()) })
+            }
             Err(why) => {
                 let (name, status) = why.wire();
                 json!({ "type": name, "status": status })

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use codex_auth_core::{
-    AccountStore, Clock, CredentialKeeper, Held, KeepError, Kind, NeedsLogin, Outcome, QuotaSnapshot, RefreshPlan,
-    RefreshReason, StoreError, plan, reason_ahead,
+    AccountStore, Clock, CredentialKeeper, Held, KeepError, Kind, NeedsLogin, Outcome, QuotaSnapshot, Recovery,
+    RefreshPlan, RefreshReason, Renewed, StoreError, plan, reason_ahead,
 };
 use codex_auth_oauth::{HttpClient, ReqwestClient};
 use codex_auth_view::CheckOutcome;
@@ -109,23 +109,20 @@ impl Asking {
         }
     }
 
-    /// A token that was refused may only have grown old: it is renewed, and asked with once more. A renewal may hand over
-    /// a pair that another program bought before, which may have grown old as well; only then there is a second one.
+    /// A token that was refused may only have grown old: it is renewed, and asked with once more, as often as core says.
     async fn once_more(&self, held: &Held) -> Finding {
-        let began = self.clock.now();
-        let mut seen = held.clone();
+        let (mut seen, mut recovery) = (held.clone(), Recovery::default());
         loop {
-            let fresh = match self.renewed(&seen, RefreshReason::UnauthorizedRecovery).await {
-                Ok(fresh) => fresh,
+            let renewed = match self.recovered(&seen, RefreshReason::UnauthorizedRecovery).await {
+                Ok(renewed) => renewed,
                 Err(error) if error.kind() == Kind::NeedsLogin => return dead(&error),
                 Err(error) => return Finding::not_renewed(error),
             };
-            let told = self.usage(&fresh).await;
-            let is_another = fresh.credential.access != seen.credential.access;
-            let was_bought_before = is_another && fresh.credential.obtained_at.is_none_or(|at| at < began);
-            match told {
-                Told::Refused(Outcome::Unauthorized, _) if was_bought_before => seen = fresh,
-                told => return self.found(&fresh, told).await,
+            recovery.came_to(&renewed);
+            seen = renewed.held;
+            match self.usage(&seen).await {
+                Told::Refused(Outcome::Unauthorized, _) if !recovery.is_over() => {}
+                told => return self.found(&seen, told).await,
             }
         }
     }
@@ -178,8 +175,12 @@ impl Asking {
     }
 
     async fn renewed(&self, held: &Held, why: RefreshReason) -> Result<Held, KeepError> {
+        self.recovered(held, why).await.map(|renewed| renewed.held)
+    }
+
+    async fn recovered(&self, held: &Held, why: RefreshReason) -> Result<Renewed, KeepError> {
         let _alone = self.alone.lock().await;
-        self.keeper.renew(&held.account.record, &held.credential, why).await
+        self.keeper.recover(&held.account.record, &held.credential, why).await
     }
 
     async fn usage(&self, held: &Held) -> Told {
