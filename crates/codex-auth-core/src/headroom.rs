@@ -13,6 +13,8 @@ pub struct Headroom {
     pub expiring: Option<Expiring>,
     /// How much the plan gives, as a multiple of the smallest paid one.
     pub plan_size: f64,
+    /// How much one of the percent left is, as a multiple of one of a five-hour window.
+    pub percent_size: f64,
 }
 
 /// A share that is lost at an instant.
@@ -26,7 +28,8 @@ pub struct Expiring {
 
 impl Headroom {
     /// Nothing is known, so nothing speaks against the account.
-    pub const UNKNOWN: Self = Self { left_percent: 100.0, spent_until: None, expiring: None, plan_size: 1.0 };
+    pub const UNKNOWN: Self =
+        Self { left_percent: 100.0, spent_until: None, expiring: None, plan_size: 1.0, percent_size: 1.0 };
 
     /// Until when the account has nothing to give, if it has nothing at `now`.
     pub fn spent_at(&self, now: Timestamp) -> Option<Timestamp> {

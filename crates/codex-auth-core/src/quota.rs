@@ -147,6 +147,14 @@ impl Span {
         }
     }
 
+    /// How much one percent of it is, as a multiple of one of a five-hour window. The vendor does not say; a week's
+    /// window is larger than five hours' one, and twice as large is a cautious guess: were it more, sessions would leave
+    /// an account a little early.
+    pub(crate) fn percent_size(self) -> f64 {
+        const LONG: Duration = Duration::from_hours(24);
+        if self.length().is_some_and(|length| length > LONG) { 2.0 } else { 1.0 }
+    }
+
     /// Its length, where told.
     pub fn length(self) -> Option<Duration> {
         match self {

@@ -170,7 +170,7 @@ pub fn choose<'a>(
 /// The price of a session's move from its account to another one.
 pub fn price_of(home: &Candidate<'_>, there: &Candidate<'_>, field: Field) -> MovePrice {
     let side = |candidate: &Candidate<'_>| {
-        let at_risk = price::at_risk(candidate.headroom, candidate.terms, field.prompt, field.now);
+        let at_risk = price::at_risk(candidate, field.prompt, field.now);
         // Where every account runs dry, a move only puts off the next one.
         (candidate.cached_tokens, if field.is_scarce { 0 } else { at_risk })
     };
@@ -188,7 +188,7 @@ pub(crate) fn leaves(home: &Candidate<'_>, there: &Candidate<'_>, field: Field) 
 /// Whether no other account could be worth the move, and the most that could be gained; asked before anybody else is
 /// looked at.
 pub(crate) fn stays_anyway(home: &Candidate<'_>, elsewhere_tokens: u64, field: Field) -> Option<MovePrice> {
-    let at_risk = price::at_risk(home.headroom, home.terms, field.prompt, field.now);
+    let at_risk = price::at_risk(home, field.prompt, field.now);
     let price = price::price((home.cached_tokens, at_risk), (elsewhere_tokens, 0));
     (tiers::tier(home) == tiers::Tier::Open && !price.pays()).then_some(price)
 }

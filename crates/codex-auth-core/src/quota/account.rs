@@ -121,10 +121,12 @@ impl Quota {
         let limit = own.unwrap_or(&Limit::Account);
         let pays = self.credits.as_ref().is_some_and(Credits::pays);
         let mut headroom = Headroom { plan_size: plan_size(self.plan().or(plan)), ..Headroom::UNKNOWN };
+        let mut room = f64::INFINITY;
         for window in self.windows.iter().filter(|window| window.limit == *limit) {
             let Some(reading) = window.at(now) else { continue };
             let left_percent = reading.left_percent();
             headroom.left_percent = headroom.left_percent.min(left_percent);
+            room = room.min(left_percent * window.span.percent_size());
             // Nobody is kept away by an end that was only guessed; the orderings put the account last.
             let Some(at) = reading.resets_at else { continue };
             if reading.is_spent() && !pays {
@@ -132,6 +134,9 @@ impl Quota {
             } else if left_percent > 0.0 && headroom.expiring.is_none_or(|known| at < known.at) {
                 headroom.expiring = Some(Expiring { left_percent, at });
             }
+        }
+        if room.is_finite() && headroom.left_percent > 0.0 {
+            headroom.percent_size = room / headroom.left_percent;
         }
         headroom
     }

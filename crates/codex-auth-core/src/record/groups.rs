@@ -18,6 +18,8 @@ const HEADROOM: u8 = 8;
 const TERMS: u8 = 16;
 const MODEL: u8 = 32;
 const CACHE: u8 = 64;
+/// Comes with a headroom whose percent are not those of a five-hour window.
+const PERCENT_SIZE: u8 = 128;
 
 /// Everything about a seat, for a keyframe.
 pub(super) fn write_whole(out: &mut Out, seat: &KeptSeat, at: Timestamp, texts: &mut Texts) -> Result<(), RecordError> {
@@ -57,14 +59,16 @@ pub(super) fn groups(old: &KeptSeat, new: &KeptSeat) -> u8 {
     let (was, is) = (&old.account, &new.account);
     let has_marks =
         (was.enabled, &was.needs_login, workspace_class(was)) != (is.enabled, &is.needs_login, workspace_class(is));
+    let has_headroom = !same_headroom(old.headroom, new.headroom);
     let has = [
         (MARKS, has_marks),
         (USED, was.seen.last_used_at != is.seen.last_used_at),
         (FLIGHT, old.in_flight != new.in_flight),
-        (HEADROOM, !same_headroom(old.headroom, new.headroom)),
+        (HEADROOM, has_headroom),
         (TERMS, !same_terms(old.terms, new.terms)),
         (MODEL, old.lacks_model_until != new.lacks_model_until),
         (CACHE, (old.cached_tokens, old.crowd) != (new.cached_tokens, new.crowd)),
+        (PERCENT_SIZE, has_headroom && new.headroom.percent_size.to_bits() != Headroom::UNKNOWN.percent_size.to_bits()),
     ];
     has.iter().filter(|(_, changed)| *changed).map(|(group, _)| group).sum()
 }
@@ -87,7 +91,7 @@ pub(super) fn write_groups(out: &mut Out, mask: u8, seat: &KeptSeat, at: Timesta
         out.number(u64::from(*in_flight));
     }
     if mask & HEADROOM != 0 {
-        let Headroom { left_percent, spent_until, expiring, plan_size } = *headroom;
+        let Headroom { left_percent, spent_until, expiring, plan_size, percent_size } = *headroom;
         out.fraction(left_percent);
         out.maybe_instant(spent_until, at);
         out.maybe_instant(expiring.map(|expiring| expiring.at), at);
@@ -95,6 +99,9 @@ pub(super) fn write_groups(out: &mut Out, mask: u8, seat: &KeptSeat, at: Timesta
             out.fraction(expiring.left_percent);
         }
         out.fraction(plan_size);
+        if mask & PERCENT_SIZE != 0 {
+            out.fraction(percent_size);
+        }
     }
     if mask & TERMS != 0 {
         let Terms { weight, preference, reserve_percent, hold } = *terms;
@@ -121,8 +128,8 @@ pub(super) fn read_groups(
 ) -> Result<(), RecordError> {
     let KeptSeat { account, in_flight, headroom, terms, lacks_model_until, cached_tokens, crowd } = seat;
     let mask = read.byte()?;
-    if mask & !(MARKS | USED | FLIGHT | HEADROOM | TERMS | MODEL | CACHE) != 0 {
-        return Err(RecordError::Damaged("an unknown group"));
+    if mask & (HEADROOM | PERCENT_SIZE) == PERCENT_SIZE {
+        return Err(RecordError::Damaged("a percent's size without a percent"));
     }
     if mask & MARKS != 0 {
         let marks = read.byte()?;
@@ -146,7 +153,10 @@ pub(super) fn read_groups(
             Some(at) => Some(Expiring { at, left_percent: read.fraction()? }),
             None => None,
         };
-        *headroom = Headroom { left_percent, spent_until, expiring, plan_size: read.fraction()? };
+        let plan_size = read.fraction()?;
+        let has_size = mask & PERCENT_SIZE != 0;
+        let percent_size = if has_size { read.fraction()? } else { Headroom::UNKNOWN.percent_size };
+        *headroom = Headroom { left_percent, spent_until, expiring, plan_size, percent_size };
     }
     if mask & TERMS != 0 {
         let weight = read.fraction()?;

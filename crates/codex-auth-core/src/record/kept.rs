@@ -152,9 +152,9 @@ impl KeptSeat {
 /// The same to the last bit: a number that is none equals itself here.
 pub(super) fn same_headroom(a: Headroom, b: Headroom) -> bool {
     let bits = |headroom: Headroom| {
-        let Headroom { left_percent, spent_until, expiring, plan_size } = headroom;
+        let Headroom { left_percent, spent_until, expiring, plan_size, percent_size } = headroom;
         let expiring = expiring.map(|expiring| (expiring.left_percent.to_bits(), expiring.at));
-        (left_percent.to_bits(), spent_until, expiring, plan_size.to_bits())
+        (left_percent.to_bits(), spent_until, expiring, plan_size.to_bits(), percent_size.to_bits())
     };
     bits(a) == bits(b)
 }

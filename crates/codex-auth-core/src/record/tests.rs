@@ -117,7 +117,9 @@ impl World {
             _ => {
                 let spent_until = one_in_nine.then_some(soon);
                 let expiring = one_in_four.then_some(Expiring { left_percent: percent, at: soon });
-                around.headroom = Headroom { left_percent: percent, spent_until, expiring, plan_size: 6.7 };
+                let percent_size = if one_in_four { 1.0 } else { 2.0 - percent / 100.0 };
+                around.headroom =
+                    Headroom { left_percent: percent, spent_until, expiring, plan_size: 6.7, percent_size };
             }
         }
         if event == 4 && one_in_nine {

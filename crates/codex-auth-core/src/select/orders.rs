@@ -53,8 +53,7 @@ pub(super) fn by_worth<'a>(
         return best(field.seed, candidates, may, &Merits { worth: |_: &Candidate<'_>| 0, urgency: room });
     }
     let worth = |candidate: &Candidate<'_>| {
-        let at_risk = at_risk(candidate.headroom, candidate.terms, field.prompt, field.now);
-        worth(candidate.cached_tokens, at_risk).div_euclid(STEP)
+        worth(candidate.cached_tokens, at_risk(candidate, field.prompt, field.now)).div_euclid(STEP)
     };
     let urgency = |candidate: &Candidate<'_>| steps(urgency(candidate, field.now), 2.0);
     best(field.seed, candidates, may, &Merits { worth, urgency })

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Candidate;
 use crate::{Headroom, Terms, Timestamp};
 
 /// The price of moving a session, or of having left it where it is.
@@ -31,23 +32,28 @@ pub struct Prompt {
 }
 
 const NOISE: u64 = 512;
-/// With so much left, in percent of the smallest paid plan's tightest window, one session in two ends before the
+/// With so much left, in percent of the smallest paid plan's five-hour window, one session in two ends before the
 /// account does.
-const HALF: f64 = 4.0;
+const HALF: f64 = 3.0;
+/// Who else is asking the account right now uses up what is left as well. Most of these requests belong to short work,
+/// such as a subagent's, that is over soon: each counts for a fifth of a session.
+const ALONGSIDE: f64 = 0.2;
 /// A window that starts anew within this time runs dry half as often.
 const SOON_MINUTES: f64 = 30.0;
 
 /// What an account can still give, in percent of the smallest paid plan. A weight counts as that much more or less.
 pub(crate) fn room(headroom: Headroom, terms: Terms) -> f64 {
     let weight = if terms.weight > 0.0 { terms.weight } else { 1.0 };
-    headroom.left_percent.max(0.0) * headroom.plan_size * weight
+    headroom.left_percent.max(0.0) * headroom.percent_size * headroom.plan_size * weight
 }
 
 /// How many cached tokens a session on this account has to expect to lose later, because the account runs dry before
 /// the session ends.
-pub(crate) fn at_risk(headroom: Headroom, terms: Terms, prompt: Prompt, now: Timestamp) -> u64 {
+pub(crate) fn at_risk(candidate: &Candidate<'_>, prompt: Prompt, now: Timestamp) -> u64 {
+    let Candidate { headroom, terms, in_flight, .. } = *candidate;
+    let sharing = 1.0 + ALONGSIDE * f64::from(in_flight);
     let at_stake = prompt.later_tokens.max(prompt.tokens);
-    let halvings = room(headroom, terms) / HALF;
+    let halvings = room(headroom, terms) / HALF / sharing;
     // So often halved, less than one token is left of them.
     if halvings >= f64::from(u64::BITS - at_stake.leading_zeros()) {
         return 0;
@@ -98,7 +104,7 @@ pub(crate) fn minutes(at: Timestamp, now: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Expiring;
+    use crate::{Expiring, testing::account};
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
     const LONG: Prompt = Prompt { tokens: 60_000, later_tokens: 60_000 };
@@ -107,8 +113,14 @@ mod tests {
         Headroom { left_percent, ..Headroom::UNKNOWN }
     }
 
+    fn risk(headroom: Headroom, in_flight: u32, prompt: Prompt) -> u64 {
+        let record = &account(1).record;
+        let terms = Terms::default();
+        at_risk(&Candidate { record, position: 0, in_flight, headroom, terms, cached_tokens: 0, crowd: 0 }, prompt, NOW)
+    }
+
     fn risky(left_percent: f64, prompt: Prompt) -> u64 {
-        at_risk(left(left_percent), Terms::default(), prompt, NOW)
+        risk(left(left_percent), 0, prompt)
     }
 
     #[test]
@@ -138,9 +150,18 @@ mod tests {
     #[test]
     fn a_large_plan_and_a_near_reset_are_less_risky() {
         let small = risky(10.0, LONG);
-        let large = at_risk(Headroom { plan_size: 10.0, ..left(10.0) }, Terms::default(), LONG, NOW);
+        let large = risk(Headroom { plan_size: 10.0, ..left(10.0) }, 0, LONG);
         let soon = Expiring { left_percent: 10.0, at: Timestamp::from_secs(1_000_300) };
-        let near = at_risk(Headroom { expiring: Some(soon), ..left(10.0) }, Terms::default(), LONG, NOW);
+        let near = risk(Headroom { expiring: Some(soon), ..left(10.0) }, 0, LONG);
         assert!(large < small / 10 && near < small / 5, "{small} {large} {near}");
+    }
+
+    #[test]
+    fn a_percent_of_a_week_lasts_longer_and_a_crowd_uses_it_up() {
+        let five_hours = risky(6.0, LONG);
+        let week = risk(Headroom { percent_size: 2.0, ..left(6.0) }, 0, LONG);
+        assert_eq!(week, risky(12.0, LONG));
+        let crowded = risk(left(6.0), 20, LONG);
+        assert!(week < five_hours / 3 && crowded > five_hours * 2, "{week} {five_hours} {crowded}");
     }
 }

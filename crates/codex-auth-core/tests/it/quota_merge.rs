@@ -88,6 +88,26 @@ fn nobody_is_kept_away_by_a_guess() {
 }
 
 #[test]
+fn a_percent_of_a_week_counts_for_more_than_one_of_five_hours() {
+    let room = |used: [Option<f64>; 2]| {
+        let spans = [(Span::FiveHours, 300), (Span::Week, 10_080)];
+        let windows = used.into_iter().zip(spans).filter_map(|(used, (span, minutes))| {
+            let (resets_at, window_minutes) = (Some(at(HOUR)), Some(minutes));
+            let reading =
+                Reading { used_percent: used?, resets_at, window_minutes, seen_at: at(0), source: Source::Usage };
+            Some((Limit::Account, span, reading))
+        });
+        let quota = learnt(&[Report { windows: windows.collect(), ..Report::at(at(0)) }]);
+        let headroom = quota.headroom(None, None, at(1));
+        (headroom.left_percent, headroom.left_percent * headroom.percent_size)
+    };
+    assert_eq!(room([Some(40.0), None]), (60.0, 60.0));
+    assert_eq!(room([Some(40.0), Some(80.0)]), (20.0, 40.0));
+    assert_eq!(room([Some(70.0), Some(80.0)]), (20.0, 30.0));
+    assert_eq!(room([Some(40.0), Some(100.0)]), (0.0, 0.0));
+}
+
+#[test]
 fn f41_windows_are_known_by_their_length_not_by_their_place() {
     let headers = |primary: &'static [(&'static str, &'static str)]| {
         Report::of_headers(primary.iter().copied(), at(0)).expect("it tells something")

@@ -12,10 +12,10 @@ use super::{
     traffic::{Part, Request},
 };
 
-const BLOCK: u64 = 128;
+pub(super) const BLOCK: u64 = 128;
 const LEAST: u64 = 1024;
-const SLIDING: i64 = 5 * 60_000;
-const LATEST: i64 = 60 * 60_000;
+pub(super) const SLIDING: i64 = 5 * 60_000;
+pub(super) const LATEST: i64 = 60 * 60_000;
 const HOUR: f64 = 3_600_000.0;
 /// What the smallest plan gives in five hours, and in a week.
 const SHORT: f64 = 6.0e6;
@@ -105,7 +105,8 @@ impl Account {
                 }
             }
             for chunk in chunks.iter_mut().filter(|chunk| chunk.end <= *tokens) {
-                if !chunk.lives(now) {
+                // What it found there when it was asked is not written again, though its hour ends meanwhile.
+                if !chunk.lives(request.at) {
                     chunk.written = now;
                 }
                 chunk.used = now;

@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{
-    backend::Account,
-    family::Family,
-    traffic::{self, Request},
-};
+use super::{backend::Account, family::Family, traffic::Request};
 
 /// Somebody who chooses accounts, by their places.
 pub(crate) trait Policy {
@@ -41,11 +37,10 @@ enum Event {
 }
 
 /// An answer begins this long after its request.
-const BEGINS: i64 = 2000;
+pub(super) const BEGINS: i64 = 2000;
 
 /// Lets a policy serve a family.
-pub(crate) fn run(family: &Family, seed: u64, policy: &mut dyn Policy) -> Found {
-    let requests = traffic::of(family, seed);
+pub(crate) fn run(family: &Family, requests: &[Request], policy: &mut dyn Policy) -> Found {
     let mut accounts: Vec<Account> = family.accounts.iter().copied().map(Account::new).collect();
     let (mut found, mut homes) = (Found::default(), HashMap::new());
     let mut events: BTreeMap<(i64, usize, u8), Event> = BTreeMap::new();
@@ -53,7 +48,7 @@ pub(crate) fn run(family: &Family, seed: u64, policy: &mut dyn Policy) -> Found 
         let now = request.at;
         let later = events.split_off(&(now + 1, 0, 0));
         for ((at, ..), event) in std::mem::replace(&mut events, later) {
-            happens(event, &requests, &mut accounts, policy, at);
+            happens(event, requests, &mut accounts, policy, at);
         }
         let Some(account) = served_by(request, &accounts, policy, now) else {
             found.dry_at.get_or_insert(now);
