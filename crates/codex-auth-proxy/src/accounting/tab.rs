@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use codex_auth_core::{
-    AttemptSpent, Ending, Finish, PriceTable, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation,
-    UsageOutcome, UsageSource, Whose,
+    AttemptSpent, Ending, Finish, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation, UsageOutcome,
+    UsageSource, Whose,
 };
 
 use super::told::{Told, code_word, told};
@@ -146,9 +146,7 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
         }
     }
     let asked_model = inner.asked.model.as_deref().or(model.as_deref());
-    // By the built-in prices: what the rows cost by the user's own is summed from them when the agent starts anew.
-    let cost = asked_model.and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
-    inner.proxy.rules.took(project, at, tokens.total(), cost.unwrap_or_default());
+    inner.proxy.rules.took(project, at, tokens, asked_model);
     let Asked { is_responses, model: asked, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),
