@@ -354,8 +354,8 @@ fn a_change_of_the_prices_is_a_change_of_the_rules() {
     let before = (rules.stamp(), cost());
     assert_eq!(before.1, Some(368_000));
     let dear = r#"{"version":1,"prices":{"gpt-5.5":[{"from":"2020-01-01","input":20,"output":20}]}}"#;
-    let base = world.layout().base();
-    std::fs::create_dir_all(base).expect("our own root is writable");
+    let base = world.layout().base().to_owned();
+    std::fs::create_dir_all(&base).expect("our own root is writable");
     std::fs::write(base.join("usage-prices.json"), dear).expect("our own root is writable");
     assert_ne!(rules.stamp(), before.0);
     assert_eq!(cost(), Some(2_400_000));
