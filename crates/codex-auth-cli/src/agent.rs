@@ -5,17 +5,21 @@ use codex_auth_proxy::{AgentClient, ControlError};
 use codex_auth_view::{AgentView, DecidedBy, SessionRow};
 use http::Method;
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{assemble::Product, error::CliError};
 
 /// Asks the agent for a document; `None` when no agent is running.
 pub(crate) fn ask(product: &Product, method: Method, path: &str) -> Result<Option<Value>, CliError> {
+    asked(product, method, path, &Value::Null)
+}
+
+fn asked(product: &Product, method: Method, path: &str, body: &Value) -> Result<Option<Value>, CliError> {
     let socket = product.socket();
     if !socket.exists() {
         return Ok(None);
     }
-    let answer = Product::runtime()?.block_on(AgentClient::at(socket).ask(method, path, &Value::Null));
+    let answer = Product::runtime()?.block_on(AgentClient::at(socket).ask(method, path, body));
     match answer {
         Ok(document) => Ok(Some(document)),
         // A socket that an agent left behind leads nowhere.
@@ -52,7 +56,9 @@ pub(crate) fn status_of(document: &Value) -> (AgentView, Vec<SessionRow>) {
 /// Where every account of a pool stands, for every screen: the agent says it where one runs, because it knows what is
 /// in flight and what rests for moments only; else the same evaluator works on the files.
 pub(crate) fn decided(product: &Product, pool: &SavedPool) -> Result<(DecidedBy, Decision), CliError> {
-    let told = ask(product, Method::POST, "/v1/decide")?.and_then(|document| decision_of(&document, pool));
+    // A project may bind its requests to accounts: what is shown is what a request from here would meet.
+    let here = json!({ "cwd": Product::working_directory() });
+    let told = asked(product, Method::POST, "/v1/decide", &here)?.and_then(|document| decision_of(&document, pool));
     Ok(told.map_or_else(|| (DecidedBy::Files, product.decide(pool)), |decision| (DecidedBy::Agent, decision)))
 }
 
@@ -66,10 +72,8 @@ fn decision_of(document: &Value, pool: &SavedPool) -> Option<Decision> {
 
 #[cfg(test)]
 mod tests {
-    use codex_auth_core::{Reason, RecordId, Timestamp};
-    use serde_json::json;
-
     use super::*;
+    use codex_auth_core::{Reason, RecordId, Timestamp};
 
     fn pool() -> SavedPool {
         let path = camino::Utf8Path::new("pool");

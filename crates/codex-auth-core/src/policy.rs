@@ -24,7 +24,8 @@ use std::{
 };
 
 use crate::{
-    Account, Budget, BudgetLimit, Denial, DeniedBy, Hold, RecordId, SavedPool, SpentAt, StoreError, Terms, Timestamp,
+    Account, Budget, BudgetLimit, Denial, DeniedBy, Hold, PriceTable, RecordId, SavedPool, SpentAt, StoreError, Terms,
+    Timestamp,
 };
 
 mod fallback;
@@ -65,6 +66,9 @@ pub trait PolicySource: Debug + Send + Sync {
 
     /// What was spent in every window that holds at `now`.
     fn spent(&self, now: Timestamp) -> Result<Vec<SpentAt>, StoreError>;
+
+    /// What tokens cost: the user's prices above the built-in ones.
+    fn prices(&self) -> Result<PriceTable, StoreError>;
 }
 
 /// A project as requests tell it.

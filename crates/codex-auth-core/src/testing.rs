@@ -22,7 +22,7 @@ pub use silence::{CANARY, check_silent, planted};
 use crate::{
     AccessToken, Account, AccountStore, Clock, Credential, Edit, Entropy, Granted, Held, Intent, NeedsLogin, Owner,
     QuotaMemory, RecordId, RefreshClaim, RefreshError, RefreshReason, RefreshToken, Remembered, RequestSpent,
-    SavedPool, Seen, StoreError, Timestamp, TokenIssuer, UsageBook, UserId, WorkspaceId,
+    SavedPool, Seen, SpentAt, StoreError, Timestamp, TokenIssuer, UsageBook, UserId, WorkspaceId,
 };
 
 /// Account `n` of a made-up pool: enabled, with an identity, never used.
@@ -326,12 +326,17 @@ impl TokenIssuer for ScriptedIssuer {
 
 /// A ledger in memory; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryBook(Arc<Mutex<Vec<RequestSpent>>>);
+pub struct MemoryBook(Arc<Mutex<Vec<RequestSpent>>>, Arc<Mutex<Vec<SpentAt>>>);
 
 impl MemoryBook {
     /// What was written down, in order.
     pub fn requests(&self) -> Vec<RequestSpent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another program writes something.
+    pub fn others_spend(&self, spent: SpentAt) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(spent);
     }
 }
 
@@ -349,5 +354,9 @@ impl UsageBook for MemoryBook {
 
     async fn publish(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn spent_by_others(&self) -> Result<Vec<SpentAt>, StoreError> {
+        Ok(std::mem::take(&mut *self.1.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

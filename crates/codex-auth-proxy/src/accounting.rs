@@ -21,7 +21,7 @@ mod told;
 
 pub(crate) use copied::Copied;
 pub(crate) use tab::{Accounted, Asked, Tab, attempt_of};
-pub(crate) use told::tokens_in;
+pub(crate) use told::{code_in, tokens_in};
 
 /// How many ended requests may wait for the disk; those beyond it are counted and said, not kept.
 const WAITING: usize = 1024;

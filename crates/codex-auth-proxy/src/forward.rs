@@ -11,7 +11,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 
 use crate::{
-    accounting::Accounted,
+    accounting::{Accounted, code_in},
     attempt::Attempt,
     begun::Begun,
     body::{BodyStream, whole},
@@ -258,7 +258,8 @@ async fn pass_on(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, answer: 
         if verdict.outcome.reaction(true) == Reaction::TryAnother {
             let record = attempt.record().clone();
             proxy.note_quota(&record, &verdict.told);
-            let code = Some("response_failed".to_owned());
+            let told = begun.seen().terminal.as_ref().and_then(|event| code_in(&event.data));
+            let code = Some(told.unwrap_or_else(|| "response_failed".to_owned()));
             attempt.answered(head.status.as_u16(), code.clone());
             attempt.settle(&verdict.outcome).await;
             let fault = verdict.outcome.is_told_where_nobody_serves().then(|| {

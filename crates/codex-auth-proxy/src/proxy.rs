@@ -57,6 +57,8 @@ impl Proxy {
         let stamp = ports.store.stamp();
         let pool = ports.store.read().await?;
         let settings = ports.settings.rotation()?;
+        // Looked at from before the sums are read: what is written in between counts twice rather than never.
+        let _others_so_far = ports.book.spent_by_others().await;
         let rules = Rules::ready(ports.policy.clone(), &pool, ports.clock.now()).await;
         config.headers_within = settings.answer_within.unwrap_or(config.headers_within);
         config.silence = settings.silence.unwrap_or(config.silence);
@@ -135,6 +137,10 @@ impl Proxy {
         let have_rules_changed = has_pool_changed || self.rules.is_news();
         if have_rules_changed {
             self.rules.read(&self.rotation.pool(), now).await;
+        }
+        match self.ports.book.spent_by_others().await {
+            Ok(spent) => self.rules.others_took(&spent),
+            Err(error) => tracing::info!(%error, "what other programs spent could not be read"),
         }
         if let Some(remembering) = self.remembering.get() {
             remembering.look().await;

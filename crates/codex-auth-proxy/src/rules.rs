@@ -9,8 +9,8 @@ use std::sync::{
 };
 
 use codex_auth_core::{
-    Asked, Denial, DeniedBy, Meter, Policies, PolicySource, RecordId, Rulebook, Ruling, SavedPool, Spent, SpentAt,
-    StoreError, Subject, Timestamp,
+    Asked, Denial, DeniedBy, Meter, Policies, PolicySource, PriceTable, RecordId, Rulebook, Ruling, SavedPool, Spent,
+    SpentAt, StoreError, Subject, Timestamp, TokenUse,
 };
 
 mod room;
@@ -36,6 +36,7 @@ pub(crate) struct Origin {
 pub(crate) struct Rules {
     source: Arc<dyn PolicySource>,
     book: Mutex<Result<Arc<Rulebook>, Unjudged>>,
+    prices: Mutex<Arc<PriceTable>>,
     meter: Arc<Meter>,
     seen: AtomicU64,
     is_seeded: AtomicBool,
@@ -47,6 +48,7 @@ impl Rules {
         let rules = Self {
             source,
             book: Mutex::new(Err(Unjudged("the rules were not read yet".to_owned()))),
+            prices: Mutex::default(),
             meter: Arc::default(),
             seen: AtomicU64::new(0),
             is_seeded: AtomicBool::new(false),
@@ -66,10 +68,14 @@ impl Rules {
         let needs_seed = !self.is_seeded.load(Ordering::Relaxed);
         let read = tokio::task::spawn_blocking(move || {
             let stamp = source.stamp();
-            (stamp, source.read(&pool), needs_seed.then(|| source.spent(now)))
+            (stamp, source.read(&pool), source.prices(), needs_seed.then(|| source.spent(now)))
         });
-        let Ok((stamp, read, spent)) = read.await else { return };
+        let Ok((stamp, read, prices, spent)) = read.await else { return };
         self.seen.store(stamp, Ordering::Relaxed);
+        match prices {
+            Ok(prices) => *self.prices.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(prices),
+            Err(error) => tracing::warn!(%error, "the prices could not be read; the last good ones stay in force"),
+        }
         self.take(read, spent);
     }
 
@@ -98,9 +104,18 @@ impl Rules {
     }
 
     /// Counts what a request took, once its last event told; the request itself was counted with its room.
-    pub(crate) fn took(&self, project: Option<String>, at: Timestamp, tokens: u64, cost_e8: u64) {
-        if tokens > 0 {
-            self.meter.feed(&SpentAt { at, project, spent: Spent { requests: 0, tokens, cost_e8 } });
+    pub(crate) fn took(&self, project: Option<String>, at: Timestamp, tokens: TokenUse, model: Option<&str>) {
+        if tokens.total() > 0 {
+            let prices = self.prices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let cost_e8 = model.and_then(|model| prices.cost_e8(model, tokens, at)).unwrap_or_default();
+            self.meter.feed(&SpentAt { at, project, spent: Spent { requests: 0, tokens: tokens.total(), cost_e8 } });
+        }
+    }
+
+    /// Counts what other programs wrote into the ledger.
+    pub(crate) fn others_took(&self, spent: &[SpentAt]) {
+        for spent in spent {
+            self.meter.feed(spent);
         }
     }
 

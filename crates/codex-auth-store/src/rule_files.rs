@@ -4,14 +4,16 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use camino::Utf8PathBuf;
-use codex_auth_core::{Place, Policies, PolicySource, SavedPool, SpentAt, StoreError, Timestamp, Window};
+use codex_auth_core::{Place, Policies, PolicySource, PriceTable, SavedPool, SpentAt, StoreError, Timestamp, Window};
 use serde_json::Value;
 
 use crate::{
     OsPlaces, Project,
     documents::{
-        account_policies::AccountPolicies, budget_guards::BudgetGuards, routing_profiles::RoutingProfiles,
-        usage_ledger::UsageLedger,
+        account_policies::AccountPolicies,
+        budget_guards::BudgetGuards,
+        routing_profiles::RoutingProfiles,
+        usage_ledger::{UsageLedger, UsagePrices},
     },
     file_store::FileStore,
     fs::{
@@ -80,7 +82,7 @@ impl FilePolicies {
 
 impl PolicySource for FilePolicies {
     fn stamp(&self) -> u64 {
-        let names = [AccountPolicies::NAME, RoutingProfiles::NAME, BudgetGuards::NAME];
+        let names = [AccountPolicies::NAME, RoutingProfiles::NAME, BudgetGuards::NAME, UsagePrices::NAME];
         let paths = names.map(|name| self.layout.base().join(name));
         let mut hasher = DefaultHasher::new();
         paths.map(|path| os::glance(&path)).hash(&mut hasher);
@@ -107,6 +109,10 @@ impl PolicySource for FilePolicies {
         // A week may begin before its month.
         let since = Window::Week.begins(now).min(Window::Month.begins(now));
         Ok(UsageLedger::under(self.layout.base()).totals(now)?.spent(since))
+    }
+
+    fn prices(&self) -> Result<PriceTable, StoreError> {
+        Ok(self.file::<UsagePrices>().read()?.document.table)
     }
 }
 

@@ -5,7 +5,8 @@ use std::{fs, time::Duration};
 
 use codex_auth_e2e::codex::ANSWER;
 use codex_auth_e2e::{Finished, Scene, World, wait};
-use serde_json::Value;
+use codex_auth_testkit::Script;
+use serde_json::{Value, json};
 
 const TURN: [&str; 5] = ["exec", "--skip-git-repo-check", "-m", "gpt-5.5", "say hi"];
 
@@ -69,7 +70,7 @@ fn usage_a_turn_of_the_real_client_is_one_row_with_its_tokens() {
     assert_eq!(usage["attempts"].as_array().map(Vec::len), Some(2), "{usage}");
     assert_eq!(usage["summary"]["totals"]["requests"], 1);
     let told = reconciled(&world);
-    assert_eq!((&told["agreed"]["answers"], &told["differences"]), (&1.into(), &serde_json::json!([])), "{told}");
+    assert_eq!((&told["agreed"]["answers"], &told["differences"]), (&1.into(), &json!([])), "{told}");
     assert_eq!(told["agreed"]["tokens"]["totalTokens"], row["tokens"]["totalTokens"], "the client saw the same");
     world.close();
 }
@@ -105,7 +106,7 @@ fn usage_a_killed_agent_writes_nothing_twice() {
         "the request that died with the agent is in no row\n{}",
         world.story()
     );
-    assert_eq!(reconciled(&world)["differences"], serde_json::json!([]));
+    assert_eq!(reconciled(&world)["differences"], json!([]));
     world.close();
 }
 
@@ -125,7 +126,43 @@ fn usage_what_differs_is_named() {
     let last = text.lines().rfind(|line| line.starts_with("{\"version\":1,")).expect("a row");
     fs::write(&path, text.replace(&format!("{last}\n"), "")).expect("our own root is writable");
     let told = reconciled(&world);
-    assert_eq!(told["byKind"], serde_json::json!({ "row-not-here": 2 }), "{told}");
+    assert_eq!(told["byKind"], json!({ "row-not-here": 2 }), "{told}");
+    world.close();
+}
+
+/// The thread of a subagent's log, if there is one: what names its parent by how it was made.
+fn subagents(world: &World) -> usize {
+    let logs = world.codex_files().into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "jsonl"));
+    let heads = logs.filter_map(|(_, bytes)| String::from_utf8_lossy(&bytes).lines().next().map(str::to_owned));
+    heads.filter(|head| head.contains("thread_spawn")).count()
+}
+
+#[test]
+fn usage_resumed_forked_and_spawned_sessions_are_each_counted_once() {
+    let world = World::of(&Scene::accounts(3));
+    served(&world.run(&TURN).succeeds());
+    let (thread, more) = (thread(&world), ["exec", "--skip-git-repo-check", "-m", "gpt-5.5"]);
+    served(&world.run(&[&more[..], &["resume", &thread, "say more"]].concat()).succeeds());
+    served(&world.run(&[&more[..], &["fork", &thread, "say otherwise"]].concat()).succeeds());
+    rows(&world, 3);
+    assert_eq!(subagents(&world), 0);
+    // One answer with both calls, so that it is the parent who waits.
+    let call = |name: &str, arguments: &Value| {
+        json!({ "type": "function_call", "call_id": format!("call_{name}"), "namespace": "collaboration",
+                "name": name, "arguments": arguments.to_string() })
+    };
+    let spawn = call("spawn_agent", &json!({ "task_name": "look", "message": "say hi", "fork_turns": "all" }));
+    let wait = call("wait_agent", &json!({ "timeout_ms": 30_000 }));
+    world.fake().script(&Script::items(vec![spawn, wait]));
+    let enabled = ["exec", "--enable", "multi_agent_v2", "--skip-git-repo-check", "-m", "gpt-5.5"];
+    served(&world.run(&[&enabled[..], &["resume", &thread, "ask somebody"]].concat()).succeeds());
+    // Two answers of the parent's and one of the subagent's.
+    rows(&world, 6);
+    assert_eq!(subagents(&world), 1, "{}", world.story());
+    let told = reconciled(&world);
+    assert_eq!((&told["differences"], &told["agreed"]["answers"]), (&json!([]), &6.into()), "{told}");
+    assert_eq!((&told["unclear"], &told["incomplete"]), (&json!([]), &json!([])), "{told}");
+    assert_eq!(told["logs"]["files"], 3, "{told}");
     world.close();
 }
 

@@ -4,7 +4,10 @@
 use codex_auth_core::{Binding, Blocker, Denial, DeniedBy, Exit, Hold, RecordId};
 use serde_json::{Value, json};
 
-use crate::world::{Said, World, read, row, write};
+use crate::{
+    serving::Serving,
+    world::{Said, World, read, row, write},
+};
 
 /// A home with three accounts and a project in which commands are typed.
 pub(crate) struct Shop {
@@ -147,4 +150,19 @@ fn every_way_out_that_a_blocker_names_is_a_command() {
         let typed = command.replace("{n}", "1");
         shop.run(typed.strip_prefix("codex-multi-auth ").expect("a command of ours")).ok();
     }
+}
+
+#[test]
+fn a_running_agent_says_what_the_project_one_stands_in_would_meet() {
+    let shop = Shop::new();
+    shop.says("profile bind 2", "Bound project shop to account 2.");
+    let mut agent = Serving::start(&shop.world);
+    let selected = |said: Said| {
+        let document = said.ok().document();
+        assert_eq!(document["decidedBy"], json!("agent"), "{document}");
+        document["selected"]["oneBasedIndex"].as_u64().or(document["selected"]["account"].as_u64())
+    };
+    assert_eq!(selected(shop.run("why-selected --json")), Some(2), "in the project");
+    assert_eq!(selected(shop.world.run("why-selected --json")), Some(1), "in none");
+    assert!(agent.is_running());
 }

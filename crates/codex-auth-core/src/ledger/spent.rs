@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Account, Owner, RecordId, SessionKey, StoreError, Timestamp, TokenUse};
+use crate::{Account, Owner, RecordId, SessionKey, SpentAt, StoreError, Timestamp, TokenUse};
 
 use super::{UsageOperation, UsageOutcome, UsageSource};
 
@@ -17,6 +17,10 @@ pub trait UsageBook: Debug + Send + Sync {
 
     /// Tells other programs what was done since the last call; asked about once a second.
     async fn publish(&self) -> Result<(), StoreError>;
+
+    /// What others wrote since the last call, as budgets count it; the first call only begins to look. It waits for
+    /// nobody: what cannot be read now is told later.
+    async fn spent_by_others(&self) -> Result<Vec<SpentAt>, StoreError>;
 }
 
 /// Whose account it was. The book writes hashes of it, which cannot be read back.

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use crate::{Place, Policies, PolicySource, SavedPool, SpentAt, StoreError, Timestamp};
+use crate::{Place, Policies, PolicySource, PriceTable, SavedPool, SpentAt, StoreError, Timestamp};
 
 /// Rules that a test sets, or breaks; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ struct State {
     is_broken: bool,
     places: BTreeMap<String, String>,
     spent: Vec<SpentAt>,
+    prices: PriceTable,
+    are_prices_broken: bool,
 }
 
 impl MemoryPolicies {
@@ -47,6 +49,14 @@ impl MemoryPolicies {
     /// What was spent before.
     pub fn spent_before(&self, spent: SpentAt) {
         self.change(|state| state.spent.push(spent));
+    }
+
+    /// Sets what tokens cost; `None` makes the prices unreadable.
+    pub fn price(&self, prices: Option<PriceTable>) {
+        self.change(|state| {
+            state.are_prices_broken = prices.is_none();
+            state.prices = prices.unwrap_or_default();
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -77,5 +87,10 @@ impl PolicySource for MemoryPolicies {
 
     fn spent(&self, _now: Timestamp) -> Result<Vec<SpentAt>, StoreError> {
         Ok(self.look(|state| state.spent.clone()))
+    }
+
+    fn prices(&self) -> Result<PriceTable, StoreError> {
+        let broken = || StoreError::Unreadable { path: "prices.json".to_owned(), why: "no price".to_owned() };
+        self.look(|state| if state.are_prices_broken { Err(broken()) } else { Ok(state.prices.clone()) })
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use codex_auth_core::{
-    AttemptSpent, Ending, Finish, PriceTable, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation,
-    UsageOutcome, UsageSource, Whose,
+    AttemptSpent, Ending, Finish, RequestSpent, SessionKey, Timestamp, TokenUse, UsageOperation, UsageOutcome,
+    UsageSource, Whose,
 };
 
 use super::told::{Told, code_word, told};
@@ -159,9 +159,7 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
         attempt.model.clone_from(&own);
     }
     let model = instead.or_else(|| inner.asked.model.clone()).or(model);
-    // By the built-in prices: what the rows cost by the user's own is summed from them when the agent starts anew.
-    let cost = model.as_deref().and_then(|model| PriceTable::default().cost_e8(model, tokens, at));
-    inner.proxy.rules.took(project, at, tokens.total(), cost.unwrap_or_default());
+    inner.proxy.rules.took(project, at, tokens, model.as_deref());
     let Asked { is_responses, model: _, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),

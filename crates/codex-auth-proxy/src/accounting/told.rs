@@ -37,7 +37,7 @@ fn of_whole(whole: &Value) -> Told {
         tokens: response.get("usage").and_then(tokens),
         response: text("/id"),
         model: text("/model"),
-        code: code("/error/code").or_else(|| code("/incomplete_details/reason")),
+        code: code("/error/code").or_else(|| code("/incomplete_details/reason")).or_else(|| code("/code")),
     }
 }
 
@@ -45,6 +45,11 @@ fn of_whole(whole: &Value) -> Told {
 pub(crate) fn tokens_in(data: &[u8]) -> Option<TokenUse> {
     let at = memchr::memmem::rfind(data, USAGE)? + USAGE.len();
     tokens(&value_at(&data[at..])?)
+}
+
+/// The code of an event that says that something failed.
+pub(crate) fn code_in(data: &[u8]) -> Option<String> {
+    told(data).code
 }
 
 /// Inside a text every quotation mark is escaped, so what looks like a key is one.

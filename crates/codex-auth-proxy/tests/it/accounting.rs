@@ -195,3 +195,51 @@ async fn what_waits_is_written_before_the_end() {
     let ids: std::collections::BTreeSet<String> = written(&world, 20).await.into_iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 20, "every request has a name of its own");
 }
+
+#[tokio::test]
+async fn a_failed_first_event_keeps_the_code_that_the_backend_gave() {
+    let failed = |code: &str| {
+        let event_of = format!(r#"{{"type":"response.failed","response":{{"error":{{"code":"{code}"}}}}}}"#);
+        vec![Act::Send([stream_head(""), event(&event_of), LAST.to_vec()].concat())]
+    };
+    // The second one could be a token.
+    for (told, kept) in [("server_is_overloaded", "server_is_overloaded"), ("rt_0123456789abcdef", "response_failed")] {
+        let script =
+            move |seen: &crate::support::upstream::Seen| if seen.account() == 1 { failed(told) } else { completed() };
+        let upstream = Upstream::answering(script).await;
+        let world = World::before(&upstream, Setup::default()).await;
+        Ask::turn().send(world.port).await;
+        let request = written(&world, 1).await.remove(0);
+        assert_eq!(request.attempts[0].error_code.as_deref(), Some(kept), "{request:?}");
+        assert_eq!(request.attempts.len(), upstream.asked().len());
+    }
+}
+
+#[tokio::test]
+async fn faults_of_every_account_are_one_request_with_an_attempt_each() {
+    for status in [500, 503] {
+        let upstream = Upstream::answering(move |_| json(status, r#"{"error":{"code":"server_error"}}"#)).await;
+        let world = World::before(&upstream, Setup::default()).await;
+        let got = Ask::turn().send(world.port).await;
+        let request = written(&world, 1).await.remove(0);
+        assert_eq!((request.outcome, request.status), (UsageOutcome::Failure, Some(got.status())));
+        let attempts: Vec<_> = request.attempts.iter().map(|one| (one.outcome, one.status)).collect();
+        assert!(attempts.len() > 1, "{attempts:?}");
+        assert_eq!(attempts, vec![(UsageOutcome::Failure, Some(status)); upstream.asked().len()]);
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_made_shorter_is_a_request_and_a_refused_upgrade_is_none() {
+    let upstream = Upstream::answering(|_| json(200, &format!(r#"{{"id":"resp_1","output":[],{USAGE}}}"#))).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    let upgrade = Ask::stranger("GET", "/backend-api/codex/responses").bearer(crate::support::world::TOKEN);
+    let upgrade = upgrade.header("connection", "upgrade").header("upgrade", "websocket");
+    assert_eq!(upgrade.send(world.port).await.status(), 426);
+    world.lease("lease-token", None);
+    let shorter = Ask::stranger("POST", "/v1/responses/compact").bearer("lease-token");
+    assert_eq!(shorter.send(world.port).await.status(), 200);
+    let request = written(&world, 1).await.remove(0);
+    assert_eq!((request.operation, request.outcome), (UsageOperation::Responses, UsageOutcome::Success));
+    assert_eq!((request.tokens, request.attempts.len()), (TOOK, 1));
+}

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use codex_auth_core::{
-    AccountRules, BudgetLimit, Policies, ProjectRules, RecordId, Spent, SpentAt, Timestamp, Window,
+    AccountRules, BudgetLimit, Day, Policies, Price, PriceTable, ProjectRules, RecordId, Spent, SpentAt, Timestamp,
+    Window,
     testing::{MemoryPolicies, pool},
 };
 
 use crate::support::{
     client::Ask,
-    upstream::{Act, Gate, Upstream, json, served, stream_head, whole},
+    upstream::{Act, Gate, LAST, Upstream, event, json, served, stream_head, whole},
     world::{NOW, Setup, World},
 };
 
@@ -199,6 +200,45 @@ async fn what_was_spent_before_counts_from_the_start() {
     let world = World::before(&upstream, Setup { rules, ..Setup::default() }).await;
     assert_eq!(Ask::turn().send(world.port).await.status(), 200);
     assert_eq!(Ask::turn().send(world.port).await.code(), "budget_blocked");
+}
+
+#[tokio::test]
+async fn what_others_spend_counts_while_we_run() {
+    let upstream = Upstream::answering(|_| served()).await;
+    let (world, _rules) = under(&upstream, limits(&[("global", 2.0)])).await;
+    assert_eq!(Ask::turn().send(world.port).await.status(), 200);
+    world.all_settled().await;
+    let spent = Spent { requests: 1, ..Spent::default() };
+    world.book.others_spend(SpentAt { at: NOW, project: None, spent });
+    world.proxy.reload_if_changed().await.unwrap();
+    assert_eq!(Ask::turn().send(world.port).await.code(), "budget_blocked");
+}
+
+#[tokio::test]
+async fn a_change_of_the_prices_counts_from_the_next_row_on() {
+    let took = r#"{"type":"response.completed","response":{"id":"r","usage":{"input_tokens":1000,"output_tokens":0}}}"#;
+    let answer = [stream_head(""), event(took), LAST.to_vec()].concat();
+    let upstream = Upstream::answering(move |_| vec![Act::Send(answer.clone())]).await;
+    let limit = BudgetLimit { max_requests: None, max_cost_usd: Some(0.05), ..requests(0.0) };
+    let policies = Policies { limits: [("global".to_owned(), limit)].into(), ..Policies::default() };
+    let (world, rules) = under(&upstream, policies).await;
+    let mut turns = 0;
+    let mut turn = async || {
+        let got = turn_in_shop().header("x-codex-routing-hint", "model=gpt-5.5").send(world.port).await;
+        turns += 1;
+        crate::support::until("the row", || world.book.requests().len() == turns).await;
+        got.status()
+    };
+    assert_eq!((turn().await, turn().await, turn().await), (200, 200, 200), "0.002 each");
+    let mut prices = PriceTable::default();
+    let dear = Price { input: 100_000, cached_input: 100_000, output: 0 };
+    prices.set("gpt-5.5", Day::default(), dear);
+    rules.price(Some(prices));
+    world.proxy.reload_if_changed().await.unwrap();
+    // A table that cannot be read leaves the last good one.
+    rules.price(None);
+    world.proxy.reload_if_changed().await.unwrap();
+    assert_eq!((turn().await, turn().await), (200, 429), "0.1 each");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
-use codex_auth_core::{StoreError, Timestamp};
+use codex_auth_core::{SpentAt, StoreError, Timestamp};
 
 use crate::{
     fs::{Fs, Write, foreign_lock::ForeignLock, io_error, os, read_optional},
@@ -96,6 +96,7 @@ impl UsageLedger {
             text.push(b'\n');
         }
         for (row, attempts) in &new {
+            known.writes(&row.id);
             // The request first: what is counted is whole, wherever a killed writer stopped.
             text.extend(row.line());
             text.extend(attempts.iter().flat_map(AttemptRow::line));
@@ -107,6 +108,20 @@ impl UsageLedger {
         }
         // Our own rows are read back with whatever comes after them: from the file, which is what counts.
         Ok(new.len())
+    }
+
+    /// What others wrote since the last call, as budgets count it; the first call only begins to look. While somebody
+    /// writes it tells nothing yet.
+    pub fn spent_by_others(&self, now: Timestamp) -> Result<Vec<SpentAt>, StoreError> {
+        let is_caught_up = self.known.lock().unwrap_or_else(PoisonError::into_inner).is_caught_up(self);
+        let held = (!is_caught_up).then(|| Self { wait: Duration::ZERO, ..self.clone() }.lock(now)).transpose();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match held {
+            Ok(Some(_held)) => known.catch_up(self)?,
+            Ok(None) | Err(StoreError::Locked { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(known.take_others())
     }
 
     /// What names are hashed with; made at the first call.

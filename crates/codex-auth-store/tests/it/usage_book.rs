@@ -10,10 +10,11 @@ use std::{
 
 use camino::Utf8PathBuf;
 use codex_auth_core::{
-    AttemptSpent, RequestSpent, SessionKey, Sums, Timestamp, TokenUse, UsageOperation, UsageOutcome, UsageSource, Whose,
+    AttemptSpent, PolicySource as _, RequestSpent, SessionKey, Sums, Timestamp, TokenUse, UsageOperation, UsageOutcome,
+    UsageSource, Whose,
 };
 use codex_auth_store::{
-    FileStore, StateFile,
+    FilePolicies, FileStore, StateFile,
     documents::{
         observability::{Counter, Observability},
         usage_ledger::{AccountMark, AttemptRow, FileUsageBook, Salt, UsageLedger, UsageRow},
@@ -337,4 +338,43 @@ fn a_killed_writer_loses_nothing_it_was_told_of_and_doubles_nothing() {
         next.enter_now(&requests(0..SHARED), LATER).expect("written");
         each_once(&world, SHARED);
     }
+}
+
+#[test]
+fn what_others_wrote_is_told_once_and_what_was_handed_in_here_never() {
+    let world = World::new();
+    let (ours, theirs) = (book(&world), book(&world));
+    let told = || {
+        let spent = ours.spent_by_others_now(AT).expect("read");
+        spent.iter().map(|one| (one.spent.requests, one.spent.tokens, one.spent.cost_e8)).collect::<Vec<_>>()
+    };
+    let each = (1, 1200, 368_000);
+    theirs.enter_now(&requests(0..1), AT).expect("written");
+    assert_eq!(told(), [], "from before the first look");
+    ours.enter_now(&requests(1..3), AT).expect("written");
+    assert_eq!(told(), []);
+    theirs.enter_now(&requests(3..5), AT).expect("written");
+    assert_eq!((told(), told()), (vec![each, each], vec![]));
+    // Met while we write, and in an archive.
+    theirs.enter_now(&requests(5..6), AT).expect("written");
+    ours.enter_now(&requests(6..7), AT).expect("written");
+    theirs.enter_now(&requests(7..8), AT).expect("written");
+    ledger(&world).rotate(0, AT).expect("archived").expect("not empty");
+    theirs.enter_now(&requests(8..9), AT).expect("written");
+    assert_eq!((told(), told()), (vec![each, each, each], vec![]));
+}
+
+#[test]
+fn a_change_of_the_prices_is_a_change_of_the_rules() {
+    let world = World::new();
+    let rules = FilePolicies::of(world.layout().clone());
+    let cost = || rules.prices().expect("readable").cost_e8("gpt-5.5", TOOK, AT);
+    let before = (rules.stamp(), cost());
+    assert_eq!(before.1, Some(368_000));
+    let dear = r#"{"version":1,"prices":{"gpt-5.5":[{"from":"2020-01-01","input":20,"output":20}]}}"#;
+    let base = world.layout().base().to_owned();
+    std::fs::create_dir_all(&base).expect("our own root is writable");
+    std::fs::write(base.join("usage-prices.json"), dear).expect("our own root is writable");
+    assert_ne!(rules.stamp(), before.0);
+    assert_eq!(cost(), Some(2_400_000));
 }

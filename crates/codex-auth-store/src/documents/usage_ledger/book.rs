@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use camino::Utf8Path;
-use codex_auth_core::{AttemptSpent, PriceTable, RequestSpent, StoreError, Timestamp, UsageBook};
+use codex_auth_core::{AttemptSpent, PriceTable, RequestSpent, SpentAt, StoreError, Timestamp, UsageBook};
 
 use super::{AccountMark, AttemptRow, Salt, UsageLedger, UsagePrices, UsageRow, tally::Tally};
 use crate::{
@@ -79,6 +79,11 @@ impl FileUsageBook {
         Ok(new)
     }
 
+    /// What others wrote since the last call; the first one only begins to look.
+    pub fn spent_by_others_now(&self, now: Timestamp) -> Result<Vec<SpentAt>, StoreError> {
+        self.0.ledger.spent_by_others(now)
+    }
+
     /// Tells other programs what was done since the last time.
     pub fn publish_now(&self, now: Timestamp) -> Result<(), StoreError> {
         let parts = &self.0;
@@ -141,6 +146,11 @@ impl UsageBook for FileUsageBook {
             book.publish_now(now)
         })
         .await
+    }
+
+    async fn spent_by_others(&self) -> Result<Vec<SpentAt>, StoreError> {
+        let book = self.clone();
+        apart(move || book.spent_by_others_now(book.0.store.now())).await
     }
 }
 

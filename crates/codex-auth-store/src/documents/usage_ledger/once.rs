@@ -7,9 +7,9 @@
 use std::collections::{HashSet, VecDeque};
 
 use camino::Utf8PathBuf;
-use codex_auth_core::StoreError;
+use codex_auth_core::{Entry, SpentAt, StoreError};
 
-use super::{UsageLedger, row::UsageRow};
+use super::{UsageLedger, row::UsageRow, totals::spent_of};
 use crate::{
     fs::{io_error, os},
     hash::sha256_hex,
@@ -27,6 +27,10 @@ pub(super) struct Known {
     read: Option<(Option<u64>, u64)>,
     ids: HashSet<u128>,
     order: VecDeque<u128>,
+    /// What was handed in here and was not met in the file yet.
+    ours: HashSet<u128>,
+    /// What others wrote since somebody asked.
+    others: Vec<SpentAt>,
 }
 
 impl Known {
@@ -35,10 +39,25 @@ impl Known {
         self.ids.contains(&name(id))
     }
 
+    /// Notes that a request is about to be written here.
+    pub(super) fn writes(&mut self, id: &str) {
+        self.ours.insert(name(id));
+    }
+
+    /// Whether everything in the file was looked at.
+    pub(super) fn is_caught_up(&self, ledger: &UsageLedger) -> bool {
+        self.read == Some(glanced(ledger))
+    }
+
+    /// What others wrote since the last call.
+    pub(super) fn take_others(&mut self) -> Vec<SpentAt> {
+        std::mem::take(&mut self.others)
+    }
+
     /// Looks at what was appended since the last time. Called under the ledger's lock.
     pub(super) fn catch_up(&mut self, ledger: &UsageLedger) -> Result<(), StoreError> {
         let path = ledger.path();
-        let (file, length) = os::glance(&path).map_or((None, 0), |seen| (Some(seen.inode()), seen.length()));
+        let (file, length) = glanced(ledger);
         let from = match self.read {
             Some((same, read)) if same == file && read <= length => read,
             // Archived since: what was appended before that is in the newest archive.
@@ -67,22 +86,33 @@ impl Known {
 
     fn look_at(&mut self, ledger: &UsageLedger, path: &Utf8PathBuf, from: u64) -> Result<(), StoreError> {
         let bytes = ledger.fs.read_from(path, from).map_err(|error| io_error("read", path, &error))?;
+        let is_first = self.read.is_none();
         for row in bytes.split(|byte| *byte == b'\n').filter_map(UsageRow::parse) {
-            self.note(&row.id);
+            self.note(&row, is_first);
         }
         Ok(())
     }
 
-    fn note(&mut self, id: &str) {
-        let name = name(id);
+    fn note(&mut self, row: &UsageRow, is_first: bool) {
+        let name = name(&row.id);
+        let is_ours = self.ours.remove(&name);
         if self.ids.insert(name) {
             self.order.push_back(name);
+            if !is_first && !is_ours {
+                let Entry { at, cell, sums } = row.entry();
+                self.others.push(spent_of(at, &cell, &sums));
+            }
         }
         while self.order.len() > REMEMBERED {
             let oldest = self.order.pop_front();
             oldest.map(|oldest| self.ids.remove(&oldest));
         }
     }
+}
+
+/// The current file and its length.
+fn glanced(ledger: &UsageLedger) -> (Option<u64>, u64) {
+    os::glance(&ledger.path()).map_or((None, 0), |seen| (Some(seen.inode()), seen.length()))
 }
 
 /// An id in few bytes.

@@ -32,6 +32,13 @@ pub(super) struct Covered {
     pub(super) tail_hash: String,
 }
 
+/// Sums as budgets count them.
+pub(super) fn spent_of(at: Timestamp, cell: &Cell, sums: &Sums) -> SpentAt {
+    let requests = sums.successes.saturating_add(sums.cancelled);
+    let spent = Spent { requests, tokens: sums.total, cost_e8: sums.cost_e8 };
+    SpentAt { at, project: cell.project.clone(), spent }
+}
+
 impl UsageTotals {
     /// Everything from the hour of `since` on; of one project, where named.
     pub fn since(&self, since: Timestamp, project: Option<&str>) -> Sums {
@@ -42,16 +49,7 @@ impl UsageTotals {
     pub fn spent(&self, since: Timestamp) -> Vec<SpentAt> {
         let hours = self.sums.from(since);
         let cells = hours.flat_map(|(at, cells)| cells.iter().map(move |(cell, sums)| (at, cell, sums)));
-        let spent = cells.map(|(at, cell, sums)| SpentAt {
-            at,
-            project: cell.project.clone(),
-            spent: Spent {
-                requests: sums.successes.saturating_add(sums.cancelled),
-                tokens: sums.total,
-                cost_e8: sums.cost_e8,
-            },
-        });
-        spent.collect()
+        cells.map(|(at, cell, sums)| spent_of(at, cell, sums)).collect()
     }
 
     /// Sums by group over the hours of both instants and those between.
