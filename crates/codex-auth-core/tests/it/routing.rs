@@ -5,13 +5,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the figures' page is read and renewed here, when it is asked for")]
 
-mod backend;
+pub(crate) mod backend;
 mod baselines;
-mod family;
+pub(crate) mod family;
 mod product;
 mod run;
 mod table;
-mod traffic;
+pub(crate) mod traffic;
 
 use self::{
     backend::Account,
