@@ -73,7 +73,9 @@ fn in_percent(requests: &mut [Request], accounts: f64, chance: &mut Chance) {
         }
     }
     let each = 100.0 * accounts * chance.between(0.7, 1.4) / busiest[2].max(1.0);
-    requests.iter_mut().for_each(|request| request.cost *= each);
+    for request in requests {
+        request.cost *= each;
+    }
 }
 
 /// All families of traffic; the number of seeds of each is bounded.
