@@ -154,6 +154,21 @@ impl Alert {
         self.is_exhausted().then(|| format!("quota_limit_exhausted_{}", self.window()))
     }
 
+    /// One word for this alert and no other, so that whoever shows it knows what was shown.
+    pub fn id(&self) -> String {
+        let Self { record, length, threshold, at, .. } = self;
+        format!("{}/{}/{threshold}/{}", record.as_str(), length.as_secs() / 60, at.as_millis())
+    }
+
+    /// What OpenCode shows, in the predecessor's words.
+    pub fn toast(&self) -> String {
+        let window = self.window();
+        if self.is_exhausted() {
+            return format!("Switching account due to {window} quota limit");
+        }
+        format!("Heads up, you have less than {}% of your {window} quota left.", self.threshold)
+    }
+
     /// The same for a person.
     pub fn sentence(&self) -> String {
         let window = self.window();
@@ -244,6 +259,21 @@ mod tests {
             |name: &str| (format!("quota_{name}_remaining_below_0pct"), Some(format!("quota_limit_exhausted_{name}")));
         assert_eq!(code(7), codes("weekly"));
         assert_eq!(code(30), codes("30d"));
+    }
+
+    #[test]
+    fn toasts_have_the_predecessors_words_and_ids_of_their_own() {
+        let book = check(&[
+            (4.0, 10, Some(50), "quota_5h_remaining_below_5pct"),
+            (0.0, 20, Some(50), "quota_5h_remaining_below_0pct"),
+        ]);
+        let told: Vec<_> = book.last.iter().map(Alert::toast).collect();
+        assert_eq!(
+            told,
+            ["Heads up, you have less than 5% of your 5h quota left.", "Switching account due to 5h quota limit"]
+        );
+        let ids: Vec<_> = book.last.iter().map(Alert::id).collect();
+        assert_eq!(ids, ["record:1/300/5/10000", "record:1/300/0/20000"]);
     }
 
     #[test]

@@ -15,18 +15,26 @@
 //!    it came due. An interval that failed makes the next ones wider, nine times as much as one that held makes them
 //!    narrower, so that in the long run nine in ten hold, whatever the past looks like.
 //!
+//! A pool lasts as long as all its accounts together ([`PoolRunOut`]): the same stories, served from what everybody has left.
+//! When somebody serves [`Again`] is the evaluator's word.
+//!
 //! All of it is pure, bounded, and the same on every machine.
 
 mod advice;
+mod again;
 mod book;
 mod diary;
 mod habit;
 mod outlook;
+mod pool;
 mod promise;
+mod stories;
 
 pub use advice::{Availability, Concern, Prospect, Recommendation, RiskLevel, Trouble};
+pub use again::Again;
 pub use book::{ForecastBook, Track};
 pub use diary::QuotaDiary;
 pub use habit::{Habit, KeptHabit, WindowReading};
 pub use outlook::Outlook;
+pub use pool::{Member, PoolRunOut};
 pub use promise::{Calibration, Promise, RunOut, SURE};

@@ -8,8 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use codex_auth_core::{Alert, Clock, QuotaDiary, RecordId, StoreError, WindowReading};
 
 use crate::{
+    Fs, OsFs,
     documents::{alerts::Alerts, forecast::ForecastFile},
-    state_file::StateFile,
+    state_file::{Document, StateFile},
 };
 
 /// The diary of one root.
@@ -17,23 +18,34 @@ use crate::{
 pub struct FileDiary {
     root: Utf8PathBuf,
     clock: Arc<dyn Clock>,
+    fs: Arc<dyn Fs>,
 }
 
 impl FileDiary {
     /// The diary under this root.
     pub fn under(root: &Utf8Path, clock: Arc<dyn Clock>) -> Self {
-        Self { root: root.to_owned(), clock }
+        Self { root: root.to_owned(), clock, fs: Arc::new(OsFs) }
+    }
+
+    /// The same over another disk.
+    #[must_use]
+    pub fn over(self, fs: Arc<dyn Fs>) -> Self {
+        Self { fs, ..self }
+    }
+
+    fn file<D: Document>(&self) -> StateFile<D> {
+        StateFile::under(&self.root).over(self.fs.clone())
     }
 }
 
 impl QuotaDiary for FileDiary {
     fn keep(&self, readings: &[(RecordId, WindowReading)]) -> Result<Vec<Alert>, StoreError> {
         let now = self.clock.now();
-        let alerts = StateFile::<Alerts>::under(&self.root).edit(now, |alerts| {
+        let alerts = self.file::<Alerts>().edit(now, |alerts| {
             let crossed = readings.iter().filter_map(|(record, reading)| alerts.book.saw(record, *reading));
             crossed.collect::<Vec<_>>()
         })?;
-        StateFile::<ForecastFile>::under(&self.root).edit(now, |file| {
+        self.file::<ForecastFile>().edit(now, |file| {
             for (record, reading) in readings {
                 file.book.saw(record, *reading);
             }
@@ -43,7 +55,7 @@ impl QuotaDiary for FileDiary {
 
     fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
         let now = self.clock.now();
-        let alerts = StateFile::<Alerts>::under(&self.root).read()?.document;
+        let alerts = self.file::<Alerts>().read()?.document;
         Ok(alerts.book.last.into_iter().filter(|alert| alert.holds(now)).collect())
     }
 }

@@ -14,6 +14,9 @@ pub struct CalibrationReport {
     /// How many intervals in a hundred are to hold.
     target_percent: f64,
     windows: Vec<Scored>,
+    /// Why the past cannot be used, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,7 +46,13 @@ impl CalibrationReport {
             lasted: score.lasted,
             outside: score.outside,
         };
-        Self { target_percent: SURE * 100.0, windows: scores.into_iter().map(row).collect() }
+        Self { target_percent: SURE * 100.0, windows: scores.into_iter().map(row).collect(), note: None }
+    }
+
+    /// The same beside what is wrong with the file it comes from.
+    #[must_use]
+    pub fn noting(self, note: Option<String>) -> Self {
+        Self { note, ..self }
     }
 }
 
@@ -59,11 +68,18 @@ impl Screen for CalibrationReport {
             let Scored { window_minutes, intervals, held, said_to_last, lasted, .. } = scored;
             let hours = window_minutes / 60;
             let name = if hours >= 24 { format!("{}-day", hours / 24) } else { format!("{hours}-hour") };
+            if *intervals == 0 && *said_to_last == 0 {
+                lines.line(&format!("{name} windows: nothing that was said came due yet."));
+                continue;
+            }
             let percent = scored.held_percent.map(|percent| format!(" ({percent:.1}%)")).unwrap_or_default();
             lines.line(&format!(
                 "{name} windows: {held} of {intervals} intervals held{percent}; {lasted} of {said_to_last} that were said \
                  to last did."
             ));
+        }
+        if let Some(note) = &self.note {
+            lines.line(&format!("Note: {note}."));
         }
         if self.windows.is_empty() {
             lines.line("Nothing came due yet; the agent scores what it sees while codex runs through it.");
@@ -82,5 +98,7 @@ mod tests {
         let text = CalibrationReport::new([(&Duration::from_hours(5), &score)]).text(200);
         let expect = "5-hour windows: 36 of 40 intervals held (90.0%); 7 of 7 that were said to last did.\n";
         assert!(text.ends_with(expect), "{text}");
+        let fresh = CalibrationReport::new([(&Duration::from_hours(168), &Calibration::default())]).text(200);
+        assert!(fresh.ends_with("7-day windows: nothing that was said came due yet.\n"), "{fresh}");
     }
 }

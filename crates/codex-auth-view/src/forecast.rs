@@ -1,12 +1,14 @@
 //! `forecast`: how much speaks against each account, how long what is left will last, and when one can work again.
 
-use codex_auth_core::{Decision, Prospect, Recommendation, RecordId, SavedPool, Timestamp};
+use codex_auth_core::{Again, Decision, PoolRunOut, Prospect, Recommendation, RecordId, SavedPool, Timestamp};
 use serde::Serialize;
 
-use crate::{named::Named, screen::Screen, wait::left, words::Lines};
+use self::together::{Next, Together};
+use crate::{named::Named, screen::Screen, words::Lines};
 
 mod reasons;
 mod rows;
+mod together;
 mod window;
 
 pub use reasons::{masked, recommendation_text};
@@ -50,6 +52,8 @@ pub struct Forecast {
     recommendation: Recommended,
     /// When one can work again, and on which account.
     next: Next,
+    /// How long all accounts together last.
+    pool: Together,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
     probe_errors: Vec<String>,
@@ -76,17 +80,6 @@ struct Recommended {
     reason: String,
 }
 
-/// When one can work again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Next {
-    /// In milliseconds since the epoch; `None` where waiting does not help.
-    ready_at: Option<i64>,
-    wait_ms: Option<i64>,
-    /// The account's number, from 1.
-    number: Option<usize>,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
@@ -96,12 +89,12 @@ struct Explanation {
 }
 
 impl Forecast {
-    /// The forecast of a pool under the evaluator's decision; `known` in pool order.
+    /// The forecast of a pool under the evaluator's decision; `known` in pool order, and how long all of them last.
     pub fn new(
         ask: ForecastAsk,
         pool: &SavedPool,
         (decision, prospects): (&Decision, &[Prospect]),
-        known: Vec<AccountForecast>,
+        (known, together): (Vec<AccountForecast>, Option<PoolRunOut>),
         now: Timestamp,
     ) -> Self {
         let recommendation = Recommendation::of(decision, prospects);
@@ -128,14 +121,7 @@ impl Forecast {
             unavailable: count("unavailable"),
             high_risk: rows.iter().filter(|row| row.risk_level == "high").count(),
         };
-        let waits = decision.standings.iter().filter_map(|standing| Some((standing.ready_at()?, &standing.record)));
-        let next = match &decision.choice {
-            Some((record, _)) => Some((now, record)),
-            None => waits.min(),
-        };
-        let next = (next.map(|(at, _)| at), next.and_then(|(_, record)| number(Some(record))));
-        let millis = |at: Timestamp| i64::try_from(at.since(now).as_millis()).unwrap_or(i64::MAX);
-        let next = Next { ready_at: next.0.map(Timestamp::as_millis), wait_ms: next.0.map(millis), number: next.1 };
+        let next = Next::new(Again::of(decision, prospects, now), |record| number(Some(record)), now);
         let index = recommended.map(|number| number - 1);
         let explanation = ask.explains.then(|| Explanation {
             recommended_index: index,
@@ -151,6 +137,7 @@ impl Forecast {
             summary,
             recommendation: Recommended { index, number: recommended, reason },
             next,
+            pool: Together::new(together),
             explanation,
             probe_errors,
             accounts: rows,
@@ -176,14 +163,10 @@ impl Forecast {
                 lines.line(&format!("Note: {reason}"));
             }
         }
-        let Next { ready_at, number, .. } = &self.next;
-        match (ready_at.map(Timestamp::from_millis), number) {
-            (Some(at), Some(number)) if at <= self.now => lines.line(&format!("Work: now, on account {number}.")),
-            (Some(at), Some(number)) => {
-                lines.line(&format!("Work: again in {}, on account {number}.", left(at, self.now)))
-            }
-            (_, _) => lines.line("Work: waiting does not help; see the reasons above."),
-        };
+        lines.line(&self.next.words(self.now));
+        if let Some(words) = self.pool.words(self.now) {
+            lines.line(&words);
+        }
     }
 }
 
@@ -227,5 +210,91 @@ pub(crate) fn notes(lines: &mut Lines, errors: &[String]) {
         for error in errors {
             lines.hang(4, &format!("  - {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use codex_auth_core::{Query, Rest, RestPolicy, RestReason, Rotation, RunOut, Strategy, testing};
+
+    use super::*;
+    use crate::document;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn minutes(minutes: u64) -> Timestamp {
+        NOW.after(Duration::from_mins(minutes))
+    }
+
+    /// Accounts by what keeps each of them, and how long they last together.
+    fn forecast(kept: &[Option<(RestReason, u64)>], says: Option<RunOut>) -> Forecast {
+        let mut pool = testing::pool(kept.len());
+        for (held, kept) in pool.accounts.iter_mut().zip(kept) {
+            let rest = kept.map(|(reason, secs)| Rest::of_account(reason, NOW.after(Duration::from_secs(secs)), NOW));
+            held.account.rests.extend(rest);
+        }
+        let decision =
+            Rotation::new(pool.clone(), Strategy::Sequential, RestPolicy::default()).decide(&Query::default(), NOW);
+        let look = |(held, standing): (&codex_auth_core::Held, _)| {
+            Prospect::of(&held.account, standing, &[], None, (false, NOW))
+        };
+        let prospects: Vec<_> = pool.accounts.iter().zip(&decision.standings).map(look).collect();
+        let known = vec![AccountForecast::default(); kept.len()];
+        let ask = ForecastAsk { model: "gpt-5.6-sol".to_owned(), is_live: false, asks_agent: true, explains: false };
+        let together = says.map(|says| PoolRunOut { says, until: minutes(1440) });
+        Forecast::new(ask, &pool, (&decision, &prospects), (known, together), NOW)
+    }
+
+    /// The last lines: when one can work, and for how long.
+    fn ends(forecast: &Forecast) -> String {
+        let text = forecast.text(200);
+        let place = text.find("Work: ").expect("it is always said");
+        text[place..].to_owned()
+    }
+
+    #[test]
+    fn a_pool_says_when_nobody_can_serve_any_more() {
+        let between = |likely, to| RunOut::Between { from: minutes(65), likely, to };
+        let says = [
+            Some(between(Some(minutes(200)), Some(minutes(540)))),
+            Some(between(Some(minutes(200)), None)),
+            Some(between(None, None)),
+            Some(RunOut::Lasts { surely: 0.97 }),
+            None,
+        ];
+        let told: Vec<_> = says.map(|says| ends(&forecast(&[None, None], says))).into();
+        insta::assert_snapshot!(told.concat());
+    }
+
+    #[test]
+    fn a_pool_that_waits_says_when_it_serves_and_how_sure_that_is() {
+        let usage = |secs| Some((RestReason::UsageLimit, secs));
+        let spent = Some(RunOut::Spent);
+        let told: Vec<_> = [
+            forecast(&[usage(3540), usage(7200)], spent),
+            forecast(&[usage(40), usage(7200)], spent),
+            forecast(&[Some((RestReason::Server, 4))], None),
+        ]
+        .iter()
+        .map(ends)
+        .collect();
+        insta::assert_snapshot!(told.concat());
+    }
+
+    #[test]
+    fn the_same_as_documents() {
+        let says = RunOut::Between { from: minutes(65), likely: Some(minutes(200)), to: None };
+        let of = |forecast: &Forecast| {
+            let all: serde_json::Value = serde_json::from_str(&document(forecast)).expect("JSON");
+            serde_json::json!({ "next": all["next"], "pool": all["pool"], "recommendation": all["recommendation"] })
+        };
+        let told = [
+            of(&forecast(&[None, None], Some(says))),
+            of(&forecast(&[Some((RestReason::UsageLimit, 40))], Some(RunOut::Spent))),
+            of(&forecast(&[None], None)),
+        ];
+        insta::assert_snapshot!(serde_json::to_string_pretty(&told).expect("JSON"));
     }
 }

@@ -1,6 +1,6 @@
 //! `list` and `status`: the accounts, who would serve next, and where it all is kept.
 
-use codex_auth_core::{Decision, QuotaSnapshot, RecordId, SavedPool, Timestamp};
+use codex_auth_core::{Decision, Prospect, QuotaSnapshot, Recommendation, RecordId, SavedPool, Timestamp};
 use serde::Serialize;
 
 use crate::{added::PREDECESSOR_STOPS_AT, check::QuotaTold, row::AccountRow, screen::Screen, wait::left, words::Lines};
@@ -113,7 +113,12 @@ impl AccountList {
         let index = |number: Option<usize>| number.map(|number| number - 1);
         let active = number(pool.active.as_ref());
         let pinned = number(pool.pin.as_ref());
-        let recommended = number(decision.choice.as_ref().map(|(record, _)| record));
+        let prospects = pool.accounts.iter().zip(&decision.standings).map(|(held, standing)| {
+            let is_current = pool.active.as_ref() == Some(&held.account.record);
+            Prospect::of(&held.account, standing, &[], None, (is_current, now))
+        });
+        let recommendation = Recommendation::of(decision, &prospects.collect::<Vec<_>>());
+        let recommended = number(recommendation.record());
         let count = pool.accounts.len();
         let notes = (count > PREDECESSOR_STOPS_AT).then(|| {
             format!(
@@ -134,7 +139,7 @@ impl AccountList {
             pinned_number: pinned,
             recommended_index: index(recommended),
             recommended_number: recommended,
-            recommendation_reason: recommendation(pool, decision, now),
+            recommendation_reason: why(pool, decision, recommended, now),
             runtime_in_use_index: None,
             accounts: AccountRow::all(pool, &decision.standings, now),
             parked_count: Some(0),
@@ -183,7 +188,7 @@ impl AccountList {
 }
 
 /// Why the next choice is what it is; `None` without accounts.
-fn recommendation(pool: &SavedPool, decision: &Decision, now: Timestamp) -> Option<String> {
+fn why(pool: &SavedPool, decision: &Decision, recommended: Option<usize>, now: Timestamp) -> Option<String> {
     if let Some((_, reason)) = &decision.choice {
         return Some(reason.as_str().to_owned());
     }
@@ -193,14 +198,15 @@ fn recommendation(pool: &SavedPool, decision: &Decision, now: Timestamp) -> Opti
     if decision.standings.iter().any(codex_auth_core::Standing::is_ready) {
         return Some("the strategy is manual and the selected account cannot serve".to_owned());
     }
-    let next = decision.standings.iter().filter_map(|standing| Some((standing.ready_at()?, &standing.record))).min();
-    Some(match next {
-        Some((at, record)) => {
-            let number = pool.number_of(record).map_or_else(String::new, |number| number.to_string());
-            format!("no account can serve now; account {number} is ready in {}", left(at, now))
-        }
-        None => "no account can serve; see the reasons below".to_owned(),
-    })
+    let next = decision.standings.iter().filter_map(|standing| Some((standing.ready_at()?, &standing.record)));
+    let Some((at, record)) = next.min_by_key(|(at, _)| *at) else {
+        return Some("no account can serve; see the reasons below".to_owned());
+    };
+    let who = match pool.number_of(record).filter(|number| Some(*number) != recommended) {
+        Some(number) => format!("account {number}"),
+        None => "it".to_owned(),
+    };
+    Some(format!("no account can serve now; {who} is ready in {}", left(at, now)))
 }
 
 impl Screen for AccountList {

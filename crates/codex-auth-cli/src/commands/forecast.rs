@@ -4,7 +4,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use codex_auth_core::{Decision, ForecastBook, Held, Prospect, Query, SavedPool, Trouble, WindowReading, quota_key};
+use codex_auth_core::{
+    Account, Decision, ForecastBook, Held, Member, Prospect, Query, SavedPool, Trouble, WindowReading, quota_key,
+};
 use codex_auth_store::{
     StateFile,
     documents::{forecast::ForecastFile, quota_cache::QuotaCache},
@@ -58,8 +60,8 @@ pub(super) struct Known {
 /// Shows the forecast.
 pub(crate) fn forecast(product: &Product, arguments: &ForecastArguments) -> Result<ExitCode, CliError> {
     if arguments.calibration {
-        let file = past(product);
-        product.ui.show(&CalibrationReport::new(&file.calibrations), arguments.json.is_wanted());
+        let (book, note) = past(product);
+        product.ui.show(&CalibrationReport::new(&book.calibrations).noting(note), arguments.json.is_wanted());
         return Ok(ExitCode::SUCCESS);
     }
     let findings = if arguments.live { look(product)? } else { Vec::new() };
@@ -69,11 +71,14 @@ pub(crate) fn forecast(product: &Product, arguments: &ForecastArguments) -> Resu
         (_, _) => None,
     };
     let known = know(product, &pool, arguments.model.as_deref(), told, findings);
-    let (book, cache) = (past(product), quotas(product));
     let now = product.clock.now();
+    let book = with_what_is_told(past(product).0, &quotas(product), &pool);
+    let members = pool.accounts.iter().zip(&known.prospects);
+    let members: Vec<_> = members.filter_map(|(held, it)| Member::of(&held.account, it, now)).collect();
+    let together = book.pool_runs_out(&members, now);
     let rows = pool.accounts.iter().zip(&known.findings);
     let rows = rows.map(|(held, finding)| AccountForecast {
-        windows: windows((&cache, &book), &pool, held, now),
+        windows: windows(&book, held, now),
         live: finding.as_ref().and_then(|finding| live(finding, arguments.model.as_deref(), now)),
         failure: finding.as_ref().and_then(failure),
     });
@@ -84,7 +89,7 @@ pub(crate) fn forecast(product: &Product, arguments: &ForecastArguments) -> Resu
         asks_agent: !arguments.no_runtime_overlay,
         explains: arguments.explain,
     };
-    let forecast = Forecast::new(asked, &pool, (&known.decision, &known.prospects), rows, now);
+    let forecast = Forecast::new(asked, &pool, (&known.decision, &known.prospects), (rows, together), now);
     product.ui.show(&forecast, arguments.json.is_wanted());
     Ok(ExitCode::SUCCESS)
 }
@@ -132,10 +137,12 @@ fn quotas(product: &Product) -> QuotaCache {
     StateFile::<QuotaCache>::under(product.layout.base()).read().map(|found| found.document).unwrap_or_default()
 }
 
-/// How windows were used before. A file that cannot be used is shown by `files`, and made anew by the agent.
-fn past(product: &Product) -> ForecastBook {
-    let file = StateFile::<ForecastFile>::under(product.layout.base()).read().map(|found| found.document);
-    file.unwrap_or_default().book
+/// How windows were used before, and what is wrong with the file that says so; the agent makes it anew.
+fn past(product: &Product) -> (ForecastBook, Option<String>) {
+    match StateFile::<ForecastFile>::under(product.layout.base()).read() {
+        Ok(found) => (found.document.book, found.note),
+        Err(error) => (ForecastBook::default(), Some(error.to_string())),
+    }
 }
 
 /// How much of each window is used, where it has not started anew since.
@@ -151,29 +158,26 @@ fn used(
     lasting.map(|window| (window.window_minutes.map(Duration::from_mins), window.used_percent)).collect()
 }
 
-/// Each window of an account with what is to be expected of it: its past, and what the cache knows better.
-fn windows(
-    (told, book): (&QuotaCache, &ForecastBook),
-    pool: &SavedPool,
-    held: &Held,
-    now: codex_auth_core::Timestamp,
-) -> Vec<WindowForecast> {
-    let record = &held.account.record;
-    let mut book = book.of_account(record);
-    let told = told.find(pool, record).map(|entry| (entry.updated_at, [entry.primary, entry.secondary]));
-    for (seen_at, window) in
-        told.into_iter().flat_map(|(at, windows)| windows.into_iter().flatten().map(move |w| (at, w)))
-    {
-        let Some(minutes) = window.window_minutes else { continue };
-        let length = Duration::from_mins(minutes);
-        let reading = WindowReading { length, used_percent: window.used_percent, resets_at: window.resets_at, seen_at };
-        book.saw(record, reading);
+/// The past of all windows, and what the cache knows better.
+fn with_what_is_told(mut book: ForecastBook, cache: &QuotaCache, pool: &SavedPool) -> ForecastBook {
+    for Held { account: Account { record, .. }, .. } in &pool.accounts {
+        let Some(entry) = cache.find(pool, record) else { continue };
+        for window in [entry.primary, entry.secondary].into_iter().flatten() {
+            let Some(minutes) = window.window_minutes else { continue };
+            let (length, seen_at) = (Duration::from_mins(minutes), entry.updated_at);
+            let (used_percent, resets_at) = (window.used_percent, window.resets_at);
+            book.saw(record, WindowReading { length, used_percent, resets_at, seen_at });
+        }
     }
-    let outlooks = book.outlooks(record, now);
-    outlooks
-        .iter()
-        .map(|(length, outlook)| WindowForecast::new(*length, outlook, book.runs_out(*length, outlook)))
-        .collect()
+    book
+}
+
+/// Each window of an account with what is to be expected of it.
+fn windows(book: &ForecastBook, held: &Held, now: codex_auth_core::Timestamp) -> Vec<WindowForecast> {
+    let outlooks = book.outlooks(&held.account.record, now);
+    let told =
+        outlooks.iter().map(|(length, outlook)| WindowForecast::new(*length, outlook, book.runs_out(*length, outlook)));
+    told.collect()
 }
 
 fn live(finding: &Finding, model: Option<&str>, now: codex_auth_core::Timestamp) -> Option<LiveQuota> {

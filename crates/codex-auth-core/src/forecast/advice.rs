@@ -104,6 +104,8 @@ pub enum Recommendation {
         /// When.
         until: Timestamp,
     },
+    /// The strategy is manual, and the selected account cannot serve; others could.
+    SelectedCannot,
     /// Everybody is blocked or has nothing left.
     AllBlocked,
     /// Nobody is healthy.
@@ -213,11 +215,15 @@ impl Recommendation {
             let is_lowest_risk = risk_of(record).map(|(risk, _)| risk) == least;
             return Self::Take { record: record.clone(), reason: *reason, is_lowest_risk };
         }
+        if decision.choice.is_none() && prospects.iter().any(|it| it.availability == Availability::Ready) {
+            return Self::SelectedCannot;
+        }
         let waits = prospects
             .iter()
             .filter(|prospect| !prospect.is_exhausted)
-            .filter_map(|prospect| Some((prospect.ready_at?, prospect.risk, &prospect.record)));
-        if let Some((until, _, record)) = waits.min_by_key(|(until, risk, _)| (*until, *risk)) {
+            .filter_map(|prospect| Some((prospect.ready_at?, &prospect.record)));
+        // Of two that are free at once the user's order decides, so that every screen names the same.
+        if let Some((until, record)) = waits.min_by_key(|(until, _)| *until) {
             return Self::WaitFor { record: record.clone(), until };
         }
         let may_come_back = |prospect: &Prospect| {
@@ -237,7 +243,7 @@ impl Recommendation {
     pub fn record(&self) -> Option<&RecordId> {
         match self {
             Self::Take { record, .. } | Self::WaitFor { record, .. } => Some(record),
-            Self::AllBlocked | Self::NobodyHealthy => None,
+            Self::SelectedCannot | Self::AllBlocked | Self::NobodyHealthy => None,
         }
     }
 }

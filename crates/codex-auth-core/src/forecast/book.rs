@@ -61,14 +61,6 @@ impl ForecastBook {
         self.calibrations.get(&length).copied().unwrap_or_default().runs_out(outlook)
     }
 
-    /// The same of one account alone, with what all of them taught.
-    #[must_use]
-    pub fn of_account(&self, record: &RecordId) -> Self {
-        let tracks = self.tracks.iter().filter(|((of, _), _)| of == record);
-        let tracks = tracks.map(|(key, track)| (key.clone(), track.clone())).collect();
-        Self { tracks, calibrations: self.calibrations.clone() }
-    }
-
     /// Forgets accounts that are not among these.
     pub fn keep_only(&mut self, is_there: impl Fn(&RecordId) -> bool) {
         self.tracks.retain(|(record, _), _| is_there(record));

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use super::stories::real_of;
 use crate::Timestamp;
 
 /// A step of a short window, and of any window from a day on.
@@ -29,6 +30,13 @@ impl WindowReading {
     /// When the window starts anew; one length from the telling where nobody said so.
     pub fn ends_at(&self) -> Timestamp {
         self.resets_at.unwrap_or_else(|| self.seen_at.after(self.length))
+    }
+
+    /// Percent used in a millisecond since the window began.
+    pub(super) fn pace(&self) -> f64 {
+        let length = i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX);
+        let began = self.ends_at().as_millis() - length;
+        self.used_percent / real_of((self.seen_at.as_millis() - began).max(length / 20))
     }
 
     /// Whether a later reading is of the same run of the window: both name the same end, give or take a clock's error.

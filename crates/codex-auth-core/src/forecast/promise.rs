@@ -7,6 +7,8 @@ use crate::Timestamp;
 pub const SURE: f64 = 0.9;
 /// How far one promise that came due moves the width of the next.
 const LEARNS: f64 = 0.06;
+/// Where the score begins. Six weeks bring a weekly window some thirty promises, which hardly move it: there this decides.
+const FIRST: f64 = 1.15;
 /// The width stays within these shares of what the past alone says.
 const NARROWEST: f64 = 3.0;
 const WIDEST: f64 = 0.1;
@@ -71,7 +73,7 @@ pub struct Calibration {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { outside: 0.85, said: 0, held: 0, lasting: 0, lasted: 0 }
+        Self { outside: FIRST, said: 0, held: 0, lasting: 0, lasted: 0 }
     }
 }
 
@@ -81,7 +83,11 @@ impl Calibration {
         if outlook.left() <= 0.0 {
             return RunOut::Spent;
         }
-        let ends = outlook.run_outs();
+        self.within(&outlook.run_outs(), outlook.resets_at())
+    }
+
+    /// What is said of run-outs by their weights, in order of time, up to the instant that everything else outlasts.
+    pub(super) fn within(&self, ends: &[(Timestamp, f64)], lasting_to: Timestamp) -> RunOut {
         let all: f64 = ends.iter().map(|(_, weight)| weight).sum();
         let outside = self.outside * (1.0 - SURE);
         if all <= outside {
@@ -97,7 +103,7 @@ impl Calibration {
         };
         let (likely, to) = (moment(0.5), moment(1.0 - outside / 2.0));
         let from = moment(if to.is_some() { outside / 2.0 } else { outside });
-        RunOut::Between { from: from.unwrap_or(outlook.resets_at()), likely, to }
+        RunOut::Between { from: from.unwrap_or(lasting_to), likely, to }
     }
 
     /// A promise came due: the window ran out then, or never.

@@ -6,16 +6,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "the figures' page is read and renewed here, when it is asked for")]
 
-mod backend;
+pub(crate) mod backend;
 mod baselines;
 mod exhaustion;
-mod family;
+pub(crate) mod family;
 mod floor;
 mod page;
 mod product;
 mod run;
 mod table;
-mod traffic;
+pub(crate) mod traffic;
 
 use self::{
     backend::Account,

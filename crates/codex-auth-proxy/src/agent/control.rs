@@ -228,6 +228,8 @@ async fn status(control: &Control) -> Value {
 /// A crossed threshold, as data for whoever shows it: a screen, a page, a toast.
 fn alert_of(alert: &Alert, number: impl Fn(&RecordId) -> Option<usize>) -> Value {
     json!({
+        "id": alert.id(),
+        "toast": { "message": alert.toast(), "variant": "warning" },
         "account": number(&alert.record),
         "recordId": alert.record.as_str(),
         "window": alert.window(),

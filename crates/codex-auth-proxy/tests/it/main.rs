@@ -3,6 +3,7 @@
 
 mod accounting;
 mod agent;
+mod alerts;
 mod bodies;
 mod face;
 mod failures;

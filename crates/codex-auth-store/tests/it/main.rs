@@ -8,6 +8,7 @@ mod coexistence;
 mod conformance;
 mod crash_points;
 mod decisions;
+mod diary;
 mod duplicates;
 mod engine_crashes;
 mod fuzzing;

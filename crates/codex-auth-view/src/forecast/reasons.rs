@@ -71,6 +71,10 @@ pub fn recommendation_text(recommendation: &Recommendation, prospects: &[Prospec
         Recommendation::WaitFor { until, .. } => {
             format!("No account is immediately ready; pick shortest wait ({}).", left(*until, now))
         }
+        Recommendation::SelectedCannot => {
+            "The strategy is manual and the selected account cannot serve; `codex-multi-auth switch <n>` takes another."
+                .to_owned()
+        }
         Recommendation::AllBlocked => {
             "All accounts are blocked or exhausted. Wait for a reset, clear the block, or run \
                                        `codex-multi-auth login` to add a fresh account."

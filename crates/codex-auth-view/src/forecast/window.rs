@@ -45,6 +45,20 @@ pub enum RunsOut {
     },
 }
 
+impl From<RunOut> for RunsOut {
+    fn from(says: RunOut) -> Self {
+        match says {
+            RunOut::Spent => Self::Spent,
+            RunOut::Lasts { surely } => Self::Lasts { surely },
+            RunOut::Between { from, likely, to } => Self::Between {
+                from: from.as_millis(),
+                likely: likely.map(Timestamp::as_millis),
+                to: to.map(Timestamp::as_millis),
+            },
+        }
+    }
+}
+
 /// `5h`, `7d`, `90m`; `quota` where nobody told.
 pub(super) fn name_of(length: Option<Duration>) -> String {
     match length.map(|length| length.as_secs() / 60) {
@@ -58,21 +72,12 @@ pub(super) fn name_of(length: Option<Duration>) -> String {
 impl WindowForecast {
     /// A window with what was said of it.
     pub fn new(length: Duration, outlook: &Outlook, runs_out: RunOut) -> Self {
-        let runs_out = match runs_out {
-            RunOut::Spent => RunsOut::Spent,
-            RunOut::Lasts { surely } => RunsOut::Lasts { surely },
-            RunOut::Between { from, likely, to } => RunsOut::Between {
-                from: from.as_millis(),
-                likely: likely.map(Timestamp::as_millis),
-                to: to.map(Timestamp::as_millis),
-            },
-        };
         Self {
             window: name_of(Some(length)),
             window_minutes: length.as_secs() / 60,
             left_percent: outlook.left(),
             resets_at: outlook.resets_at().as_millis(),
-            runs_out,
+            runs_out: runs_out.into(),
         }
     }
 

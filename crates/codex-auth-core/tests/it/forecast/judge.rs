@@ -9,7 +9,7 @@ use super::{
 };
 
 /// From now on questions are asked; before, there is only something to learn.
-const FIRST_QUESTION: i64 = 14 * DAY;
+pub(super) const FIRST_QUESTION: i64 = 14 * DAY;
 /// How far ahead "can I work then?" is asked.
 const AHEAD: [i64; 6] = [30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 24 * HOUR];
 
@@ -73,7 +73,7 @@ impl Score {
         self.errors.0 / f64::from(self.errors.1.max(1))
     }
 
-    fn interval(&mut self, says: Says, truth: Option<i64>) {
+    pub(super) fn interval(&mut self, says: Says, truth: Option<i64>) {
         match says {
             Says::Nothing => {}
             Says::Lasts => {
@@ -130,26 +130,52 @@ pub(super) fn judge_life(life: &Life, forecaster: &mut dyn Forecaster, chance: &
     }
 }
 
+/// Both windows' scores.
+#[derive(Debug, Default)]
+struct Pair(Scores);
+
+impl Sum for Pair {
+    fn plus(self, other: Self) -> Self {
+        Self([self.0[0].plus(other.0[0]), self.0[1].plus(other.0[1])])
+    }
+}
+
+impl Sum for Score {
+    fn plus(self, other: Self) -> Self {
+        Self::plus(self, other)
+    }
+}
+
+/// What is added up over seeds.
+pub(super) trait Sum: Default + Send {
+    fn plus(self, other: Self) -> Self;
+}
+
+/// Judges every seed of every family, the families side by side, and adds up what is found.
+pub(super) fn in_parallel<K: Copy + Ord + Send + Sync, S: Sum>(
+    seeds: &BTreeMap<K, Vec<u64>>,
+    judged: impl Fn(K, u64) -> S + Sync,
+) -> BTreeMap<K, S> {
+    let of_family =
+        |family: K, seeds: &[u64]| seeds.iter().fold(S::default(), |sum, seed| sum.plus(judged(family, *seed)));
+    thread::scope(|scope| {
+        let running = seeds.iter().map(|(family, seeds)| (*family, scope.spawn(move || of_family(*family, seeds))));
+        let running: Vec<_> = running.collect();
+        running.into_iter().map(|(family, judged)| (family, judged.join().expect("a family is judged"))).collect()
+    })
+}
+
 /// All seeds of the families; a forecaster is made anew for each account.
 pub(super) fn judge(
     seeds: &BTreeMap<Family, Vec<u64>>,
     every: f64,
     make: impl Fn() -> Box<dyn Forecaster> + Sync,
 ) -> BTreeMap<Family, Scores> {
-    let of_family = |family: Family, seeds: &[u64]| {
-        let mut sum = Scores::default();
-        for seed in seeds {
-            let mut chance = Chance::of_seed(seed.wrapping_add(1_000_003));
-            for life in lives(family, *seed) {
-                let scores = judge_life(&life, make().as_mut(), &mut chance, every);
-                sum = [sum[0].plus(scores[0]), sum[1].plus(scores[1])];
-            }
-        }
-        sum
-    };
-    thread::scope(|scope| {
-        let running = seeds.iter().map(|(family, seeds)| (*family, scope.spawn(move || of_family(*family, seeds))));
-        let running: Vec<_> = running.collect();
-        running.into_iter().map(|(family, judged)| (family, judged.join().expect("a family is judged"))).collect()
-    })
+    let sums = in_parallel(seeds, |family, seed| {
+        let mut chance = Chance::of_seed(seed.wrapping_add(1_000_003));
+        let lives = lives(family, seed);
+        let judged = lives.iter().map(|life| judge_life(life, make().as_mut(), &mut chance, every));
+        Pair(judged.fold(Scores::default(), |sum, scores| [sum[0].plus(scores[0]), sum[1].plus(scores[1])]))
+    });
+    sums.into_iter().map(|(family, Pair(scores))| (family, scores)).collect()
 }

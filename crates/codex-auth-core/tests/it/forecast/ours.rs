@@ -22,7 +22,7 @@ impl Default for Ours {
     }
 }
 
-fn length(window: usize) -> Duration {
+pub(super) fn length(window: usize) -> Duration {
     Duration::from_millis(u64::try_from(LENGTHS[window]).unwrap())
 }
 

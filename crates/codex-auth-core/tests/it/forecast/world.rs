@@ -92,17 +92,20 @@ impl Account {
 pub(super) fn lives(family: Family, seed: u64) -> Vec<Life> {
     let mut chance = Chance::of_seed(seed);
     let requests = family.requests(&mut chance, DAYS);
+    live(&requests, family.accounts(), family == Family::Spread, &mut chance)
+}
+
+/// Lets accounts live through requests; each request goes to the first account, or to any.
+pub(super) fn live(requests: &[Request], count: usize, is_spread: bool, chance: &mut Chance) -> Vec<Life> {
     let all: f64 = requests.iter().map(|request| request.cost).sum();
     #[expect(clippy::cast_precision_loss, reason = "a few weeks")]
     let weekly = all / (DAYS as f64 / 7.0);
     // From a week that is spent on its fifth day to one that never is.
     let scale = weekly * chance.between(0.7, 1.6) / 100.0;
-    let mut accounts: Vec<_> =
-        (0..family.accounts()).map(|_| Account { life: Life::default(), used: [0.0; 2], scale }).collect();
+    let mut accounts: Vec<_> = (0..count).map(|_| Account { life: Life::default(), used: [0.0; 2], scale }).collect();
     for request in requests {
-        let first = if family == Family::Spread { chance.below(2) } else { 0 };
-        let count = accounts.len();
-        let _nobody_could = (0..count).any(|turn| accounts[(first + turn) % count].serve(request));
+        let first = if is_spread { chance.below(2) } else { 0 };
+        let _nobody_could = (0..count).any(|turn| accounts[(first + turn) % count].serve(*request));
     }
     accounts.into_iter().map(|account| account.life).collect()
 }

@@ -118,9 +118,8 @@ impl Account {
     }
 
     /// Takes an answer off its quota.
-    #[allow(clippy::cast_precision_loss, reason = "tokens of one request")]
-    pub(crate) fn charge(&mut self, (tokens, cached, output): (u64, u64, u64), now: i64) {
-        let cost = (tokens - cached) as f64 + cached as f64 / 10.0 + output as f64 * 8.0;
+    pub(crate) fn charge(&mut self, answer: (u64, u64, u64), now: i64) {
+        let cost = cost(answer);
         for window in [&mut self.short, &mut self.long] {
             if now >= window.ends {
                 window.used = 0.0;
@@ -129,6 +128,12 @@ impl Account {
             window.used += cost;
         }
     }
+}
+
+/// What an answer costs of a quota: its prompt's tokens, those of them that were cached, and its own.
+#[allow(clippy::cast_precision_loss, reason = "tokens of one request")]
+pub(crate) fn cost((tokens, cached, output): (u64, u64, u64)) -> f64 {
+    (tokens - cached) as f64 + cached as f64 / 10.0 + output as f64 * 8.0
 }
 
 impl Window {
