@@ -24,7 +24,8 @@ const TOLERANCE: f64 = 3.0;
 /// What is counted is the difference between these two numbers of repetitions.
 const REPEATED: [u32; 2] = [2, 12];
 /// A decision may take so many microseconds.
-const TIMES: [(&str, f64); 2] = [("decide-200", 20.0), ("decide-10000", 1000.0)];
+const TIMES: [(&str, f64); 4] =
+    [("decide-200", 20.0), ("decide-10000", 1000.0), ("route-200", 20.0), ("route-10000", 1000.0)];
 
 const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const RUN_LIMIT: Duration = Duration::from_mins(2);

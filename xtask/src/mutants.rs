@@ -2,17 +2,21 @@
 //!
 //! A patch begins with `# breaks: <package or test target> <part of the test's name>`; `git apply` skips that line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::child::{self, Echo};
-use crate::suites::{self, Suite, Tally};
+use crate::suites::{self, END_TO_END, Suite, Tally};
 use crate::test;
 use crate::workspace::Workspace;
 
 const GIT_LIMIT: Duration = Duration::from_mins(2);
+
+/// The packages whose programs the end-to-end tests start.
+const PROGRAMS: [&str; 3] = ["codex-auth-cli", "codex-auth-testkit", "codex-opencode-plugin"];
 
 /// One kept change and the test that must notice it.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +34,18 @@ struct Mutant {
 enum Fate {
     Caught,
     Survived,
+    /// The code has moved on from under the patch.
+    Unfit,
+}
+
+impl Fate {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Caught => "caught",
+            Self::Survived => "SURVIVED",
+            Self::Unfit => "UNFIT",
+        }
+    }
 }
 
 /// Applies each mutant whose name contains `wanted` in a scratch worktree of HEAD and returns the table of fates.
@@ -43,13 +59,14 @@ pub(crate) fn run(workspace: &Workspace, wanted: Option<&str>) -> Result<String,
     }
     let scratch = Scratch::open(workspace)?;
     scratch.hold(&mutants)?;
-    let fates: Result<Vec<Fate>, String> = mutants.iter().map(|mutant| scratch.try_out(mutant)).collect();
+    let fates: Result<Vec<Fate>, String> =
+        mutants.iter().map(|mutant| scratch.try_out(mutant).inspect(|fate| println!("{}", fate.text()))).collect();
     let fates = fates?;
     let table = table(&mutants, &fates);
     if fates.iter().all(|fate| *fate == Fate::Caught) {
         return Ok(table);
     }
-    Err(format!("a kept breaking change went unnoticed\n{table}"))
+    Err(format!("a kept breaking change went unnoticed, or fits the code no more\n{table}"))
 }
 
 fn list(dir: &Path, wanted: Option<&str>) -> Result<Vec<Mutant>, String> {
@@ -58,7 +75,11 @@ fn list(dir: &Path, wanted: Option<&str>) -> Result<Vec<Mutant>, String> {
     patches.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     patches.sort();
     let mutants: Result<Vec<Mutant>, String> = patches.into_iter().map(read).collect();
-    Ok(mutants?.into_iter().filter(|mutant| wanted.is_none_or(|name| mutant.name.contains(name))).collect())
+    let mut mutants = mutants?;
+    mutants.retain(|mutant| wanted.is_none_or(|name| mutant.name.contains(name)));
+    // Side by side, so that what one place needs is built once.
+    mutants.sort_by(|a, b| (&a.place, &a.name).cmp(&(&b.place, &b.name)));
+    Ok(mutants)
 }
 
 fn read(patch: PathBuf) -> Result<Mutant, String> {
@@ -93,12 +114,21 @@ impl<'w> Scratch<'w> {
 
     /// Runs every named test without any change: a test that fails by itself catches nothing.
     fn hold(&self, mutants: &[Mutant]) -> Result<(), String> {
-        let built = self.build()?;
-        for mutant in mutants {
-            let tally = self.run_test(&built, mutant)?;
-            if tally.ran() == 0 || tally.failed > 0 {
-                let Mutant { name, place, test, .. } = mutant;
-                return Err(format!("{name}: without the change {tally:?} for `{test}` of {place}; it has to pass"));
+        let places: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.place.as_str()).collect();
+        for place in places {
+            let built = self.build(place)?;
+            let mut held = BTreeSet::new();
+            for mutant in mutants.iter().filter(|mutant| mutant.place == place) {
+                if !held.insert(&mutant.test) {
+                    continue;
+                }
+                let tally = self.run_test(&built, mutant)?;
+                if tally.ran() == 0 || tally.failed > 0 {
+                    let Mutant { name, place, test, .. } = mutant;
+                    return Err(format!(
+                        "{name}: without the change {tally:?} for `{test}` of {place}; it has to pass"
+                    ));
+                }
             }
         }
         Ok(())
@@ -108,14 +138,24 @@ impl<'w> Scratch<'w> {
         println!("\n{}: expects `{}` of {} to fail", mutant.name, mutant.test, mutant.place);
         self.git(&self.tree, &["checkout", "--quiet", "--force", "HEAD", "--", "."])?;
         self.git(&self.tree, &["clean", "--quiet", "-d", "--force"])?;
-        self.git(&self.tree, &["apply", "--recount", "-C1", &mutant.patch.display().to_string()])?;
-        let built = self.build().map_err(|e| format!("{} does not build: {e}", mutant.name))?;
+        let patch = mutant.patch.display().to_string();
+        if self.git(&self.tree, &["apply", "--recount", "-C1", &patch]).is_err() {
+            return Ok(Fate::Unfit);
+        }
+        let Ok(built) = self.build(&mutant.place) else { return Ok(Fate::Unfit) };
         let tally = self.run_test(&built, mutant)?;
         Ok(if tally.failed > 0 { Fate::Caught } else { Fate::Survived })
     }
 
-    fn build(&self) -> Result<Vec<Suite>, String> {
-        suites::build(&Workspace::of(&self.tree, &self.target())?, &[])
+    /// Builds what the tests of one place need, and no more: there are hundreds of changes to build.
+    fn build(&self, place: &str) -> Result<Vec<Suite>, String> {
+        let tree = Workspace::of(&self.tree, &self.target())?;
+        let package = tree.package_with(place).ok_or_else(|| format!("no package has a test target `{place}`"))?;
+        let mut packages = vec![package.to_owned()];
+        if package == END_TO_END {
+            packages.extend(PROGRAMS.map(str::to_owned));
+        }
+        suites::build(&tree, &packages)
     }
 
     /// Runs the one test a mutant names, against the programs built in the scratch tree.
@@ -163,10 +203,7 @@ fn table(mutants: &[Mutant], fates: &[Fate]) -> String {
     let width = mutants.iter().map(|mutant| mutant.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (mutant, fate) in mutants.iter().zip(fates) {
-        let fate = match fate {
-            Fate::Caught => "caught",
-            Fate::Survived => "SURVIVED",
-        };
+        let fate = fate.text();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{:<width$}  {fate:<8}  {} {}", mutant.name, mutant.place, mutant.test);
     }

@@ -51,6 +51,14 @@ impl Workspace {
         self.packages().iter().find(|p| p["manifest_path"] == manifest).and_then(|p| p["name"].as_str())
     }
 
+    /// The member of this name, or the one with a test target of this name.
+    pub(crate) fn package_with(&self, place: &str) -> Option<&str> {
+        let is_test = |target: &Value| target["name"] == place && target["kind"][0] == "test";
+        let has_test = |p: &&Value| p["targets"].as_array().into_iter().flatten().any(is_test);
+        let named = self.packages().iter().find(|p| p["name"] == place);
+        named.or_else(|| self.packages().iter().find(has_test))?["name"].as_str()
+    }
+
     /// A command started in the workspace's root.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -149,19 +149,16 @@ pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Tim
         return Some(Pick { place, reason, price: None });
     }
     let mut field = field(seats, standards, ask, now);
-    let candidates = seats
-        .iter()
-        .enumerate()
-        .filter(|(_, seat)| may_serve(seat, standards, ask, now))
-        .map(|(place, seat)| seat.candidate(place));
-    field.is_scarce = is_scarce(candidates.clone());
-    let (best, reason) = choose(standards.strategy, field, candidates.clone())?;
+    let candidates = seats.iter().enumerate().map(|(place, seat)| seat.candidate(place));
+    let may = |candidate: &Candidate<'_>| may_serve(&seats[candidate.position], standards, ask, now);
+    field.is_scarce = is_scarce(candidates.clone().filter(may));
+    let (best, reason) = choose(standards.strategy, field, candidates.clone(), may)?;
     let chosen = Pick { place: best.position, reason, price: None };
     let Some(bound) = ask.bound.filter(|_| standards.strategy.prices_moves()) else { return Some(chosen) };
     match able(bound) {
         Some(home) if home == best.position => {
             let others = candidates.filter(|candidate| candidate.position != home);
-            let next = choose(standards.strategy, field, others);
+            let next = choose(standards.strategy, field, others, may);
             let price = next.map(|(there, _)| price_of(&best, &there, field));
             Some(Pick { place: home, reason: Reason::SameSession, price })
         }

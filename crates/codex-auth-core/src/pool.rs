@@ -35,6 +35,11 @@ impl SavedPool {
         self.accounts.iter().find(|held| held.account.record == *record)
     }
 
+    /// The record ids, in the user's order.
+    pub fn records(&self) -> impl Iterator<Item = &RecordId> {
+        self.accounts.iter().map(|held| &held.account.record)
+    }
+
     /// The account with this record id, to be changed.
     pub fn find_mut(&mut self, record: &RecordId) -> Option<&mut Held> {
         self.accounts.iter_mut().find(|held| held.account.record == *record)

@@ -2,12 +2,9 @@
 //!
 //! Only synchronous methods, so the lock is never held over an await. Deciding takes no I/O.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use crate::{
@@ -22,13 +19,15 @@ mod lease;
 mod lessons;
 mod live;
 mod routing;
+mod sides;
 mod warmth;
 
 pub use lease::{Lease, Query, Settled, Usage};
 pub use lessons::Lesson;
 use lessons::Lessons;
-use live::{Busy, Live};
+use live::Live;
 pub use routing::Routing;
+use sides::Sides;
 use warmth::Prompts;
 
 /// The shared pool of the agent.
@@ -43,15 +42,15 @@ impl Rotation {
     pub fn new(pool: SavedPool, routing: impl Into<Routing>, policy: RestPolicy) -> Self {
         let mut affinity = Affinity::default();
         affinity.decided(pool.affinity_generation);
+        let mut sides = Sides::default();
+        sides.arrange(pool.records());
         let live = Live {
             pool,
             routing: routing.into(),
             turn: None,
             seed: 0,
             prompts: Prompts::default(),
-            busy: HashMap::new(),
-            quotas: HashMap::new(),
-            noted: HashMap::new(),
+            sides,
             entitlements: Entitlements::default(),
             burst: Burst::default(),
             affinity,
@@ -88,7 +87,7 @@ impl Rotation {
     pub fn adopt(&self, mut fresh: SavedPool, routing: impl Into<Routing>, now: Timestamp) {
         let mut live = self.lock();
         for held in &mut fresh.accounts {
-            let Some(known) = live.pool.find(&held.account.record) else { continue };
+            let Some(known) = live.held(&held.account.record) else { continue };
             held.account.seen.last_used_at = held.account.seen.last_used_at.max(known.account.seen.last_used_at);
             let in_memory = known.account.rests.iter().filter(|rest| rest.holds(now) && rest.reason.is_in_memory());
             let in_memory: Vec<Rest> = in_memory.cloned().collect();
@@ -101,6 +100,7 @@ impl Rotation {
         if fresh.active != live.pool.active {
             live.turn = None;
         }
+        live.sides.arrange(fresh.records());
         live.pool = fresh;
         live.routing = routing.into();
     }
@@ -108,7 +108,7 @@ impl Rotation {
     /// Replaces one account's credential after a renewal.
     pub fn renewed(&self, fresh: &Held) {
         let mut live = self.lock();
-        if let Some(held) = live.pool.find_mut(&fresh.account.record) {
+        if let Some(held) = live.held_mut(&fresh.account.record) {
             held.credential = fresh.credential.clone();
         }
         let change = Consequence::Renewed(Box::new(fresh.credential.clone()));
@@ -127,19 +127,17 @@ impl Rotation {
         let (has_bond, is_home) =
             (bond.is_some(), bond.map(|bond| &bond.record) == Some(&live.pool.accounts[place].account.record));
         live.burst.asking(now);
-        let Live { pool, busy, turn, .. } = &mut *live;
+        let Live { pool, sides, turn, .. } = &mut *live;
         let held = &mut pool.accounts[place];
         held.account.seen.last_used_at = now;
-        let is_warm = busy.get(&held.account.record).is_some_and(|busy| busy.warmth.is_warm(now));
+        let side = sides.of_mut(&held.account.record);
+        let is_warm = side.warmth.is_warm(now);
         if reason.takes_turn() && turn.as_ref() != Some(&held.account.record) {
             *turn = Some(held.account.record.clone());
         }
-        match busy.get_mut(&held.account.record) {
-            Some(busy) => busy.in_flight += 1,
-            None => drop(busy.insert(held.account.record.clone(), Busy::with_one())),
-        }
-        if let Some(busy) = busy.get_mut(&held.account.record).filter(|_| !is_home) {
-            busy.crowd = busy.crowd.with_one(now);
+        side.in_flight += 1;
+        if !is_home {
+            side.crowd = side.crowd.with_one(now);
         }
         let (session, tokens, quota_key) = (query.session.clone(), query.tokens, query.quota_key.clone());
         Ok(Lease {
@@ -171,10 +169,8 @@ impl Rotation {
         if lease.is_new {
             live.prompts.saw_new(cached_tokens);
         }
-        if cached_tokens == 0
-            && let Some(busy) = live.busy.get_mut(record)
-        {
-            busy.warmth.was_cold();
+        if cached_tokens == 0 {
+            live.sides.of_mut(record).warmth.was_cold();
         }
         if let Some(session) = &lease.session {
             live.affinity.told(session, record, (prompt_tokens, cached_tokens));
@@ -186,9 +182,8 @@ impl Rotation {
         let Lease { held, session, tokens, began, quota_key, .. } = lease;
         let record = held.account.record.clone();
         let mut live = self.lock();
-        if let Some(busy) = live.busy.get_mut(&record) {
-            busy.in_flight = busy.in_flight.saturating_sub(1);
-        }
+        let side = live.sides.of_mut(&record);
+        side.in_flight = side.in_flight.saturating_sub(1);
         live.learn(&record, lease::model_of(quota_key.as_deref()), outcome, now);
         let reaction = outcome.reaction(refreshed);
         // A failure unbinds no session: its account is blocked while it cannot serve, and whoever answers in its place
@@ -215,7 +210,7 @@ impl Rotation {
     /// stays as old as it is.
     pub fn needs_login(&self, record: &RecordId, code: &str, now: Timestamp) {
         let mut live = self.lock();
-        if let Some(held) = live.pool.find_mut(record) {
+        if let Some(held) = live.held_mut(record) {
             held.account.needs_login.get_or_insert_with(|| NeedsLogin { code: code.to_owned(), at: now });
         }
     }
@@ -223,7 +218,7 @@ impl Rotation {
     /// Lets an account rest without an attempt having been made, such as when its renewal failed.
     pub fn rest(&self, record: &RecordId, rest: Rest) {
         let mut live = self.lock();
-        if let Some(held) = live.pool.find_mut(record) {
+        if let Some(held) = live.held_mut(record) {
             held.account.rest(rest);
         }
     }
@@ -231,7 +226,8 @@ impl Rotation {
     /// Notes what was told of an account's quota; what comes back is to be kept.
     pub fn saw_quota(&self, record: &RecordId, report: &Report) -> Option<Remembered> {
         let mut live = self.lock();
-        let quota = live.quotas.entry(record.clone()).or_default();
+        let side = live.sides.of_mut(record);
+        let quota = side.quota.get_or_insert_default();
         quota.learn(report);
         let told = Remembered {
             record: record.clone(),
@@ -239,10 +235,10 @@ impl Rotation {
             plan: quota.plan().map(str::to_owned),
             source: Source::Headers,
         };
-        if live.noted.get(record).is_some_and(|known| !told.is_news(known)) {
+        if side.noted.as_ref().is_some_and(|known| !told.is_news(known)) {
             return None;
         }
-        live.noted.insert(record.clone(), told.clone());
+        side.noted = Some(told.clone());
         Some(told)
     }
 
@@ -251,13 +247,13 @@ impl Rotation {
         let mut live = self.lock();
         for row in rows {
             let report = row.quota.report(row.source, row.plan.as_deref());
-            live.quotas.entry(row.record.clone()).or_default().learn(&report);
+            live.sides.of_mut(&row.record).quota.get_or_insert_default().learn(&report);
         }
     }
 
     /// What is known of an account's quota.
     pub fn quota(&self, record: &RecordId) -> Option<Quota> {
-        self.lock().quotas.get(record).cloned()
+        self.lock().sides.of(record)?.quota.clone()
     }
 
     /// The wave of sign-outs that is on, as far as it is known here; the keeper asks the disk.
@@ -282,7 +278,7 @@ impl Rotation {
 
     /// How many requests an account is serving now.
     pub fn in_flight(&self, record: &RecordId) -> u32 {
-        self.lock().busy.get(record).map_or(0, |busy| busy.in_flight)
+        self.lock().sides.of(record).map_or(0, |side| side.in_flight)
     }
 
     /// The account that serves a session, if it has one.

@@ -143,20 +143,24 @@ impl Strategy {
     }
 }
 
-/// Picks one of the candidates, as if the session had no account yet; all of them may serve. `None` when nobody
-/// qualifies.
+/// Picks one of the candidates that `may` serve, as if the session had no account yet. `None` when nobody qualifies.
 pub fn choose<'a>(
     strategy: Strategy,
     field: Field,
     candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
 ) -> Option<(Candidate<'a>, Reason)> {
     match strategy {
-        Strategy::Sequential => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
-        Strategy::Sticky if !field.spread => Some((orders::from_turn(field, candidates, 0)?, Reason::FirstInOrder)),
-        Strategy::RoundRobin | Strategy::Sticky => Some((orders::from_turn(field, candidates, 1)?, Reason::NextInTurn)),
-        Strategy::DrainFirst => Some((orders::by_expiry(field, candidates)?, Reason::ExpiresFirst)),
+        Strategy::Sequential => Some((orders::from_turn(field, candidates, may, 0)?, Reason::FirstInOrder)),
+        Strategy::Sticky if !field.spread => {
+            Some((orders::from_turn(field, candidates, may, 0)?, Reason::FirstInOrder))
+        }
+        Strategy::RoundRobin | Strategy::Sticky => {
+            Some((orders::from_turn(field, candidates, may, 1)?, Reason::NextInTurn))
+        }
+        Strategy::DrainFirst => Some((orders::by_expiry(field, candidates, may)?, Reason::ExpiresFirst)),
         Strategy::Hybrid => {
-            let best = orders::by_worth(field, candidates)?;
+            let best = orders::by_worth(field, candidates, may)?;
             Some((best, orders::reason_of_worth(&best)))
         }
         Strategy::Manual => None,

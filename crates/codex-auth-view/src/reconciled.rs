@@ -94,6 +94,7 @@ pub struct UsageReconciled {
     by_kind: BTreeMap<&'static str, usize>,
     differences: Vec<Row>,
     unclear: Vec<String>,
+    incomplete: Vec<String>,
     server: Vec<ServerWindow>,
 }
 
@@ -133,7 +134,7 @@ impl UsageReconciled {
     pub fn new(
         told: &Reconciliation,
         (since, until): (Option<Timestamp>, Option<Timestamp>),
-        (logs, unclear): (LogsRead, Vec<String>),
+        (logs, unclear, incomplete): (LogsRead, Vec<String>, Vec<String>),
         server: Vec<ServerWindow>,
         now: Timestamp,
     ) -> Self {
@@ -150,6 +151,7 @@ impl UsageReconciled {
             by_kind,
             differences: told.differences.iter().map(Row::from).collect(),
             unclear,
+            incomplete,
             server,
         }
     }
@@ -244,6 +246,19 @@ impl Screen for UsageReconciled {
                 self.unclear.len()
             ));
         }
+        if !self.incomplete.is_empty() {
+            let shown: Vec<String> = self.incomplete.iter().take(SHOWN).map(|thread| plain(thread)).collect();
+            let more = self.incomplete.len() - shown.len();
+            let more = if more > 0 { format!(" and {more} more; `--json` has them all") } else { String::new() };
+            lines.hang(
+                4,
+                &format!(
+                    "Incomplete: {} thread(s) whose log lost a line that may have told an answer: {}{more}",
+                    self.incomplete.len(),
+                    shown.join(", "),
+                ),
+            );
+        }
         if self.logs.torn > 0 || !self.logs.unreadable.is_empty() {
             let (torn, files) = (self.logs.torn, self.logs.unreadable.len());
             lines.line(&format!("Not read: {torn} torn line(s), {files} file(s) of another form."));
@@ -290,7 +305,7 @@ mod tests {
             requests_here: 3,
         };
         let now = Timestamp::from_millis(1_789_948_800_000);
-        UsageReconciled::new(&told, (None, None), (logs, vec!["t-3".into()]), vec![server], now)
+        UsageReconciled::new(&told, (None, None), (logs, vec!["t-3".into()], vec!["t-4".into()]), vec![server], now)
     }
 
     #[test]
@@ -308,7 +323,7 @@ mod tests {
         let nothing = UsageReconciled::new(
             &Reconciliation::default(),
             (None, None),
-            (LogsRead::default(), Vec::new()),
+            (LogsRead::default(), Vec::new(), Vec::new()),
             Vec::new(),
             Timestamp::default(),
         );

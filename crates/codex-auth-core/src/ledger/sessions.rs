@@ -2,11 +2,16 @@
 //!
 //! A log is no list of answers. Newer clients write a record for each answer, with its id; older ones only running totals
 //! of the thread. A fork or a subagent begins with its parent's history: a copy of it, or totals that go on from there. A
-//! thread that is resumed may go on in a second file. Whatever cannot be told apart is named, never guessed.
+//! thread that is resumed may go on in a second file. A line may be torn; a later total or a copy may still tell what it
+//! said. Whatever cannot be told is named, never guessed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::{Timestamp, TokenUse};
+
+mod steps;
+
+use steps::{Copied, Means, Step, copied, covers, less, steps, takes_along};
 
 /// One file of the logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +53,11 @@ pub enum SessionEvent {
         /// The last answer.
         last: TokenUse,
     },
+    /// A torn line that may have told either.
+    Torn {
+        /// Whether what is left of it says that it told an answer by its id.
+        is_answer: bool,
+    },
 }
 
 /// One answer of the logs.
@@ -72,6 +82,9 @@ pub struct CountedSessions {
     pub answers: Vec<Counted>,
     /// Threads whose own part cannot be told from their parent's, because the parent's log is gone.
     pub unclear: Vec<String>,
+    /// Threads with a torn line that may have told an answer nothing else tells: what is counted of them is too little,
+    /// or right.
+    pub incomplete: Vec<String>,
 }
 
 /// Counts the answers of these files, each once.
@@ -82,45 +95,47 @@ pub fn count_sessions(files: &[SessionFile]) -> CountedSessions {
     for file in ordered {
         counting.file(file);
     }
-    let mut found = counting.found;
-    found.answers.sort_by(|one, other| (one.at, &one.thread).cmp(&(other.at, &other.thread)));
-    found.unclear.sort_unstable();
-    found.unclear.dedup();
-    found
+    counting.done()
 }
 
 #[derive(Debug, Default)]
 struct Counting<'f> {
     found: CountedSessions,
     answers: HashSet<&'f str>,
-    /// The latest file of each thread so far.
-    files: HashMap<&'f str, &'f SessionFile>,
-    /// The files that began with a thread's history so far.
-    heirs: HashMap<&'f str, Vec<&'f SessionFile>>,
+    /// Answers without an id that totals alone told, by thread: places in what was found.
+    nameless: HashMap<&'f str, Vec<usize>>,
+    /// Whose steps, so far.
+    logs: Vec<(&'f str, Vec<Step>)>,
+    /// The latest log of each thread so far.
+    latest: HashMap<&'f str, usize>,
+    /// The logs that began with a thread's history so far.
+    heirs: HashMap<&'f str, Vec<usize>>,
 }
 
 impl<'f> Counting<'f> {
     fn file(&mut self, file: &'f SessionFile) {
+        let (mut steps, place) = (steps(file), self.logs.len());
         // A second file of one thread goes on from the first.
-        let before = self.files.insert(&file.thread, file);
-        let parent = before.or_else(|| self.files.get(file.parent.as_deref()?).copied());
-        let is_orphan = file.parent.is_some() && parent.is_none();
-        // A log that lost its last line may live on in the copy of another heir.
-        let heirs = file.parent.as_deref().and_then(|parent| self.heirs.get(parent)).into_iter().flatten().copied();
-        let copied = parent.into_iter().chain(heirs.filter(|_| parent.is_some())).map(|from| copied(from, file)).max();
-        let copied = copied.unwrap_or_default();
-        if let Some(parent) = file.parent.as_deref() {
-            self.heirs.entry(parent).or_default().push(file);
+        let before = self.latest.insert(&file.thread, place);
+        let parent = before.or_else(|| self.latest.get(file.parent.as_deref()?).copied());
+        let mut state = Thread { is_root: file.parent.is_none(), ..Thread::default() };
+        if let Some(parent) = parent {
+            state.copies = self.copies(parent, file, &mut steps);
         }
-        let mut state = Thread { skips: copied, ..Thread::default() };
+        if let Some(parent) = file.parent.as_deref() {
+            self.heirs.entry(parent).or_default().push(place);
+        }
+        self.logs.push((&file.thread, steps));
+        let is_orphan = file.parent.is_some() && parent.is_none();
         for event in &file.events {
             match event {
                 SessionEvent::Answer { at, thread, response, model, tokens } => {
                     state.explained = sum(state.explained, *tokens);
-                    if self.answers.insert(response) {
+                    if self.answers.insert(response) && !self.named(thread, response, *tokens) {
+                        let (thread, response) = (thread.clone(), Some(response.clone()));
                         self.found.answers.push(Counted {
-                            thread: thread.clone(),
-                            response: Some(response.clone()),
+                            thread,
+                            response,
                             at: *at,
                             model: model.clone(),
                             tokens: *tokens,
@@ -128,71 +143,123 @@ impl<'f> Counting<'f> {
                     }
                 }
                 SessionEvent::Running { at, model, total, last } => {
-                    let Some(tokens) = state.own(*total, *last) else { continue };
-                    if is_orphan {
-                        self.found.unclear.push(file.thread.clone());
-                        continue;
+                    let Told { healed, own } = state.told(*total, *last);
+                    let parent = parent.map_or(file.thread.as_str(), |parent| self.logs[parent].0);
+                    for (owner, tokens) in [(parent, healed), (&file.thread, own)] {
+                        if tokens.total() == 0 {
+                        } else if is_orphan {
+                            self.found.unclear.push(file.thread.clone());
+                        } else {
+                            self.nameless.entry(owner).or_default().push(self.found.answers.len());
+                            let (thread, model) = (owner.to_owned(), model.clone());
+                            self.found.answers.push(Counted { thread, response: None, at: *at, model, tokens });
+                        }
                     }
-                    let (thread, model) = (file.thread.clone(), model.clone());
-                    self.found.answers.push(Counted { thread, response: None, at: *at, model, tokens });
+                }
+                SessionEvent::Torn { is_answer } => {
+                    state.is_torn |= takes_along(*is_answer, state.explained != TokenUse::default());
                 }
             }
         }
+    }
+
+    /// The totals this file begins with that are its parent's, or another heir's: what nothing in the parent's log tells
+    /// any more may live on in a copy. Where one of both is torn, the other one heals it.
+    fn copies(&mut self, parent: usize, file: &SessionFile, steps: &mut [Step]) -> VecDeque<Copied> {
+        let of = |place: usize| copied(&self.logs[place].1, steps, file.created_at);
+        let (own, heirs) = (of(parent), file.parent.as_deref().and_then(|parent| self.heirs.get(parent)));
+        let is_whole = |copy: &Copied| copy.means == Means::Nothing;
+        let of_heir = |heir: &usize| of(*heir).into_iter().take_while(is_whole).collect::<Vec<_>>();
+        let longest = heirs.into_iter().flatten().map(of_heir).max_by_key(Vec::len);
+        for Copied { total, means } in &own {
+            let torn = match means {
+                Means::Nothing => None,
+                Means::Heals(place) => self.logs[parent].1.get_mut(*place),
+                Means::IsHealed(place) => steps.get_mut(*place),
+            };
+            if let Some(step) = torn {
+                *step = Step::Total { at: step.at(), total: *total, is_told: false };
+            }
+        }
+        longest.filter(|copy| copy.len() > own.len()).unwrap_or(own).into()
+    }
+
+    /// An answer that its thread's totals told already gets its name from a copy; whether it was there.
+    fn named(&mut self, thread: &str, response: &str, tokens: TokenUse) -> bool {
+        let Some(places) = self.nameless.get_mut(thread) else { return false };
+        let answers = &mut self.found.answers;
+        let Some(at) = places.iter().position(|place| answers[*place].tokens == tokens) else { return false };
+        answers[places.swap_remove(at)].response = Some(response.to_owned());
+        true
+    }
+
+    fn done(self) -> CountedSessions {
+        let mut found = self.found;
+        let is_lost = |step: &Step| matches!(step, Step::Lost { .. });
+        let torn = self.logs.into_iter().filter(|(_, steps)| steps.iter().any(is_lost));
+        found.incomplete = torn.map(|(thread, _)| thread.to_owned()).collect();
+        found.answers.sort_by(|one, other| (one.at, &one.thread).cmp(&(other.at, &other.thread)));
+        for names in [&mut found.unclear, &mut found.incomplete] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        found
     }
 }
 
 /// How far the running totals of one file have been followed.
 #[derive(Debug, Default)]
 struct Thread {
-    /// Events that are copies of the parent's.
-    skips: usize,
+    is_root: bool,
+    /// Totals that are copies of the parent's.
+    copies: VecDeque<Copied>,
     so_far: Option<TokenUse>,
     /// What answers with an id account for since the last total.
     explained: TokenUse,
+    /// A line before the next total is torn.
+    is_torn: bool,
+}
+
+/// What a total tells that no answer told.
+#[derive(Debug, Default)]
+struct Told {
+    /// Answers of the parent's whose lines are torn there.
+    healed: TokenUse,
+    /// The thread's own.
+    own: TokenUse,
 }
 
 impl Thread {
-    /// What is new since the last total and was not told by an answer of its own.
-    fn own(&mut self, total: TokenUse, last: TokenUse) -> Option<TokenUse> {
-        let explained = std::mem::take(&mut self.explained);
-        if self.skips > 0 {
-            self.skips -= 1;
-            self.so_far = Some(total);
-            return None;
+    fn told(&mut self, total: TokenUse, last: TokenUse) -> Told {
+        let (mut told, mut explained) = (Told::default(), std::mem::take(&mut self.explained));
+        if self.so_far == Some(total) {
+            return told;
         }
+        let begins = less(total, last);
         // A thread whose totals begin higher than its first answer goes on from a history that is not in the file.
-        let before = self.so_far.unwrap_or_else(|| less(total, last));
+        let is_torn = std::mem::take(&mut self.is_torn) && self.is_root;
+        let mut before = self.so_far.unwrap_or(if is_torn { TokenUse::default() } else { begins });
+        while let Some(copy) = self.copies.pop_front() {
+            let is_it = copy.total == total;
+            // A line that is torn here was copied, and the totals go on from it or from before it.
+            if !is_it && (self.so_far == Some(begins) || !covers(begins, copy.total)) {
+                continue;
+            }
+            if let Means::Heals(_) = copy.means {
+                let new = less(copy.total, before);
+                told.healed = sum(told.healed, less(new, explained));
+                explained = less(explained, new);
+            }
+            before = copy.total;
+            if is_it {
+                break;
+            }
+        }
         self.so_far = Some(total);
-        let fell = |part: fn(TokenUse) -> u64| part(total) < part(before);
-        let is_less =
-            fell(|of| of.input) || fell(|of| of.output) || fell(|of| of.cached_input) || fell(|of| of.reasoning);
         // Totals that fall, or are those of the last answer, began anew; then it alone is new.
-        let new = if is_less || (total == last && total != before) { last } else { less(total, before) };
-        let own = less(new, explained);
-        (own.total() > 0).then_some(own)
-    }
-}
-
-/// How many running totals of a file are copies of its parent's. What the parent wrote later was not copied.
-fn copied(parent: &SessionFile, file: &SessionFile) -> usize {
-    let theirs = totals(parent).filter(|(at, _)| *at <= file.created_at).map(|(_, total)| total);
-    let mine = totals(file).map(|(_, total)| total);
-    mine.zip(theirs).take_while(|(mine, theirs)| mine == theirs).count()
-}
-
-fn totals(file: &SessionFile) -> impl Iterator<Item = (Timestamp, TokenUse)> + '_ {
-    file.events.iter().filter_map(|event| match event {
-        SessionEvent::Running { at, total, .. } => Some((*at, *total)),
-        SessionEvent::Answer { .. } => None,
-    })
-}
-
-fn less(from: TokenUse, part: TokenUse) -> TokenUse {
-    TokenUse {
-        input: from.input.saturating_sub(part.input),
-        cached_input: from.cached_input.saturating_sub(part.cached_input),
-        output: from.output.saturating_sub(part.output),
-        reasoning: from.reasoning.saturating_sub(part.reasoning),
+        let is_anew = !covers(total, before) || total == last && total != before;
+        told.own = less(if is_anew { last } else { less(total, before) }, explained);
+        told
     }
 }
 

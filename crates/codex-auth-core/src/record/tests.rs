@@ -326,6 +326,18 @@ fn a_state_that_cannot_be_told_is_left_out_and_the_next_one_is_whole() {
 }
 
 #[test]
+fn of_thousands_of_decisions_a_second_the_first_ones_are_taken_down_and_the_others_counted() {
+    let World { accounts, mut watch, desk, .. } = World::new(12, 500);
+    let mut note = |now| {
+        watch.note(accounts.iter().map(Seat::of), (Standards::default(), Ask::default()), None, None, now);
+        desk.taken().pop()
+    };
+    assert_eq!((0..250).filter(|_| note(START).is_some()).count(), 100);
+    let next = note(START.after(Duration::from_secs(1))).expect("another second");
+    assert_eq!((next.lost, next.changes.len()), (150, 0));
+}
+
+#[test]
 fn nothing_of_an_account_but_its_record_is_written() {
     let mut world = World::new(9, 3);
     let (_, moment) = world.decide();

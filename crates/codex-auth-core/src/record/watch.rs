@@ -14,6 +14,11 @@ pub trait Witness: Debug + Send + Sync {
     fn saw(&self, moment: Moment) -> bool;
 }
 
+/// So many accounts are compared in a second, and at least so many decisions taken down. A person is far below both; a
+/// program that asks thousands of times a second is not slowed down by a record of all of them.
+const ACCOUNTS_A_SECOND: usize = 50_000;
+const DECISIONS_A_SECOND: usize = 20;
+
 /// The watch over a rotation.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -21,32 +26,42 @@ pub(crate) struct Watch {
     seen: Vec<KeptSeat>,
     lost: u32,
     pub(super) has_begun: bool,
+    /// A second, and how many decisions were taken down in it.
+    taken: (i64, usize),
 }
 
 impl Watch {
     /// A watch that has seen nothing.
     pub(crate) fn by(witness: Arc<dyn Witness>) -> Self {
-        Self { witness, seen: Vec::new(), lost: 0, has_begun: false }
+        Self { witness, seen: Vec::new(), lost: 0, has_begun: false, taken: (0, 0) }
     }
 
-    /// Hands a decision on. One that finds no room is counted, and its changes are told with the next.
+    /// Whether one more decision over so many accounts is taken down.
+    fn has_time(&mut self, accounts: usize, now: Timestamp) -> bool {
+        let second = now.as_millis().div_euclid(1000);
+        if self.taken.0 != second {
+            self.taken = (second, 0);
+        }
+        self.taken.1 += 1;
+        self.taken.1 <= DECISIONS_A_SECOND.max(ACCOUNTS_A_SECOND / accounts.max(1))
+    }
+
+    /// Hands a decision on. One that finds no room or no time is counted, and its changes are told with the next.
     pub(crate) fn note<'a>(
         &mut self,
-        seats: impl Iterator<Item = Seat<'a>> + Clone,
+        seats: impl ExactSizeIterator<Item = Seat<'a>> + Clone,
         (standards, ask): (Standards<'_>, Ask<'_>),
         session: Option<&SessionKey>,
         choice: Option<(usize, Reason)>,
         now: Timestamp,
     ) {
-        let known = || seats.clone().zip(&self.seen);
-        let is_same = |(seat, kept): (Seat<'_>, &KeptSeat)| seat.account.record == kept.account.record;
-        let is_other_pool = !self.has_begun || seats.clone().count() != self.seen.len() || !known().all(is_same);
-        let changes: Vec<_> = if is_other_pool {
-            seats.map(|seat| KeptSeat::of(&seat)).enumerate().collect()
-        } else {
-            let differing = known().enumerate().filter(|(_, (seat, kept))| !kept.says(seat));
-            differing.map(|(place, (seat, _))| (place, KeptSeat::of(&seat))).collect()
-        };
+        if !self.has_time(seats.len(), now) {
+            self.lost = self.lost.saturating_add(1);
+            return;
+        }
+        let known = self.changes(seats.clone()).filter(|_| self.has_begun);
+        let is_other_pool = known.is_none();
+        let changes = known.unwrap_or_else(|| seats.map(|seat| KeptSeat::of(&seat)).enumerate().collect());
         let premises = Premises::of(standards, ask, session.map(SessionHash::of), now);
         let moment = Moment { premises, is_other_pool, changes: changes.clone(), choice, lost: self.lost };
         if !self.witness.saw(moment) {
@@ -63,5 +78,22 @@ impl Watch {
                 None => self.seen.push(kept),
             }
         }
+    }
+
+    /// What differs from what was seen; `None` when these are other accounts, or in another order.
+    fn changes<'a>(&self, seats: impl ExactSizeIterator<Item = Seat<'a>>) -> Option<Vec<(usize, KeptSeat)>> {
+        if seats.len() != self.seen.len() {
+            return None;
+        }
+        let mut changes = Vec::new();
+        for (place, (seat, kept)) in seats.zip(&self.seen).enumerate() {
+            if seat.account.record != kept.account.record {
+                return None;
+            }
+            if !kept.says(&seat) {
+                changes.push((place, KeptSeat::of(&seat)));
+            }
+        }
+        Some(changes)
     }
 }

@@ -1,16 +1,12 @@
 //! The state behind the rotation's lock, and the questions it is asked.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use super::{
-    Lesson, Query, Routing,
-    lessons::Lessons,
-    warmth::{Crowd, Prompts, Warmth},
-};
+use super::{Lesson, Query, Routing, lessons::Lessons, sides::Sides, warmth::Prompts};
 use crate::{
     Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, LACKS_MODEL_FOR, Mark, Outcome,
-    Pick, Quota, Reason, RecordId, Remembered, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp,
-    consequence::Consequence, evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
+    Pick, Reason, RecordId, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence,
+    evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -25,10 +21,8 @@ pub(super) struct Live {
     /// This process's own; breaks ties.
     pub(super) seed: u64,
     pub(super) prompts: Prompts,
-    pub(super) busy: HashMap<RecordId, Busy>,
-    pub(super) quotas: HashMap<RecordId, Quota>,
-    /// What was last handed on to be kept of each.
-    pub(super) noted: HashMap<RecordId, Remembered>,
+    /// What is known of the accounts besides; in the pool's order.
+    pub(super) sides: Sides,
     pub(super) entitlements: Entitlements,
     pub(super) burst: Burst,
     pub(super) affinity: Affinity,
@@ -36,15 +30,6 @@ pub(super) struct Live {
     pub(super) lessons: Lessons,
     /// Who hears of every decision, if somebody does.
     pub(super) watch: Option<Watch>,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Busy {
-    pub(super) in_flight: u32,
-    pub(super) warmth: Warmth,
-    pub(super) crowd: Crowd,
-    /// The last use that was handed on to be kept.
-    noted_at: Timestamp,
 }
 
 /// What is remembered that concerns a request.
@@ -57,20 +42,24 @@ struct Known<'a> {
     tokens: u64,
 }
 
-impl Busy {
-    pub(super) fn with_one() -> Self {
-        Self { in_flight: 1, ..Self::default() }
-    }
-}
-
 impl Live {
+    /// The account with this record id.
+    pub(super) fn held(&self, record: &RecordId) -> Option<&Held> {
+        self.pool.accounts.get(self.sides.place(record)?)
+    }
+
+    /// The account with this record id, to be changed.
+    pub(super) fn held_mut(&mut self, record: &RecordId) -> Option<&mut Held> {
+        self.pool.accounts.get_mut(self.sides.place(record)?)
+    }
+
     /// Who serves. A favourite, or a session's own account that it does not leave, is looked at alone, so that a large
     /// pool costs a session nothing.
     pub(super) fn choose(&self, query: &Query, now: Timestamp) -> Option<Pick> {
         let (standards, ask, known) = self.question(query, now);
         let seat_of = |record: &RecordId| {
-            let place = self.pool.accounts.iter().position(|held| held.account.record == *record)?;
-            Some((place, self.seat(&self.pool.accounts[place], (query, known), now)))
+            let place = self.sides.place(record)?;
+            Some((place, self.seat(place, (query, known), now)))
         };
         if let Some((record, reason)) = favourite(standards, ask)
             && let Some((place, seat)) = seat_of(record)
@@ -95,19 +84,19 @@ impl Live {
     pub(super) fn witnessed(&mut self, query: &Query, choice: Option<(usize, Reason)>, now: Timestamp) {
         let Some(mut watch) = self.watch.take() else { return };
         let (standards, ask, known) = self.question(query, now);
-        let seats = self.pool.accounts.iter().map(|held| self.seat(held, (query, known), now));
+        let seats = (0..self.pool.accounts.len()).map(|place| self.seat(place, (query, known), now));
         watch.note(seats, (standards, ask), query.session.as_ref(), choice, now);
         self.watch = Some(watch);
     }
 
     fn seats<'a>(&'a self, asked: (&Query, Known<'_>), now: Timestamp) -> Vec<Seat<'a>> {
-        self.pool.accounts.iter().map(|held| self.seat(held, asked, now)).collect()
+        (0..self.pool.accounts.len()).map(|place| self.seat(place, asked, now)).collect()
     }
 
-    fn seat<'a>(&self, held: &'a Held, (query, known): (&Query, Known<'_>), now: Timestamp) -> Seat<'a> {
-        let busy = self.busy.get(&held.account.record).copied().unwrap_or_default();
+    fn seat(&self, place: usize, (query, known): (&Query, Known<'_>), now: Timestamp) -> Seat<'_> {
+        let (held, side) = (&self.pool.accounts[place], self.sides.at(place));
         let plan = held.account.owner.plan.as_deref();
-        let headroom = match self.quotas.get(&held.account.record) {
+        let headroom = match &side.quota {
             Some(quota) => quota.headroom(query.model(), plan, now),
             None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
         };
@@ -116,7 +105,7 @@ impl Live {
             Known { parent: Some(parent), tokens, own: None } if parent.record == held.account.record => {
                 self.prompts.of_child(tokens, parent, now)
             }
-            Known { tokens, .. } if busy.warmth.is_warm(now) => self.prompts.shared(tokens),
+            Known { tokens, .. } if side.warmth.is_warm(now) => self.prompts.shared(tokens),
             Known { .. } => 0,
         };
         let lacks_model_until =
@@ -125,12 +114,12 @@ impl Live {
         let lacks_model_until = lacks_model_until.or_else(|| has_refused().then(|| now.after(LACKS_MODEL_FOR)));
         Seat {
             account: &held.account,
-            in_flight: busy.in_flight,
+            in_flight: side.in_flight,
             headroom,
             terms: query.ruling.terms_of(&held.account),
             lacks_model_until,
             cached_tokens,
-            crowd: busy.crowd.tenths(now),
+            crowd: side.crowd.tenths(now),
         }
     }
 
@@ -192,7 +181,7 @@ impl Live {
 
     /// The account began to answer.
     pub(super) fn answers(&mut self, session: Option<&SessionKey>, record: &RecordId, tokens: u64, now: Timestamp) {
-        self.busy.entry(record.clone()).or_default().warmth.used(now);
+        self.sides.of_mut(record).warmth.used(now);
         if let (Some(session), Some(memory)) = (session, self.routing.memory) {
             self.affinity.bind(session, record, tokens, (memory, now));
         }
@@ -200,11 +189,11 @@ impl Live {
 
     /// A use of the account that screens should see, once in a while.
     fn use_to_note(&mut self, record: &RecordId, outcome: &Outcome, now: Timestamp) -> Option<Consequence> {
-        let busy = self.busy.entry(record.clone()).or_default();
-        if *outcome != Outcome::Served || now.since(busy.noted_at) < USE_STEP {
+        let side = self.sides.of_mut(record);
+        if *outcome != Outcome::Served || now.since(side.used_at) < USE_STEP {
             return None;
         }
-        busy.noted_at = now;
+        side.used_at = now;
         Some(Consequence::Used(now))
     }
 
@@ -217,14 +206,14 @@ impl Live {
         (policy, now): (RestPolicy, Timestamp),
     ) -> (Option<(Edit, Lesson)>, bool) {
         let record = &worn.account.record;
-        let known = self.pool.find(record).and_then(|held| held.account.incident.clone());
+        let known = self.held(record).and_then(|held| held.account.incident.clone());
         let lasting = Consequence::of_incident(outcome, worn, known.as_ref(), refreshed, now);
         let direct = Consequence::of(outcome, worn, quota_key, (policy, now));
         let used = || self.use_to_note(record, outcome, now);
         let change = match (lasting, direct) {
             // A rest after a fault is this process's own business; what it leads to is not.
             (Some(lasting), Some(direct)) => {
-                if let Some(held) = self.pool.find_mut(record) {
+                if let Some(held) = self.held_mut(record) {
                     direct.apply(held);
                 }
                 Some(lasting)
@@ -232,7 +221,7 @@ impl Live {
             (lasting, direct) => lasting.or(direct).or_else(used),
         };
         let Some(change) = change else { return (None, false) };
-        if let Some(held) = self.pool.find_mut(record) {
+        if let Some(held) = self.held_mut(record) {
             change.apply(held);
         }
         if !change.is_kept() {

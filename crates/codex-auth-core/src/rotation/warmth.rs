@@ -92,7 +92,7 @@ impl Crowd {
     /// In tenths: a record of decisions grows with every number that changes.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as many sessions as there are")]
     pub(super) fn tenths(self, now: Timestamp) -> u32 {
-        (self.at(now) * 10.0).round() as u32
+        if self.sessions > 0.0 { (self.at(now) * 10.0).round() as u32 } else { 0 }
     }
 
     fn at(self, now: Timestamp) -> f64 {

@@ -1,11 +1,9 @@
 //! One ordering per strategy, over accounts that may all serve.
 
-use std::cmp::{Ordering, Reverse};
-
 use super::{
     Candidate, Field, Reason,
     price::{at_risk, minutes, room, worth},
-    tiers::{Tier, tie, tier},
+    tiers::{tie, tier},
 };
 use crate::Timestamp;
 
@@ -18,52 +16,38 @@ const USUAL_HOURS: f64 = 5.0;
 pub(super) fn from_turn<'a>(
     field: Field,
     candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
     skip: usize,
 ) -> Option<Candidate<'a>> {
     let start = field.turn.map_or(0, |turn| turn + skip);
     let distance = |place: usize| (place + 2 * field.count - start) % field.count.max(1);
-    candidates.min_by_key(|candidate| (tier(candidate), distance(candidate.position)))
+    let key = |candidate: &Candidate<'_>| (tier(candidate), distance(candidate.position));
+    first(candidates, may, key, |next, (_, rank)| key(next) < *rank)
 }
 
-/// An account at its place in an ordering; of equal ones the process's seed decides.
-#[derive(Debug)]
-struct Ranked<'a> {
-    candidate: Candidate<'a>,
-    rank: Rank,
-    tie: Option<u64>,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    tier: Tier,
-    disliked: Reverse<i32>,
-    worth: Reverse<i64>,
-    urgency: Reverse<i64>,
-    in_flight: u32,
+/// What an ordering looks at after the user's own wishes; more is better. Asked only where all before it is equal.
+struct Merits<W, U> {
+    worth: W,
+    urgency: U,
 }
 
 /// Where the prompt is worth most; among equals what expires first, then the least busy. When little is left of the
 /// whole pool, every account will run dry, and all sessions that share one have to move then: they are spread.
-pub(super) fn by_worth<'a>(field: Field, candidates: impl Iterator<Item = Candidate<'a>>) -> Option<Candidate<'a>> {
+pub(super) fn by_worth<'a>(
+    field: Field,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
+) -> Option<Candidate<'a>> {
     if field.is_scarce {
-        return best(field.seed, candidates, |candidate| Rank {
-            tier: tier(candidate),
-            disliked: Reverse(candidate.terms.preference),
-            worth: Reverse(0),
-            urgency: Reverse(steps(1.0 / (1.0 + f64::from(candidate.crowd) / 10.0), 2.0)),
-            in_flight: candidate.in_flight,
-        });
+        let room = |candidate: &Candidate<'_>| steps(1.0 / (1.0 + f64::from(candidate.crowd) / 10.0), 2.0);
+        return best(field.seed, candidates, may, &Merits { worth: |_: &Candidate<'_>| 0, urgency: room });
     }
-    best(field.seed, candidates, |candidate| {
+    let worth = |candidate: &Candidate<'_>| {
         let at_risk = at_risk(candidate.headroom, candidate.terms, field.prompt, field.now);
-        Rank {
-            tier: tier(candidate),
-            disliked: Reverse(candidate.terms.preference),
-            worth: Reverse(worth(candidate.cached_tokens, at_risk).div_euclid(STEP)),
-            urgency: Reverse(steps(urgency(candidate, field.now), 2.0)),
-            in_flight: candidate.in_flight,
-        }
-    })
+        worth(candidate.cached_tokens, at_risk).div_euclid(STEP)
+    };
+    let urgency = |candidate: &Candidate<'_>| steps(urgency(candidate, field.now), 2.0);
+    best(field.seed, candidates, may, &Merits { worth, urgency })
 }
 
 /// Less than this is left, in percent of the smallest paid plan.
@@ -82,37 +66,54 @@ pub(crate) fn is_scarce<'a>(candidates: impl Iterator<Item = Candidate<'a>>) -> 
 }
 
 /// What expires first, in proportion to the size of the plan.
-pub(super) fn by_expiry<'a>(field: Field, candidates: impl Iterator<Item = Candidate<'a>>) -> Option<Candidate<'a>> {
-    best(field.seed, candidates, |candidate| Rank {
-        tier: tier(candidate),
-        disliked: Reverse(candidate.terms.preference),
-        worth: Reverse(0),
-        urgency: Reverse(steps(urgency(candidate, field.now), 16.0)),
-        in_flight: candidate.in_flight,
+pub(super) fn by_expiry<'a>(
+    field: Field,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
+) -> Option<Candidate<'a>> {
+    let urgency = |candidate: &Candidate<'_>| steps(urgency(candidate, field.now), 16.0);
+    best(field.seed, candidates, may, &Merits { worth: |_: &Candidate<'_>| 0, urgency })
+}
+
+fn best<'a, W, U>(
+    seed: u64,
+    candidates: impl Iterator<Item = Candidate<'a>>,
+    may: impl Fn(&Candidate<'a>) -> bool,
+    merits: &Merits<W, U>,
+) -> Option<Candidate<'a>>
+where
+    W: Fn(&Candidate<'_>) -> i64,
+    U: Fn(&Candidate<'_>) -> i64,
+{
+    let Merits { worth, urgency } = merits;
+    let rank = |candidate: &Candidate<'a>| (worth(candidate), urgency(candidate));
+    first(candidates, may, rank, |next, (best, (best_worth, best_urgency))| {
+        tier(next)
+            .cmp(&tier(best))
+            .then_with(|| best.terms.preference.cmp(&next.terms.preference))
+            .then_with(|| best_worth.cmp(&worth(next)))
+            .then_with(|| best_urgency.cmp(&urgency(next)))
+            .then_with(|| next.in_flight.cmp(&best.in_flight))
+            .then_with(|| tie(seed, next).cmp(&tie(seed, best)))
+            .is_lt()
     })
 }
 
-fn best<'a>(
-    seed: u64,
+/// The first in an ordering of those that may serve, with its `rank`. Whether one may is asked only when it would come
+/// before all others so far: of a large pool hardly anybody is.
+fn first<'a, R>(
     candidates: impl Iterator<Item = Candidate<'a>>,
-    rank: impl Fn(&Candidate<'a>) -> Rank,
+    may: impl Fn(&Candidate<'a>) -> bool,
+    rank: impl Fn(&Candidate<'a>) -> R,
+    comes_before: impl Fn(&Candidate<'a>, &(Candidate<'a>, R)) -> bool,
 ) -> Option<Candidate<'a>> {
-    let mut best: Option<Ranked<'a>> = None;
-    for candidate in candidates {
-        let mut next = Ranked { rank: rank(&candidate), candidate, tie: None };
-        let is_better = best.as_mut().is_none_or(|best| match next.rank.cmp(&best.rank) {
-            Ordering::Less => true,
-            Ordering::Greater => false,
-            Ordering::Equal => {
-                let mine = *next.tie.insert(tie(seed, &next.candidate));
-                mine < *best.tie.get_or_insert_with(|| tie(seed, &best.candidate))
-            }
-        });
-        if is_better {
-            best = Some(next);
+    let mut best: Option<(Candidate<'a>, R)> = None;
+    for next in candidates {
+        if best.as_ref().is_none_or(|best| comes_before(&next, best)) && may(&next) {
+            best = Some((next, rank(&next)));
         }
     }
-    best.map(|ranked| ranked.candidate)
+    best.map(|(candidate, _)| candidate)
 }
 
 /// Quota that is lost per hour unless it is used.

@@ -46,14 +46,20 @@ pub(crate) fn room(headroom: Headroom, terms: Terms) -> f64 {
 /// How many cached tokens a session on this account has to expect to lose later, because the account runs dry before
 /// the session ends.
 pub(crate) fn at_risk(headroom: Headroom, terms: Terms, prompt: Prompt, now: Timestamp) -> u64 {
-    let runs_dry = (-room(headroom, terms) / HALF).exp2();
+    let at_stake = prompt.later_tokens.max(prompt.tokens);
+    let halvings = room(headroom, terms) / HALF;
+    // So often halved, less than one token is left of them.
+    if halvings >= f64::from(u64::BITS - at_stake.leading_zeros()) {
+        return 0;
+    }
+    let runs_dry = (-halvings).exp2();
     let renews_late = match headroom.expiring {
         Some(window) if window.left_percent <= headroom.left_percent => {
             1.0 - (-minutes(window.at, now) / SOON_MINUTES).exp2()
         }
         Some(_) | None => 1.0,
     };
-    tokens(runs_dry * renews_late * share(prompt.later_tokens.max(prompt.tokens)))
+    tokens(runs_dry * renews_late * share(at_stake))
 }
 
 /// What a request is worth on an account, in tokens: those it finds there, less those it puts at risk.

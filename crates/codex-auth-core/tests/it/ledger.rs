@@ -3,7 +3,10 @@
 
 mod forest;
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use codex_auth_core::{
     Cell, CountedSessions, DifferenceKind, Entry, Here, Rollup, Sums, There, Timestamp, TokenUse, UsageGroup,
@@ -22,14 +25,25 @@ fn forests() -> impl Iterator<Item = (u64, Forest)> {
     (0..seeds).map(move |seed| (seed, forest(seed, roots)))
 }
 
-/// The truth by thread, without those that nobody can know.
-fn truth_of(forest: &Forest) -> BTreeMap<&str, TokenUse> {
-    let mut threads: BTreeMap<&str, TokenUse> = BTreeMap::new();
-    for answer in forest.truth.iter().filter(|answer| !forest.unclear.contains(&answer.thread)) {
-        let entry = threads.entry(&answer.thread).or_default();
+/// What was counted and the truth by thread, of those threads.
+fn of_threads<'a>(
+    forest: &'a Forest,
+    counted: &'a CountedSessions,
+    which: impl Fn(&str) -> bool,
+) -> [BTreeMap<&'a str, TokenUse>; 2] {
+    let mut truth: BTreeMap<&str, TokenUse> = BTreeMap::new();
+    for answer in &forest.truth {
+        let entry = truth.entry(&answer.thread).or_default();
         *entry = plus(*entry, answer.tokens);
     }
-    threads
+    [counted.by_thread(), truth].map(|mut threads| {
+        threads.retain(|thread, _| which(thread));
+        threads
+    })
+}
+
+fn total(threads: &BTreeMap<&str, TokenUse>) -> TokenUse {
+    threads.values().fold(TokenUse::default(), |one, other| plus(one, *other))
 }
 
 fn parts(tokens: TokenUse) -> [u64; 4] {
@@ -44,9 +58,8 @@ fn apart(seen: u64, truth: u64) -> f64 {
 }
 
 /// The threads that were counted otherwise than they were given.
-fn off(counted: &CountedSessions, forest: &Forest) -> String {
-    let (seen, truth) = (counted.by_thread(), truth_of(forest));
-    let names: std::collections::BTreeSet<&str> = seen.keys().chain(truth.keys()).copied().collect();
+fn off([seen, truth]: &[BTreeMap<&str, TokenUse>; 2]) -> String {
+    let names: BTreeSet<&str> = seen.keys().chain(truth.keys()).copied().collect();
     let line = |name: &str| {
         let (seen, truth) = (seen.get(name).copied().unwrap_or_default(), truth.get(name).copied().unwrap_or_default());
         (seen != truth).then(|| format!("{name}: {:?} counted, {:?} given\n", parts(seen), parts(truth)))
@@ -55,39 +68,50 @@ fn off(counted: &CountedSessions, forest: &Forest) -> String {
 }
 
 #[test]
-fn session_logs_are_counted_as_they_were_given() {
-    let (mut seen, mut truth, mut told) = (TokenUse::default(), TokenUse::default(), String::new());
+fn every_forest_of_session_logs_is_counted_as_it_was_given() {
+    let (mut worst, mut to_the_token, mut torn, mut named, mut judged) = (0.0_f64, 0, 0, 0, 0);
+    let count = forests().count();
     for (seed, forest) in forests() {
         let counted = count_sessions(&forest.files);
         let mut unclear = forest.unclear.clone();
         unclear.sort_unstable();
         assert_eq!(counted.unclear, unclear, "seed {seed}: what cannot be told is named, and nothing else");
-        let is_clear = |thread: &&str| !counted.unclear.iter().any(|one| one == thread);
-        let clear = counted.by_thread().into_iter().filter(|(thread, _)| is_clear(thread));
-        clear.for_each(|(_, tokens)| seen = plus(seen, tokens));
-        for tokens in truth_of(&forest).into_values() {
-            truth = plus(truth, tokens);
+        let whole = counted.incomplete.iter().find(|thread| !forest.torn.contains(thread));
+        assert_eq!(whole, None, "seed {seed}: nothing of this thread is torn");
+        let (unclear, incomplete) = (&counted.unclear, &counted.incomplete);
+        let is = |names: &[String], thread: &str| names.iter().any(|one| one == thread);
+        let threads = of_threads(&forest, &counted, |thread| !is(unclear, thread) && !is(incomplete, thread));
+        let [less, whole] = of_threads(&forest, &counted, |thread| !is(unclear, thread) && is(incomplete, thread));
+        for (thread, tokens) in less {
+            let most = whole.get(thread).copied().unwrap_or_default();
+            let is_more = parts(tokens).into_iter().zip(parts(most)).any(|(tokens, most)| tokens > most);
+            assert!(!is_more, "seed {seed}: {thread} is incomplete, and more was counted than was given");
         }
-        write!(told, "seed {seed}: {}", off(&counted, &forest)).expect("a text takes everything");
+        let (seen, truth) = (total(&threads[0]), total(&threads[1]));
+        let errors = parts(seen).into_iter().zip(parts(truth)).map(|(seen, truth)| apart(seen, truth));
+        let error = errors.fold(0.0, f64::max);
+        assert!(error <= 1.0, "seed {seed}: {error} per mille\n{}", off(&threads));
+        worst = worst.max(error);
+        to_the_token += usize::from(threads[0] == threads[1]);
+        torn += forest.torn.len();
+        named += counted.incomplete.len();
+        judged += truth.total();
     }
-    // A torn last line of an older log takes its answer along; nothing else may be off.
-    let errors = parts(seen).into_iter().zip(parts(truth)).map(|(seen, truth)| apart(seen, truth));
-    let worst = errors.fold(0.0, f64::max);
-    println!("session logs: {} tokens given, worst error of a kind {worst:.4} per mille", truth.total());
-    assert!(worst <= 1.0, "{seen:?} counted, {truth:?} given\n{told}");
+    println!(
+        "session logs: {count} forests, {judged} tokens judged; worst error of a kind in one forest {worst:.4} per mille; \
+         {to_the_token} forests equal thread by thread; {torn} lines torn, {named} threads named for it"
+    );
+    assert!(to_the_token * 20 >= count * 19, "{to_the_token} of {count} are equal thread by thread");
+    assert!(named < torn, "what a later total or a copy tells is not lost");
 }
 
 #[test]
-fn a_forest_whose_logs_are_whole_is_counted_to_the_token() {
+fn an_answer_with_an_id_is_counted_once() {
     for (seed, forest) in forests() {
         let counted = count_sessions(&forest.files);
-        let seen = counted.by_thread();
-        let torn = truth_of(&forest).into_iter().filter(|(thread, truth)| seen.get(thread) != Some(truth)).count();
-        // One log in three hundred lost its last line, and only an older one loses an answer with it.
-        assert!(torn * 40 <= forest.files.len(), "seed {seed}: {torn} of {} logs differ", forest.files.len());
         let ids = counted.answers.iter().filter_map(|answer| answer.response.as_deref());
-        let unique: std::collections::BTreeSet<&str> = ids.clone().collect();
-        assert_eq!(unique.len(), ids.count(), "seed {seed}: an answer with an id is counted once");
+        let unique: BTreeSet<&str> = ids.clone().collect();
+        assert_eq!(unique.len(), ids.count(), "seed {seed}");
     }
 }
 
@@ -106,12 +130,12 @@ fn ledger_of(forest: &Forest, chance: &mut Chance) -> (Vec<Here>, Vec<There>, BT
         .collect();
     let (mut here, mut planted) = (Vec::new(), BTreeMap::new());
     let mut plant = |kind: DifferenceKind| *planted.entry(kind).or_default() += 1;
-    let kept: std::collections::BTreeSet<&str> = there.iter().map(|answer| answer.session.as_str()).collect();
-    let kept: std::collections::BTreeSet<&str> = kept.into_iter().filter(|_| !chance.once_in(12)).collect();
+    let kept: BTreeSet<&str> = there.iter().map(|answer| answer.session.as_str()).collect();
+    let kept: BTreeSet<&str> = kept.into_iter().filter(|_| !chance.once_in(12)).collect();
     // The first row decides from when on the ledger can know anything: one that is certainly there.
     here.push(row("first", Timestamp::from_millis(0), Some("elsewhere"), TokenUse { input: 1, ..TokenUse::default() }));
     plant(DifferenceKind::ThreadNotThere);
-    let mut has_row = std::collections::BTreeSet::new();
+    let mut has_row = BTreeSet::new();
     let mut dropped = Vec::new();
     for answer in &there {
         let response = answer.response.as_deref().unwrap_or_default();

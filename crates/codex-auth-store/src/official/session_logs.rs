@@ -13,6 +13,8 @@ use crate::{
 const ROOMS: [&str; 2] = ["sessions", "archived_sessions"];
 /// Year, month, day.
 const DEEPEST: usize = 4;
+/// How every line begins.
+const BEGINS: &str = "{\"timestamp\":\"";
 /// What a line that matters has in it.
 const MARKS: [&str; 4] = ["\"session_meta\"", "\"turn_context\"", "\"token_usage_record\"", "\"token_count\""];
 
@@ -23,7 +25,7 @@ pub struct SessionLogs {
     pub files: Vec<SessionFile>,
     /// Files that name no thread, or that this program cannot read, such as packed ones.
     pub unreadable: Vec<Utf8PathBuf>,
-    /// Lines that are torn.
+    /// Torn lines that may have told of tokens.
     pub torn: usize,
 }
 
@@ -69,16 +71,11 @@ impl SessionLogs {
     }
 }
 
-/// One file; `None` when it names no thread. And how many of its lines that matter are torn.
+/// One file; `None` when it names no thread. And how many torn lines may have told of tokens.
 pub(crate) fn parse(bytes: &[u8]) -> (Option<SessionFile>, usize) {
     let mut reading = Reading::default();
     for line in bytes.split(|byte| *byte == b'\n') {
-        let line = String::from_utf8_lossy(line);
-        // The head of a line says what it is; what is quoted further on may say anything.
-        let head = line.get(..160).unwrap_or(&line);
-        if MARKS.iter().any(|mark| head.contains(mark)) || head.contains("\"event_msg\"") && line.contains(MARKS[3]) {
-            reading.line(&line);
-        }
+        reading.take(&String::from_utf8_lossy(line));
     }
     (reading.file, reading.torn)
 }
@@ -91,11 +88,37 @@ struct Reading {
 }
 
 impl Reading {
-    fn line(&mut self, line: &str) {
-        let Ok(told) = serde_json::from_str::<Value>(line) else {
-            self.torn += 1;
+    fn take(&mut self, line: &str) {
+        let line = line.trim();
+        if line.is_empty() {
             return;
-        };
+        }
+        // A client that was killed in a line goes on behind it, in the same one.
+        let again = line.get(1..).and_then(|rest| rest.rfind(BEGINS)).map(|at| at + 1);
+        if !line.ends_with('}') || again.is_some() && !is_whole(line) {
+            let (piece, rest) = line.split_at(again.filter(|at| is_whole(&line[*at..])).unwrap_or(line.len()));
+            self.torn(piece);
+            return self.take(rest);
+        }
+        // The head of a line says what it is; what is quoted further on may say anything.
+        let head = line.get(..160).unwrap_or(line);
+        if MARKS.iter().any(|mark| head.contains(mark)) || head.contains("\"event_msg\"") && line.contains(MARKS[3]) {
+            self.line(line);
+        }
+    }
+
+    fn torn(&mut self, piece: &str) {
+        if !may_tell(piece) {
+            return;
+        }
+        self.torn += 1;
+        if let Some(file) = &mut self.file {
+            file.events.push(SessionEvent::Torn { is_answer: kinds(piece).next() == Some("token_usage_record") });
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        let Ok(told) = serde_json::from_str::<Value>(line) else { return self.torn(line) };
         let Some(told) = told.as_object() else { return };
         let (Some(kind), Some(payload)) = (json::text(told, "type"), json::object(told, "payload")) else { return };
         let at = instant(told).unwrap_or_default();
@@ -149,6 +172,25 @@ impl Reading {
     }
 }
 
+fn is_whole(line: &str) -> bool {
+    serde_json::from_str::<Value>(line).is_ok()
+}
+
+/// What the piece of a line says that it is: the line's kind, then the payload's.
+fn kinds(piece: &str) -> impl Iterator<Item = &str> {
+    piece.split("\"type\":\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(kind, _)| kind)
+}
+
+/// Whether a torn line may have told of tokens, as far as what is left of it says.
+fn may_tell(piece: &str) -> bool {
+    let mut kinds = kinds(piece);
+    match kinds.next() {
+        None | Some("token_usage_record") => true,
+        Some("event_msg") => kinds.next().is_none_or(|kind| kind == "token_count"),
+        Some(_) => false,
+    }
+}
+
 fn instant(object: &Object) -> Option<Timestamp> {
     let at: jiff::Timestamp = json::text(object, "timestamp")?.parse().ok()?;
     Some(Timestamp::from_millis(at.as_millisecond()))
@@ -186,13 +228,48 @@ mod tests {
         assert_eq!((file.thread.as_str(), file.parent.as_deref(), torn), ("child", Some("parent"), 1));
         assert_eq!(file.created_at.as_millis(), 1_795_806_412_521);
         let took = TokenUse { input: 17_047, cached_input: 7, output: 5, reasoning: 2 };
-        let [SessionEvent::Answer { response, model, tokens, .. }, SessionEvent::Running { total, .. }] =
-            &file.events[..]
+        let [
+            SessionEvent::Answer { response, model, tokens, .. },
+            SessionEvent::Running { total, .. },
+            SessionEvent::Torn { .. },
+        ] = &file.events[..]
         else {
             panic!("{:?}", file.events)
         };
         assert_eq!((response.as_str(), model.as_deref(), *tokens), ("resp_3", Some("gpt-5.5"), took));
         assert_eq!((total.input, total.output), (50_655, 15));
+    }
+
+    /// How many answers, totals and torn lines are read from a log that goes on like this.
+    #[track_caller]
+    fn check(rest: &[&str], expect: (usize, usize, usize)) {
+        let (file, torn) = parse([&[META], rest].concat().join("\n").as_bytes());
+        let events = file.expect("it names its thread").events;
+        let count = |is: fn(&SessionEvent) -> bool| events.iter().filter(|event| is(event)).count();
+        let seen = (
+            count(|event| matches!(event, SessionEvent::Answer { .. })),
+            count(|event| matches!(event, SessionEvent::Running { .. })),
+            count(|event| matches!(event, SessionEvent::Torn { .. })),
+        );
+        assert_eq!((seen, torn), (expect, expect.2), "{rest:?}");
+    }
+
+    #[test]
+    fn a_torn_line_spoils_no_other_and_is_named_where_it_may_matter() {
+        check(&[ANSWER, RUNNING, &ANSWER[..40]], (1, 1, 1));
+        check(&[ANSWER, &RUNNING[..120], ANSWER], (2, 0, 1));
+        check(&[ANSWER, &SAID[..90]], (1, 0, 0));
+        check(&[&EMPTY[..70]], (0, 0, 1));
+        check(&[&EMPTY.replace("token_count", "agent_message")[..100]], (0, 0, 0));
+        // The client went on in the torn line.
+        check(&[&[&SAID[..90], ANSWER].concat(), RUNNING], (1, 1, 0));
+        check(&[&[&ANSWER[..90], ANSWER].concat(), RUNNING], (1, 1, 1));
+        check(&[&[&ANSWER[..30], &RUNNING[..60]].concat(), RUNNING], (0, 1, 1));
+        let left = |piece: &str| match &parse([META, piece].join("\n").as_bytes()).0.expect("a thread").events[..] {
+            [SessionEvent::Torn { is_answer }] => *is_answer,
+            events => panic!("{events:?}"),
+        };
+        assert!(left(&ANSWER[..90]) && !left(&RUNNING[..120]) && !left(&ANSWER[..30]));
     }
 
     #[test]

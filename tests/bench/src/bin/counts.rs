@@ -12,8 +12,8 @@ use std::{hint::black_box, time::Instant};
 
 use clap::{Parser, ValueEnum};
 use codex_auth_core::{
-    Account, Ask, Headroom, Owner, RecordId, Report, Rest, RestReason, Seat, Seen, Standards, Timestamp, UserId,
-    WorkspaceId, evaluate, pick,
+    Account, Ask, Credential, Headroom, Held, Outcome, Owner, Query, RecordId, RefreshToken, Report, Rest, RestPolicy,
+    RestReason, Rotation, SavedPool, Seat, Seen, Standards, Strategy, Timestamp, UserId, WorkspaceId, evaluate, pick,
 };
 use codex_auth_proxy::testing::has_end;
 use serde_json::json;
@@ -51,6 +51,12 @@ enum Work {
     /// Who serves, of ten thousand.
     #[value(name = "decide-10000")]
     DecideLarge,
+    /// The same for a whole request of the agent, from the lock to the end of its lease: two hundred accounts with quotas.
+    #[value(name = "route-200")]
+    RouteSmall,
+    /// The same with ten thousand.
+    #[value(name = "route-10000")]
+    RouteLarge,
     /// Where everybody stands, of two hundred.
     #[value(name = "stand-200")]
     Stand,
@@ -77,7 +83,18 @@ fn main() {
                     black_box(decide(black_box(&seats)));
                 })
             };
-            println!("{}", json!({ "decide-200": timed(&small), "decide-10000": timed(&large) }));
+            let routed = |count| {
+                let rotation = rotation(count);
+                median(rounds, || route(black_box(&rotation)))
+            };
+            let (route_small, route_large) = (routed(200), routed(10_000));
+            println!(
+                "{}",
+                json!({
+                    "decide-200": timed(&small), "decide-10000": timed(&large),
+                    "route-200": route_small, "route-10000": route_large,
+                })
+            );
         }
     }
 }
@@ -90,6 +107,12 @@ impl Work {
                 let seats = crowd.seats();
                 for _ in 0..times {
                     black_box(decide(black_box(&seats)));
+                }
+            }
+            Self::RouteSmall | Self::RouteLarge => {
+                let rotation = rotation(if matches!(self, Self::RouteSmall) { 200 } else { 10_000 });
+                for _ in 0..times {
+                    route(black_box(&rotation));
                 }
             }
             Self::Stand => {
@@ -122,6 +145,40 @@ fn asked() -> Ask<'static> {
 
 fn decide(seats: &[Seat<'_>]) -> Option<usize> {
     pick(seats, Standards::default(), asked(), NOW).map(|chosen| chosen.place)
+}
+
+/// A rotation over such accounts, with what was told of each one's quota.
+fn rotation(count: u32) -> Rotation {
+    let Crowd(rows) = Crowd::of(count);
+    let reports: Vec<_> = rows.iter().map(|(account, _, left)| (account.record.clone(), quota_of(*left))).collect();
+    let credential = || Credential {
+        access: None,
+        refresh: RefreshToken::new("none"),
+        id: None,
+        expires_at: None,
+        obtained_at: None,
+        generation: 0,
+    };
+    let held = |(account, ..): (Account, u32, f64)| Held { account, credential: credential() };
+    let pool = SavedPool { accounts: rows.into_iter().map(held).collect(), ..SavedPool::default() };
+    let rotation = Rotation::new(pool, Strategy::Hybrid, RestPolicy::default());
+    for (record, report) in reports {
+        let _kept = rotation.saw_quota(&record, &report);
+    }
+    rotation
+}
+
+fn quota_of(left_percent: f64) -> Report {
+    let used = format!("{}", 100.0 - left_percent);
+    let head = HEAD.map(|(name, value)| (name, if name == "x-codex-primary-used-percent" { &used } else { value }));
+    Report::of_headers(head.iter().map(|(name, value)| (*name, *value)), NOW).expect("it tells of quotas")
+}
+
+/// A request of a new session: an account is chosen, leased, and given back.
+fn route(rotation: &Rotation) {
+    let query = Query { tokens: 60_000, quota_key: Some(ASKED.to_owned()), ..Query::default() };
+    let lease = rotation.acquire(&query, NOW).expect("somebody serves");
+    drop(black_box(rotation.settle(lease, &Outcome::Cancelled, false, NOW)));
 }
 
 /// Accounts of which each is a little different: some rest, some are at work, all have used some of their quota.

@@ -44,7 +44,8 @@ pub(super) fn reconcile(product: &Product, span: Span, as_json: bool) -> Result<
     };
     let server = server(product, &rows, &salt)?;
     let ends = (span.since, span.until);
-    let view = UsageReconciled::new(&told, ends, (logs, counted.unclear), server, product.clock.now());
+    let view =
+        UsageReconciled::new(&told, ends, (logs, counted.unclear, counted.incomplete), server, product.clock.now());
     product.ui.show(&view, as_json);
     Ok(())
 }

@@ -56,6 +56,8 @@ pub(crate) struct Forest {
     pub(crate) truth: Vec<True>,
     /// Threads whose own part nobody can tell: they copied, without ids, from a log that is gone.
     pub(crate) unclear: Vec<String>,
+    /// Threads that lost a line, whatever it said and wherever else it still stands.
+    pub(crate) torn: Vec<String>,
 }
 
 /// A thread while it is being made.
@@ -105,7 +107,15 @@ pub(crate) fn forest(seed: u64, roots: u64) -> Forest {
                 now += 1000;
                 let first = family[at].clone();
                 family[at].file = copy_of(&first, first.file.thread.clone(), now);
+                family[at].total = readable(&first.file);
                 made.files.push(first.file);
+            } else if chance.once_in(100) {
+                // The disk was full, and the client lives on; or it died there, and goes on from what it can read.
+                let is_restarted = chance.once_in(2);
+                tear(&mut family[at], &mut chance, &mut made.torn);
+                if is_restarted {
+                    family[at].total = readable(&family[at].file);
+                }
             } else {
                 turn(&mut family[at], &mut now, &mut chance, &mut made.truth);
             }
@@ -139,17 +149,38 @@ fn forked(parent: &Growing, thread: String, now: i64, chance: &mut Chance) -> Gr
         }
     };
     let file = SessionFile { parent: Some(parent.file.thread.clone()), ..file };
-    Growing { file, writes, own: 0, is_orphan: false, ..parent.clone() }
+    Growing { file, writes, own: 0, is_orphan: false, total: readable(&parent.file), ..parent.clone() }
 }
 
-/// The same lines, written anew at once: their time is that of the copy.
+/// The last line is torn; what is left of it says what it was, or does not.
+fn tear(thread: &mut Growing, chance: &mut Chance, torn: &mut Vec<String>) {
+    if let Some(line) = thread.file.events.pop() {
+        let is_answer = matches!(line, SessionEvent::Answer { .. }) && chance.once_in(2);
+        thread.file.events.push(SessionEvent::Torn { is_answer });
+        torn.push(thread.file.thread.clone());
+    }
+}
+
+/// The total from which whoever reads this log goes on.
+fn readable(file: &SessionFile) -> TokenUse {
+    let total = file.events.iter().rev().find_map(|event| match event {
+        SessionEvent::Running { total, .. } => Some(*total),
+        SessionEvent::Answer { .. } | SessionEvent::Torn { .. } => None,
+    });
+    total.unwrap_or_default()
+}
+
+/// The same lines, written anew at once: their time is that of the copy. Torn ones are not copied.
 fn copy_of(original: &Growing, thread: String, now: i64) -> SessionFile {
     let later = Timestamp::from_millis(now + 3);
-    let copied = original.file.events.iter().cloned().map(|event| match event {
+    let copied = original.file.events.iter().cloned().filter_map(|event| match event {
         SessionEvent::Answer { thread, response, model, tokens, .. } => {
-            SessionEvent::Answer { at: later, thread, response, model, tokens }
+            Some(SessionEvent::Answer { at: later, thread, response, model, tokens })
         }
-        SessionEvent::Running { model, total, last, .. } => SessionEvent::Running { at: later, model, total, last },
+        SessionEvent::Running { model, total, last, .. } => {
+            Some(SessionEvent::Running { at: later, model, total, last })
+        }
+        SessionEvent::Torn { .. } => None,
     });
     let parent = original.file.parent.clone();
     SessionFile { thread, parent, created_at: Timestamp::from_millis(now), events: copied.collect() }
@@ -157,7 +188,8 @@ fn copy_of(original: &Growing, thread: String, now: i64) -> SessionFile {
 
 fn turn(thread: &mut Growing, now: &mut i64, chance: &mut Chance, truth: &mut Vec<True>) {
     for _ in 0..=chance.below(6) {
-        *now += 1 + i64::try_from(chance.below(60_000)).unwrap();
+        // No answer comes sooner than a copy is written.
+        *now += 300 + i64::try_from(chance.below(60_000)).unwrap();
         let at = Timestamp::from_millis(*now);
         // Retried, cancelled: nothing is logged, since there was no terminal event.
         if chance.once_in(6) {
@@ -192,10 +224,13 @@ fn turn(thread: &mut Growing, now: &mut i64, chance: &mut Chance, truth: &mut Ve
 /// What becomes of logs: a last line that is torn, a log that is gone.
 fn fell(family: &mut Vec<Growing>, chance: &mut Chance, made: &mut Forest) {
     let is_gone = family.len() > 1 && chance.once_in(10);
-    // Not both: whether a line that one log lost was its own or its lost parent's, its heirs' copies do not tell.
-    for thread in family.iter_mut().filter(|_| !is_gone) {
-        if chance.once_in(300) {
-            thread.file.events.pop();
+    for thread in family.iter_mut() {
+        if chance.once_in(100) {
+            // Of a newer client either of the two lines of its last answer.
+            if thread.writes != Writes::Totals && chance.once_in(2) {
+                thread.file.events.pop();
+            }
+            tear(thread, chance, &mut made.torn);
         }
     }
     if is_gone {
