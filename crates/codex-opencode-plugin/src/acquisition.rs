@@ -17,7 +17,7 @@ use crate::not_acquired::NotAcquired;
 const RENEWALS: usize = 2;
 
 /// How accounts are chosen, and from which half of the file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Choosing {
     /// The half.
     pub mode: Domain,
@@ -55,8 +55,9 @@ impl Acquisition {
         clock: Arc<dyn Clock>,
         choosing: Choosing,
     ) -> Self {
-        let rotation = Rotation::new(SavedPool::default(), choosing.routing, RestPolicy::default());
-        Self { store, keeper, clock, choosing, rotation: rotation.seeded(choosing.seed) }
+        let rotation = Rotation::new(SavedPool::default(), choosing.routing.clone(), RestPolicy::default());
+        let rotation = rotation.seeded(choosing.seed);
+        Self { store, keeper, clock, choosing, rotation }
     }
 
     /// An account for one attempt; each is tried once.
@@ -109,7 +110,7 @@ impl Acquisition {
     async fn read(&self) -> Result<(), StoreError> {
         self.rotation.reading();
         let pool = self.store.read().await?;
-        self.rotation.adopt(pool, self.choosing.routing, self.now());
+        self.rotation.adopt(pool, self.choosing.routing.clone(), self.now());
         Ok(())
     }
 

@@ -32,7 +32,7 @@ fn chosen(input: &Value) -> Result<Value, String> {
         ..Routing::default()
     };
     let seed = field(input, "pid")?.as_u64().ok_or("`pid` is no number")?;
-    let rotation = Rotation::new(pool(input, input)?, routing, RestPolicy::default()).seeded(seed);
+    let rotation = Rotation::new(pool(input, input)?, routing.clone(), RestPolicy::default()).seeded(seed);
     let one = vec![json!({})];
     let steps = input.get("steps").and_then(Value::as_array).unwrap_or(&one);
     let (mut selected, mut last) = (Vec::new(), Value::Null);
