@@ -25,6 +25,8 @@ pub(crate) struct Attempt {
     pub(crate) refreshed: bool,
     room: Arc<Room>,
     tab: Option<Tab>,
+    /// Whether anything was sent: what was not is no attempt to be written down.
+    is_sent: bool,
     began: Timestamp,
     status: Option<u16>,
     code: Option<String>,
@@ -34,7 +36,7 @@ impl Attempt {
     /// Takes charge of a lease, for the request with this account.
     pub(crate) fn new(proxy: Arc<Proxy>, lease: Lease, refreshed: bool, (room, tab): (Arc<Room>, Option<Tab>)) -> Self {
         let began = proxy.ports.clock.now();
-        Self { proxy, lease: Some(lease), refreshed, room, tab, began, status: None, code: None }
+        Self { proxy, lease: Some(lease), refreshed, room, tab, is_sent: false, began, status: None, code: None }
     }
 
     /// The lease.
@@ -74,9 +76,9 @@ impl Attempt {
         (self.status, self.code) = (Some(status), code);
     }
 
-    /// Nothing was sent, so that nothing was attempted.
-    pub(crate) fn unsent(mut self) {
-        self.tab = None;
+    /// The request is about to be sent: from here on it is an attempt, whatever becomes of it.
+    pub(crate) fn sending(&mut self) {
+        self.is_sent = true;
     }
 
     /// Ends the attempt and says what to do next. A marker that must be durable first is, when this returns.
@@ -126,7 +128,7 @@ impl Attempt {
 
     /// Writes the attempt down on its request's account.
     fn note(&mut self, outcome: UsageOutcome) {
-        let (Some(tab), Some(lease)) = (self.tab.take(), &self.lease) else { return };
+        let (Some(tab), Some(lease), true) = (self.tab.take(), &self.lease, self.is_sent) else { return };
         let whose = Whose::of(&lease.held.account);
         let now = self.proxy.ports.clock.now();
         tab.attempted(attempt_of(&whose, (self.began, now), (outcome, self.status, self.code.as_deref())));

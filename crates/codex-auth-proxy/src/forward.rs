@@ -193,15 +193,14 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
         Ok(held) => held,
         Err(error) => {
             tracing::info!(%record, %error, "skipped: no usable token");
-            attempt.unsent();
             return Step::Unready { record, why: error };
         }
     };
     attempt.wear(&held);
     let Some(request) = request_as(proxy, call, &held, is_bound) else {
-        attempt.unsent();
         return Step::passed(record);
     };
+    attempt.sending();
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
     match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
         Ok(answer) if answer.status().as_u16() < 400 => pass_on(proxy, call, attempt, answer).await,

@@ -67,13 +67,18 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
     let tab = is_model.then(|| open(&proxy, &head.headers, &path, &caller));
     let answer = serve(&proxy, (head, body), path, (caller, tab.clone())).await;
     if let Some(tab) = tab {
-        tab.answered(answer.status().as_u16(), answer.extensions().get::<Accounted>());
+        close(&tab, &answer);
     }
     answer
 }
 
+/// The client has this answer, as far as its head goes.
+pub(crate) fn close(tab: &Tab, answer: &Answer) {
+    tab.answered(answer.status().as_u16(), answer.extensions().get::<Accounted>());
+}
+
 /// Opens the account of a model request.
-fn open(proxy: &Arc<Proxy>, headers: &http::HeaderMap, path: &str, caller: &Caller) -> Tab {
+pub(crate) fn open(proxy: &Arc<Proxy>, headers: &http::HeaderMap, path: &str, caller: &Caller) -> Tab {
     let asked = Asked {
         is_responses: path.starts_with("/codex/responses"),
         model: model_of(headers),

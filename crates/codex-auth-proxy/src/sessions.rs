@@ -53,7 +53,7 @@ pub(crate) fn remember(
             let (rotation, directory, now) = (rotation.clone(), directory.clone(), clock.now());
             let kept = tokio::task::spawn_blocking(move || keep(&rotation, directory.as_ref(), now)).await;
             let kept = kept.map_err(|ended| ended.to_string()).and_then(|kept| kept.map_err(|error| error.to_string()));
-            if kept.is_ok() {
+            if kept == Ok(true) {
                 last = known;
             }
             if let Some(error) = complaint.of(kept) {
@@ -64,13 +64,13 @@ pub(crate) fn remember(
 }
 
 /// Writes down what is remembered, together with what another agent wrote meanwhile. While that one writes, nothing is
-/// done: the next time is soon.
-pub(crate) fn keep(rotation: &Rotation, directory: &dyn StateDir, now: Timestamp) -> Result<(), StoreError> {
-    let Some(_alone) = directory.try_lock(LOCK)? else { return Ok(()) };
+/// done: the next time is soon. Returns whether it is written.
+pub(crate) fn keep(rotation: &Rotation, directory: &dyn StateDir, now: Timestamp) -> Result<bool, StoreError> {
+    let Some(_alone) = directory.try_lock(LOCK)? else { return Ok(false) };
     if let Some(written) = read(directory) {
         rotation.remember(&written, now);
     }
-    directory.replace(NAME, text(&rotation.affinity()).as_bytes())
+    directory.replace(NAME, text(&rotation.affinity()).as_bytes()).map(|()| true)
 }
 
 /// What the directory has; a file that is none is a memory lost, and nothing worse.
@@ -141,8 +141,9 @@ mod tests {
             Ok(())
         }
 
-        fn try_lock(&self, _: &str) -> Result<Option<Box<dyn HeldLock>>, StoreError> {
-            Ok(Some(Box::new(Free)))
+        fn try_lock(&self, name: &str) -> Result<Option<Box<dyn HeldLock>>, StoreError> {
+            let is_free = self.read(name)?.is_none();
+            Ok(is_free.then(|| Box::new(Free) as Box<dyn HeldLock>))
         }
 
         fn path_of(&self, name: &str) -> String {
@@ -186,6 +187,18 @@ mod tests {
         let third = agent(0);
         third.remember(&read(&drawer).expect("written"), NOW);
         assert_eq!((home(&third, "a"), home(&third, "b")), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn what_could_not_be_written_while_another_agent_wrote_is_not_taken_for_written() {
+        let (drawer, agent) = (Drawer::default(), agent(0));
+        answers(&agent, "a", 0);
+        drawer.replace(LOCK, b"another agent").expect("memory obeys");
+        assert!(!keep(&agent, &drawer, NOW).expect("memory obeys"));
+        assert!(read(&drawer).is_none());
+        drawer.remove(LOCK).expect("memory obeys");
+        assert!(keep(&agent, &drawer, NOW).expect("memory obeys"));
+        assert!(read(&drawer).is_some());
     }
 
     #[test]

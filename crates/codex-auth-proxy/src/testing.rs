@@ -4,15 +4,28 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use codex_auth_core::StateDir;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 
-use crate::{body::BodyStream, call::Call, forward::forward, leases::Caller, observe::Observer, proxy::Proxy};
+use crate::{
+    body::BodyStream, call::Call, forward::forward, handler, leases::Caller, observe::Observer, proxy::Proxy, sessions,
+};
 
-/// Asks a model as a program does that read our client token. Dropping the future, or the answer's body, is what a
-/// client does that leaves.
+/// Asks a model as a program does that read our client token, and writes it down. Dropping the future, or the answer's
+/// body, is what a client does that leaves.
 pub async fn ask(proxy: &Arc<Proxy>, headers: HeaderMap, body: Bytes) -> Response<BodyStream> {
-    let (method, path) = (Method::POST, "/codex/responses".to_owned());
-    forward(proxy, &Call { method, path, query: None, headers, body, caller: Caller::Client, tab: None }).await
+    let (method, path, caller) = (Method::POST, "/codex/responses".to_owned(), Caller::Client);
+    let tab = handler::open(proxy, &headers, &path, &caller);
+    let call = Call { method, path, query: None, headers, body, caller, tab: Some(tab.clone()) };
+    let answer = forward(proxy, &call).await;
+    handler::close(&tab, &answer);
+    answer
+}
+
+/// Takes in the sessions that an earlier agent wrote down in this directory, and writes them down from now on. Must be
+/// called within a tokio runtime.
+pub fn remember_sessions(proxy: &Arc<Proxy>, directory: Arc<dyn StateDir>) {
+    drop(sessions::remember(proxy.rotation.clone(), directory, proxy.ports.clock.clone()));
 }
 
 /// Reads a stream of events that comes in pieces of this size, as the relay does; whether its end was seen.

@@ -1,25 +1,20 @@
-//! The backend behind the upstream port: heads and bodies as the vendor sends them, late, broken off, or silent.
+//! The backend behind the upstream port: what it answers to a request, by its books and by chance.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use codex_auth_core::Timestamp;
-use codex_auth_proxy::{BodyStream, StreamError, Upstream, UpstreamError};
+use codex_auth_proxy::{BodyStream, Upstream, UpstreamError};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Frame};
 use serde_json::{Value, json};
-use tokio::time::Sleep;
 
 use crate::{
     judge::Judge,
-    vendor::{Left, Standing, Vendor},
+    limits::Share,
+    stream::{Ends, Failure, Stream},
+    vendor::{Standing, Vendor},
     world::{Flaw, World},
 };
 
@@ -27,6 +22,12 @@ use crate::{
 pub(crate) const REQUEST: &str = "x-simulated-request";
 /// Name of the header of a request whose content the vendor refuses.
 pub(crate) const FORBIDDEN: &str = "x-simulated-forbidden";
+
+/// The code of a refusal by the vendor's policy.
+pub(crate) const POLICY: &str = "cyber_policy";
+/// The header by which a client names its model, and the one model that may be metered apart.
+pub(crate) const HINT: &str = "x-codex-routing-hint";
+pub(crate) const MODEL: &str = "gpt-5.5";
 
 /// The backend as one agent reaches it.
 #[derive(Debug)]
@@ -50,7 +51,9 @@ impl Upstream for Backend {
         if self.world.strikes(50) {
             return Err(UpstreamError::Broken("reset".into()));
         }
-        Ok(self.answer(&head.headers, &access))
+        let answer = self.answer(&head.headers, &access);
+        self.judge.told(&head.headers, answer.status().as_u16());
+        Ok(answer)
     }
 }
 
@@ -71,7 +74,7 @@ impl Backend {
         if asked.contains_key(FORBIDDEN) {
             self.judge.forbidden(asked);
             let status = if self.world.flaw == Flaw::PolicyAsFault { 503 } else { 400 };
-            let code = if status == 400 { "cyber_policy" } else { "oops" };
+            let code = if status == 400 { POLICY } else { "oops" };
             return refusal(status, &error(code));
         }
         if self.world.strikes(80) {
@@ -83,24 +86,58 @@ impl Backend {
         if self.world.strikes(60) {
             return refusal(404, &error("not_found"));
         }
-        let left = self.vendor.take(person);
-        if left.is_spent {
-            self.judge.limited(person, left.resets_at);
-            let said =
-                json!({ "error": { "type": "usage_limit_reached", "resets_at": left.resets_at.as_secs_ceil() } });
-            return with_quota(refusal(429, &said), left);
+        let model = asked.get(HINT).and_then(|hint| hint.to_str().ok()).map(|_| MODEL);
+        let share = self.vendor.limits().take(person, model, self.world.now());
+        let until = match share {
+            Share::Taken { used_percent, resets_at } => {
+                self.judge.used(person, used_percent);
+                return with_quota(self.good(asked, person), used_percent, resets_at);
+            }
+            Share::Spent { resets_at } | Share::ModelSpent { resets_at } => resets_at,
+        };
+        let spent =
+            refusal(429, &json!({ "error": { "type": "usage_limit_reached", "resets_at": until.as_secs_ceil() } }));
+        if let Share::Spent { .. } = share {
+            self.judge.limited((person, None), until);
+            return with_quota(spent, 100, until);
         }
+        self.judge.limited((person, Some(MODEL.to_owned())), until);
+        self.world.count(|tally| tally.model_limits += 1);
+        let mut spent = spent;
+        spent.headers_mut().insert("x-codex-active-limit", http::HeaderValue::from_static(MODEL));
+        spent
+    }
+
+    /// An answer that begins well.
+    fn good(&self, asked: &HeaderMap, person: usize) -> Response<BodyStream> {
         let how = match self.world.below(20) {
             0 if !self.world.is_calm() => Ends::BreaksOff,
             1 if self.world.strikes(3) => Ends::FallsSilent,
+            2 | 3 if !self.world.is_calm() => Ends::Fails(self.failure(person)),
             _ => Ends::Well,
         };
-        let events = 1 + self.world.below(3);
-        let stream = Stream { world: self.world.clone(), left: events, how, pause: None };
+        let stream = Stream::new(&self.world, &self.judge, request_of(asked), person, how);
         let mut answer = Response::new(stream.boxed_unsync());
         answer.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
-        with_quota(answer, left)
+        answer
     }
+
+    fn failure(&self, person: usize) -> Failure {
+        match self.world.below(6) {
+            0 | 1 => Failure::Server,
+            2 | 3 => Failure::Overload,
+            4 => {
+                let until = self.world.now().after(Duration::from_mins(1));
+                Failure::Limit(self.vendor.limits().tell((person, None), until))
+            }
+            _ => Failure::Policy,
+        }
+    }
+}
+
+/// Which request this is an attempt of.
+pub(crate) fn request_of(headers: &HeaderMap) -> String {
+    headers.get(REQUEST).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn refusal(status: u16, said: &Value) -> Response<BodyStream> {
@@ -111,67 +148,14 @@ fn refusal(status: u16, said: &Value) -> Response<BodyStream> {
     answer
 }
 
-fn with_quota(mut answer: Response<BodyStream>, left: Left) -> Response<BodyStream> {
+fn with_quota(mut answer: Response<BodyStream>, used_percent: u32, resets_at: Timestamp) -> Response<BodyStream> {
     let said = [
-        ("x-codex-primary-used-percent", i64::from(left.used_percent)),
+        ("x-codex-primary-used-percent", i64::from(used_percent)),
         ("x-codex-primary-window-minutes", 300),
-        ("x-codex-primary-reset-at", whole_seconds(left.resets_at)),
+        ("x-codex-primary-reset-at", resets_at.as_secs_ceil()),
     ];
     for (name, value) in said {
         answer.headers_mut().insert(name, value.into());
     }
     answer
-}
-
-fn whole_seconds(at: Timestamp) -> i64 {
-    at.as_secs_ceil()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Well,
-    BreaksOff,
-    FallsSilent,
-}
-
-/// Events with pauses between them.
-struct Stream {
-    world: Arc<World>,
-    left: usize,
-    how: Ends,
-    pause: Option<Pin<Box<Sleep>>>,
-}
-
-const DELTA: &[u8] =
-    b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"x\"}\n\n";
-const COMPLETED: &[u8] = b"event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":\
-{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":60},\"output_tokens\":20,\"output_tokens_details\":\
-{\"reasoning_tokens\":5},\"total_tokens\":120}}}\n\n";
-
-impl Body for Stream {
-    type Data = Bytes;
-    type Error = StreamError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
-        let this = &mut *self;
-        if this.left == 0 {
-            return match this.how {
-                Ends::Well => Poll::Ready(None),
-                Ends::BreaksOff => Poll::Ready(Some(Err(StreamError::BrokeOff))),
-                Ends::FallsSilent => Poll::Pending,
-            };
-        }
-        let pause = this.pause.get_or_insert_with(|| {
-            let millis = this.world.below(6000) as u64;
-            Box::pin(tokio::time::sleep(Duration::from_millis(millis)))
-        });
-        ready!(pause.as_mut().poll(context));
-        this.pause = None;
-        this.left -= 1;
-        let is_last = this.left == 0 && this.how == Ends::Well;
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(if is_last { COMPLETED } else { DELTA })))))
-    }
 }

@@ -1,5 +1,5 @@
-//! The real store on a disk with faults. It works on a thread of its own, for which everybody waits: so a step of the
-//! store is one step of the seed, and the same seed does the same.
+//! The real store on a disk with faults. What it does behind its caller's back it does on a thread of its own, for which
+//! everybody waits: so a step of the store is one step of the seed, and the same seed does the same.
 
 use std::{
     fmt,
@@ -110,14 +110,12 @@ pub(crate) struct OnDisk {
 impl OnDisk {
     /// Changes the pool from outside any runtime.
     pub(crate) fn change(&self, change: impl FnOnce(&mut SavedPool) + Send + 'static) -> Result<SavedPool, StoreError> {
-        let store = self.store.clone();
-        self.disk.work(async move { store.edit(Box::new(change)).await })
+        self.store.edit_now(change)
     }
 
     /// The pool as it stands.
     pub(crate) fn pool(&self) -> Result<SavedPool, StoreError> {
-        let store = self.store.clone();
-        self.disk.work(async move { store.read().await })
+        self.store.read_now()
     }
 }
 

@@ -7,14 +7,27 @@ use std::{
     time::Duration,
 };
 
-use codex_auth_core::{
-    Exit, Held, PolicySource as _, Query, RecordId, Rulebook, SavedPool, SessionKey, Strategy, Subject, Timestamp,
-    USABLE_FOR,
-};
+use codex_auth_core::{RecordId, RequestSpent, SavedPool, Strategy, Timestamp};
 use codex_auth_proxy::Proxy;
 use http::HeaderMap;
 
-use crate::{backend::REQUEST, vendor::record_of, world::World};
+use crate::{
+    backend::{POLICY, request_of},
+    vendor::{Vendor, record_of},
+    world::World,
+};
+
+mod bonds;
+mod far_side;
+mod refusals;
+mod request;
+mod rows;
+mod wishes;
+
+pub(crate) use bonds::Bonds;
+use request::{End, Open};
+use rows::Rows;
+use wishes::{Wish, since};
 
 /// How long a session keeps its account.
 const STAYS: Duration = Duration::from_mins(20);
@@ -22,10 +35,13 @@ const STAYS: Duration = Duration::from_mins(20);
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// Attempts that one account may see of one request: as it came, with a renewed token, without foreign ciphertext.
 const MOST_OF_ONE: usize = 3;
+/// The code of a refusal by a budget.
+pub(crate) const OVER_BUDGET: &str = "budget_blocked";
 
 /// The judge of one agent's life.
 pub(crate) struct Judge {
     world: Arc<World>,
+    vendor: Arc<Vendor>,
     strategy: Strategy,
     proxy: Mutex<Option<Arc<Proxy>>>,
     books: Mutex<Books>,
@@ -36,50 +52,17 @@ struct Books {
     open: BTreeMap<String, Open>,
     /// Requests whose client is gone.
     gone: BTreeSet<String>,
-    sessions: BTreeMap<String, (RecordId, Timestamp)>,
-    limited: BTreeMap<RecordId, (Timestamp, u64)>,
+    bonds: Bonds,
+    limited: BTreeMap<(RecordId, Option<String>), (Timestamp, u64)>,
+    /// How much of each account's quota was used, as last told.
+    used: BTreeMap<RecordId, u32>,
     /// Tokens of which the vendor said that they were signed out, and when it first did.
     signed_out: BTreeMap<String, Timestamp>,
     /// What people wanted, newest last.
     wishes: Vec<Wish>,
-    generation: u64,
-}
-
-/// Who was to serve, as far as the agent knew since then.
-#[derive(Debug, PartialEq)]
-struct Wish {
-    since: Timestamp,
-    pin: Option<RecordId>,
-    paused: Vec<RecordId>,
-}
-
-impl Wish {
-    fn of(world: &World, pool: &SavedPool) -> Self {
-        let rules = world.rules.read(pool).expect("memory obeys").accounts;
-        let paused = rules.into_iter().filter(|(_, rules)| rules.is_paused).map(|(record, _)| record);
-        Self { since: world.now(), pin: pool.pin.clone(), paused: paused.collect() }
-    }
-
-    fn allows(&self, record: &RecordId) -> bool {
-        self.pin.as_ref().is_none_or(|pin| pin == record) && !self.paused.contains(record)
-    }
-}
-
-/// One request under way.
-struct Open {
-    began: Timestamp,
-    /// How often people had changed the files by then.
-    edits: u64,
-    asked: Vec<RecordId>,
-    is_forbidden: bool,
-    /// After that at most one other account is asked.
-    met_a_sign_out: bool,
-}
-
-/// The wishes that the agent may have gone by since then.
-fn since(wishes: &[Wish], began: Timestamp) -> &[Wish] {
-    let first = wishes.iter().rposition(|wish| wish.since.after(AT_ONCE) <= began).unwrap_or(0);
-    &wishes[first..]
+    /// Requests that counted towards the budget, by hour.
+    counted: BTreeMap<i64, u64>,
+    rows: Rows,
 }
 
 impl fmt::Debug for Judge {
@@ -88,14 +71,25 @@ impl fmt::Debug for Judge {
     }
 }
 
+fn hour_of(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(3_600_000)
+}
+
 impl Judge {
-    pub(crate) fn new(world: &Arc<World>, strategy: Strategy, pool: &SavedPool) -> Arc<Self> {
+    pub(crate) fn new(world: &Arc<World>, vendor: &Arc<Vendor>, strategy: Strategy, pool: &SavedPool) -> Arc<Self> {
         let wishes = vec![Wish::of(world, pool)];
-        let books = Books { wishes, generation: pool.affinity_generation, ..Books::default() };
-        Arc::new(Self { world: world.clone(), strategy, proxy: Mutex::default(), books: Mutex::new(books) })
+        let bonds = Bonds::new(pool.affinity_generation);
+        let books = Books { bonds, wishes, ..Books::default() };
+        Arc::new(Self {
+            world: world.clone(),
+            vendor: vendor.clone(),
+            strategy,
+            proxy: Mutex::default(),
+            books: Mutex::new(books),
+        })
     }
 
-    /// Judges this proxy.
+    /// The agent under judgement.
     pub(crate) fn watch(&self, proxy: &Arc<Proxy>) {
         *self.proxy.lock().unwrap() = Some(proxy.clone());
     }
@@ -104,40 +98,59 @@ impl Judge {
         self.books.lock().unwrap()
     }
 
-    /// A client begins to ask.
-    pub(crate) fn begins(&self, request: &str) {
-        let edits = self.world.tally().edits;
-        let open =
-            Open { began: self.world.now(), edits, asked: Vec::new(), is_forbidden: false, met_a_sign_out: false };
-        self.books().open.insert(request.to_owned(), open);
-    }
-
-    /// Its client is gone, or has its answer.
-    pub(crate) fn ends(&self, request: &str, session: &str) {
+    /// A client asks.
+    pub(crate) fn begins(&self, request: &str, model: Option<&str>) {
+        let (began, edits) = (self.world.now(), self.world.tally().edits);
         let mut books = self.books();
-        let last = books.open.remove(request).and_then(|open| open.asked.last().cloned());
-        if last.is_some() && last.as_ref() != books.sessions.get(session).map(|(record, _)| record) {
-            // A refusal that was passed on keeps the session, one that was not does not; that is not seen from here.
-            books.sessions.remove(session);
-        }
-        books.gone.insert(request.to_owned());
+        let (model, counted) = (model.map(str::to_owned), books.counted(began));
+        books.open.insert(request.to_owned(), Open { began, model, edits, counted, ..Open::default() });
     }
 
-    /// The agent took in a pool.
+    /// A client has what it asked for, or has left.
+    pub(crate) fn ends(&self, request: &str, session: &str) {
+        let now = self.world.now();
+        let mut books = self.books();
+        books.gone.insert(request.to_owned());
+        if let Some(open) = books.open.remove(request) {
+            if open.counts() {
+                *books.counted.entry(hour_of(now)).or_default() += 1;
+            }
+            books.rows.ended(&self.world, session, open.expected(request, now));
+        }
+        drop(books);
+        self.nobody_rests_for_nothing();
+    }
+
+    /// A row was written.
+    pub(crate) fn written(&self, row: RequestSpent) {
+        self.books().rows.written(&self.world, row);
+    }
+
+    /// The agent has come to its end, in good order or not; what it leaves behind.
+    pub(crate) fn over(&self, is_killed: bool) -> Bonds {
+        *self.proxy.lock().unwrap() = None;
+        let mut books = self.books();
+        if is_killed {
+            books.rows.all_met_but_the_last(&self.world);
+        } else {
+            books.rows.all_met(&self.world, Timestamp::from_millis(i64::MAX));
+            books.rows.none_left(&self.world);
+        }
+        std::mem::take(&mut books.bonds)
+    }
+
+    /// The agent has taken in what was changed.
     pub(crate) fn adopted(&self, pool: &SavedPool) {
         let wish = Wish::of(&self.world, pool);
         let mut books = self.books();
+        books.bonds.decided(pool.affinity_generation);
         books.wishes.push(wish);
-        if pool.affinity_generation > books.generation {
-            books.sessions.clear();
-        }
-        books.generation = pool.affinity_generation;
     }
 
     /// An account is asked.
     pub(crate) fn asked(&self, headers: &HeaderMap, access: &str, person: Option<usize>) {
         let (now, world) = (self.world.now(), &self.world);
-        let (request, session) = (text(headers, REQUEST), text(headers, "session-id"));
+        let (request, session) = (request_of(headers), text(headers, "session-id"));
         let Some(record) = person.map(record_of) else {
             return world.must(false, || "a made-up token was used".into());
         };
@@ -148,115 +161,97 @@ impl Judge {
         world.must(is_news, || format!("{record} is asked with a token that was signed out"));
         let Some(open) = books.open.get_mut(&request) else { return };
         world.must(!open.is_forbidden, || format!("{record} is asked what policy refused to another"));
-        open.asked.push(record.clone());
+        world.must(!open.has_begun, || format!("{record} is asked for {request}, whose answer had begun"));
+        let is_within = world.budget.is_none_or(|most| open.counted < most);
+        world.must(is_within, || format!("{record} is asked after {} requests of {:?}", open.counted, world.budget));
+        let was_asked = open.asked.clone();
+        open.ask(&record);
+        let (began, edits, model) = (open.began, open.edits, open.model.clone());
         let times = open.asked.iter().filter(|asked| **asked == record).count();
         world.must(times <= MOST_OF_ONE, || format!("{record} is asked {times} times for one request"));
         // A wish counts from the moment the agent knows of it; a request under way may still be at the one before.
-        let began = open.began;
         let is_allowed = since(&books.wishes, began).iter().any(|wish| wish.allows(&record));
         world.must(is_allowed, || format!("{record} is asked and the wish is {:?}", books.wishes.last()));
-        if let Some((until, edits)) = books.limited.get(&record) {
-            let is_over = *until <= now || world.tally().edits != *edits;
-            world.must(is_over, || format!("{record} is asked although its quota is spent until {until}"));
+        for limit in [None, model.clone()].into_iter().collect::<BTreeSet<_>>() {
+            if let Some((until, edits)) = books.limited.get(&(record.clone(), limit.clone())) {
+                let is_over = *until <= now || world.tally().edits != *edits;
+                world.must(is_over, || {
+                    format!("{record} is asked although its quota ({limit:?}) is spent until {until}")
+                });
+            }
         }
-        let Some((bound, at)) = books.sessions.get(&session) else { return };
-        if *bound == record || now.since(*at) >= STAYS {
+        let Some((bound, at)) = books.bonds.of(&session) else { return };
+        // An account that is asked once more, with a renewed token, is no new choice.
+        if bound == record || now.since(at) >= STAYS || was_asked.last() == Some(&record) {
             return;
         }
         world.count(|tally| tally.moved += 1);
-        let is_wanted = since(&books.wishes, began).iter().all(|wish| wish.allows(bound));
-        let could_stay = is_wanted && !open.asked.contains(bound) && world.tally().edits == open.edits;
-        // What a move of `hybrid` is worth is judged where prices are seen; here are those that never pay one.
-        let must_stay = self.strategy == Strategy::Sticky && could_stay && self.could_serve_since(bound, open.began);
-        world.must(!must_stay, || format!("{session} moved from {bound} to {record}, and {bound} could serve"));
+        let is_wanted = since(&books.wishes, began).iter().all(|wish| wish.allows(&bound));
+        let could_stay = is_wanted && !was_asked.contains(&bound) && world.tally().edits == edits;
+        let must_stay = could_stay
+            && self.never_pays(books.used.get(&bound).copied(), now.since(at))
+            && self.could_serve_since(&bound, (began, model.as_deref()));
+        world.must(!must_stay, || {
+            let strategy = self.strategy;
+            format!("{session} ({strategy}, {model:?}) moved from {bound} to {record}, and {bound} could serve since {began}")
+        });
     }
 
-    /// Whether nothing kept this account away at any time since then. The choice itself cannot be seen from here: it was
-    /// made before the token was made good.
-    fn could_serve_since(&self, record: &RecordId, began: Timestamp) -> bool {
-        let Some(proxy) = self.proxy.lock().unwrap().clone() else { return false };
-        let now = self.world.now();
-        let standings = proxy.rotation().decide(&self.query(""), now).standings;
-        let is_ready = standings.iter().any(|standing| standing.record == *record && standing.is_ready());
-        let pool = proxy.rotation().pool();
-        let Some(Held { account, credential }) = pool.find(record) else { return false };
-        let had_a_token = credential.is_live(now, USABLE_FOR) && credential.obtained_at.is_some_and(|at| at <= began);
-        is_ready && had_a_token && account.rests.iter().all(|rest| rest.until <= began)
+    /// Whether a move cannot be worth its price, said once more in round numbers: the account answered so lately that
+    /// its cache holds the whole prompt, and so much is left of its quota that the session will hardly see the end of it.
+    fn never_pays(&self, used_percent: Option<u32>, idle: Duration) -> bool {
+        match self.strategy {
+            Strategy::Hybrid if self.world.prompts_are_told => {
+                idle < Duration::from_mins(4) && used_percent.is_some_and(|used| used <= 70)
+            }
+            Strategy::Hybrid | Strategy::Sticky => true,
+            Strategy::Sequential | Strategy::RoundRobin | Strategy::DrainFirst | Strategy::Manual => false,
+        }
     }
 
-    /// What a session asks, under the rules as they stand.
-    fn query(&self, session: &str) -> Query {
-        let rules = self.world.rules.read(&SavedPool::default()).expect("memory obeys");
-        let ruling = Rulebook::of(rules).compose(Subject::default());
-        Query { session: SessionKey::parse(session), ruling, ..Query::default() }
-    }
-
-    /// Somebody begins to answer a session.
+    /// The head of a good answer is at the client.
     pub(crate) fn answers(&self, request: &str, session: &str) {
         let now = self.world.now();
-        let mut books = self.books();
-        let served = books.open.get(request).and_then(|open| open.asked.last().cloned());
-        if let Some(record) = served {
-            books.sessions.insert(session.to_owned(), (record, now));
+        let books = &mut *self.books();
+        let Some(open) = books.open.get_mut(request) else { return };
+        open.has_begun = true;
+        if open.is_answered_by_the_last()
+            && let Some(record) = open.asked.last()
+        {
+            books.bonds.bind(session, record, now);
         }
     }
 
-    /// The vendor refuses the content.
-    pub(crate) fn forbidden(&self, headers: &HeaderMap) {
-        self.world.count(|tally| tally.policy += 1);
-        if let Some(open) = self.books().open.get_mut(&text(headers, REQUEST)) {
-            open.is_forbidden = true;
+    /// The client has read a good answer to its end.
+    pub(crate) fn read(&self, request: &str, session: &str) {
+        let (is_well, is_older) = self.books().open.get(request).map_or((false, false), |open| {
+            (matches!(open.end, Some(End::Completed(..))), !open.is_answered_by_the_last())
+        });
+        if is_well {
+            self.world.count(|tally| tally.served += 1);
+        }
+        // An answer that failed at once is passed on only where nobody does better.
+        if is_older {
+            self.refused(request, session, "it failed at once");
         }
     }
 
-    /// The vendor says that a quota is spent.
-    pub(crate) fn limited(&self, person: usize, until: Timestamp) {
-        let edits = self.world.tally().edits;
-        self.books().limited.insert(record_of(person), (until, edits));
+    /// The client was refused.
+    pub(crate) fn saw(&self, request: &str, status: u16, code: &str) {
+        self.with(request, |open| open.saw = Some((status, code.to_owned())));
+        let is_forbidden = self.books().open.get(request).is_some_and(|open| open.is_forbidden);
+        let is_told = !is_forbidden || code == POLICY;
+        self.world.must(is_told, || format!("policy refused {request}, and its client hears {status} {code}"));
     }
 
-    /// The vendor says that a token was signed out.
-    pub(crate) fn signed_out(&self, headers: &HeaderMap, access: &str) {
-        let now = self.world.now();
-        let mut books = self.books();
-        if let Some(open) = books.open.get_mut(&text(headers, REQUEST)) {
-            open.met_a_sign_out = true;
-        }
-        books.signed_out.entry(access.to_owned()).or_insert(now);
+    /// The client's answer broke off.
+    pub(crate) fn broke(&self, request: &str) {
+        self.with(request, |open| open.is_broken = true);
     }
 
-    /// A request was refused: everybody is blocked now, or was asked.
-    pub(crate) fn refused(&self, request: &str, session: &str, code: &str) {
-        self.world.count(|tally| tally.refused += 1);
-        let proxy = self.proxy.lock().unwrap().clone();
-        let Some(proxy) = proxy else { return };
-        let now = self.world.now();
-        let decision = proxy.rotation().decide(&self.query(session), now);
-        let books = self.books();
-        let Some(open) = books.open.get(request) else { return };
-        for standing in &decision.standings {
-            let may_have_been_tried =
-                open.asked.contains(&standing.record) || open.met_a_sign_out || proxy.rotation().wave(now).is_some();
-            // One whose token could not be made good was tried as well; it rested since.
-            let could_serve = standing.is_ready() && self.could_serve_since(&standing.record, open.began);
-            // A pause that has ended holds until the agent has heard of it.
-            let is_unwanted = since(&books.wishes, open.began).iter().any(|wish| !wish.allows(&standing.record));
-            let is_blocked = !could_serve || is_unwanted || may_have_been_tried || self.strategy == Strategy::Manual;
-            let (strategy, asked) = (self.strategy, &open.asked);
-            self.world.must(is_blocked, || {
-                format!(
-                    "{request} is refused ({code}, {strategy}, asked {asked:?}) and {} could serve",
-                    standing.record
-                )
-            });
-            for blocker in &standing.blockers {
-                let leads_out = match blocker.exit() {
-                    Exit::Wait { until } => until > now,
-                    Exit::Command(line) => line.starts_with("codex-multi-auth "),
-                    Exit::NextRequest => true,
-                };
-                self.world.must(leads_out, || format!("{} is blocked by {blocker:?} for ever", standing.record));
-            }
+    fn with(&self, request: &str, note: impl FnOnce(&mut Open)) {
+        if let Some(open) = self.books().open.get_mut(request) {
+            note(open);
         }
     }
 }

@@ -6,12 +6,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use codex_auth_core::{ANSWER_LOST, AccountRules, Credential, Held, IDENTITY_CHANGED, Policies, SavedPool};
+use codex_auth_core::{ANSWER_LOST, AccountRules, Credential, Held, IDENTITY_CHANGED, SavedPool};
 use serde_json::Value;
 
 use crate::{
     disk::{Disk, OnDisk},
-    vendor::{Vendor, record_of},
+    vendor::{Vendor, person_of, record_of},
     world::World,
 };
 
@@ -81,8 +81,7 @@ impl Others {
     /// One account is paused, or nobody is any more.
     fn pause(&self, person: Option<usize>) {
         let rules = |person| (record_of(person), AccountRules { is_paused: true, ..AccountRules::default() });
-        let accounts = person.into_iter().map(rules).collect();
-        self.world.rules.set(Policies { accounts, ..Policies::default() });
+        self.world.rule(person.into_iter().map(rules).collect());
     }
 
     fn remove(&self, person: usize) {
@@ -102,9 +101,8 @@ impl Others {
         let may_add = self.world.below(3) == 0;
         let written = self.store.change(move |pool| {
             for held in pool.accounts.iter_mut().filter(|held| held.account.needs_login.is_some()) {
-                let number = held.account.record.as_str().trim_start_matches("record:").parse().unwrap();
                 let generation = held.credential.generation + 1;
-                held.credential = Credential { generation, ..vendor.sign_in(number) };
+                held.credential = Credential { generation, ..vendor.sign_in(person_of(&held.account.record)) };
                 held.account.needs_login = None;
             }
             if may_add && pool.find(&fresh.account.record).is_none() {

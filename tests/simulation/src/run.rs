@@ -1,33 +1,27 @@
 //! One seed: an agent lives and crashes, another one follows, and at the end everything is counted.
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use codex_auth_core::{
-    ClientToken, Clock as _, CredentialKeeper, KeepError, LoginState, OfficialLogins, RotationSettings, SettingsSource,
-    StoreError, Strategy, reason_ahead,
-    testing::{MemoryBook, SeededEntropy},
-};
-use codex_auth_proxy::{Leases, Ports, Proxy, ProxyConfig};
+use codex_auth_core::{Clock as _, CredentialKeeper, KeepError, StoreError, Strategy, reason_ahead};
 use codex_auth_store::testing::{Fault, Kept, Refusal};
 use tokio::{
     runtime::{Builder, Runtime},
-    task::JoinSet,
+    task::JoinHandle,
 };
 
 use crate::{
-    backend::Backend,
-    client::Clients,
+    agent::{Agent, Parts},
     disk::{Disk, OnDisk},
-    judge::Judge,
+    drawer::Drawer,
+    judge::Bonds,
     others::Others,
     vendor::Vendor,
     world::{Flaw, Tally, World},
 };
-
-const SESSIONS: usize = 3;
 
 /// Runs one seed; an error says in one line what did not hold.
 pub fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
@@ -39,7 +33,18 @@ pub fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
         3 | 4 => Strategy::Sticky,
         other => Strategy::ALL[other % Strategy::ALL.len()],
     };
-    let seed = Seed { world, vendor, disk, others, strategy, requests: Arc::default() };
+    let parts = Parts {
+        world: world.clone(),
+        vendor,
+        disk,
+        strategy,
+        ledger: Arc::default(),
+        drawer: Drawer::default(),
+        requests: Arc::default(),
+    };
+    // Now and then two agents overlap: each serves its own sessions from the same files.
+    let agents = if world.below(4) == 0 { 2 } else { 1 };
+    let seed = Seed { world, parts, others, agents, left: Mutex::default() };
     for _ in 0..seed.world.below(3) {
         seed.live_and_crash()?;
     }
@@ -50,18 +55,11 @@ pub fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
 
 struct Seed {
     world: Arc<World>,
-    vendor: Arc<Vendor>,
-    disk: Arc<Disk>,
+    parts: Parts,
     others: Arc<Others>,
-    strategy: Strategy,
-    requests: Arc<AtomicU64>,
-}
-
-/// An agent at work.
-struct Agent {
-    proxy: Arc<Proxy>,
-    judge: Arc<Judge>,
-    work: JoinSet<()>,
+    agents: usize,
+    /// What each agent's predecessor left of its sessions.
+    left: Mutex<BTreeMap<usize, Bonds>>,
 }
 
 impl Seed {
@@ -80,25 +78,45 @@ impl Seed {
         })
     }
 
-    /// An agent that is killed while it works, perhaps together with the machine.
+    /// Starts all agents, and the people around them.
+    async fn begin(&self) -> Result<(Vec<Agent>, JoinHandle<()>), StoreError> {
+        let mut agents = Vec::new();
+        for number in 0..self.agents {
+            let left = self.left.lock().unwrap().get(&number).cloned();
+            agents.push(self.parts.start(number, left.as_ref()).await?);
+        }
+        if self.agents > 1 {
+            self.world.count(|tally| tally.overlaps += 1);
+        }
+        Ok((agents, tokio::spawn(act(self.world.clone(), self.others.clone()))))
+    }
+
+    fn leave_behind(&self, number: usize, bonds: Bonds) {
+        self.left.lock().unwrap().insert(number, bonds.ended(self.world.now()));
+    }
+
+    /// Agents that are killed while they work, perhaps together with the machine.
     fn live_and_crash(&self) -> Result<(), String> {
+        let disk = &self.parts.disk;
         self.within(async {
-            let Ok(agent) = self.start().await else { return };
+            let Ok((agents, _people)) = self.begin().await else { return };
             let fault = self.fault();
             self.world.a_while(Duration::from_mins(1)).await;
-            self.disk.fs.now(fault);
+            disk.fs.now(fault);
             let lasts = if matches!(fault, Some(Fault::Stop(_))) { 3 } else { 30 };
             self.world.a_while(Duration::from_secs(lasts)).await;
-            drop(agent);
+            for (number, agent) in agents.into_iter().enumerate() {
+                self.leave_behind(number, agent.judge.over(true));
+            }
         });
         self.world.count(|tally| tally.crashes += 1);
         let loses_power = self.world.below(3);
         if loses_power > 0 {
             let kept = if loses_power == 1 { Kept::Nothing } else { Kept::Names };
-            self.disk.fs.lose_power(kept).unwrap();
+            disk.fs.lose_power(kept).unwrap();
             self.world.count(|tally| tally.power_lost += 1);
         }
-        self.disk.fs.now(None);
+        disk.fs.now(None);
         self.world.sound()
     }
 
@@ -113,65 +131,35 @@ impl Seed {
         }
     }
 
-    /// An agent that lives until everybody is done, in weather that becomes calm.
+    /// Agents that live until everybody is done, in weather that becomes calm.
     fn live_to_the_end(&self) -> Result<(), String> {
         self.within(async {
-            let mut agent = self.start().await.map_err(|error| format!("no agent comes up: {error}"))?;
+            let (agents, people) = self.begin().await.map_err(|error| format!("no agent comes up: {error}"))?;
             self.world.a_while(Duration::from_mins(3)).await;
             self.world.calm_down();
-            while agent.work.join_next().await.is_some() {
-                self.world.sound()?;
+            for Agent { proxy, judge, mut work } in agents {
+                while work.join_next().await.is_some() {
+                    self.world.sound()?;
+                }
+                proxy.settle_down().await;
+                for held in proxy.rotation().pool().accounts {
+                    let record = &held.account.record;
+                    let left = proxy.rotation().in_flight(record);
+                    self.world.must(left == 0, || format!("{left} leases of {record} were never settled"));
+                }
+                judge.over(false);
             }
-            agent.proxy.settle_down().await;
-            for held in agent.proxy.rotation().pool().accounts {
-                let record = &held.account.record;
-                let left = agent.proxy.rotation().in_flight(record);
-                self.world.must(left == 0, || format!("{left} leases of {record} were never settled"));
-            }
-            drop(agent.judge);
+            let _done = people.await;
             self.world.sound()
         })
     }
 
-    async fn start(&self) -> Result<Agent, StoreError> {
-        let store = self.disk.open();
-        let judge = Judge::new(&self.world, self.strategy, &store.pool()?);
-        let backend = Backend { world: self.world.clone(), vendor: self.vendor.clone(), judge: judge.clone() };
-        let ports = Ports {
-            store: store.clone(),
-            issuer: self.vendor.clone(),
-            upstream: Arc::new(backend),
-            policy: Arc::new(self.world.rules.clone()),
-            settings: Arc::new(Settings(Mutex::new(self.strategy))),
-            clock: self.world.clock.clone(),
-            book: Arc::new(MemoryBook::default()),
-            entropy: Arc::new(SeededEntropy::new(7)),
-        };
-        let leases = Leases::new(Arc::new(NoHomes), ClientToken::new("the token of a client"));
-        let config = ProxyConfig::against("https://backend.test/backend-api".parse().unwrap());
-        let proxy = Proxy::ready(ports, config, leases).await?;
-        judge.watch(&proxy);
-        let mut work = JoinSet::new();
-        let clients = Clients {
-            world: self.world.clone(),
-            proxy: proxy.clone(),
-            judge: judge.clone(),
-            requests: self.requests.clone(),
-        };
-        for session in 0..SESSIONS {
-            work.spawn(clients.clone().live(format!("session-{session}")));
-        }
-        work.spawn(look_out(self.world.clone(), proxy.clone(), judge.clone()));
-        work.spawn(act(self.world.clone(), self.others.clone()));
-        Ok(Agent { proxy, judge, work })
-    }
-
     /// Every account is there, and its token buys the next one unless it is marked for a reason.
     fn everybody_is_well(&self) -> Result<(), String> {
-        let store: Arc<OnDisk> = self.disk.open();
+        let store: Arc<OnDisk> = self.parts.disk.open();
         let pool = store.pool().map_err(|error| format!("the files cannot be read: {error}"))?;
         self.others.nobody_is_lost(&pool);
-        let keeper = CredentialKeeper::new(store, self.vendor.clone(), self.world.clock.clone());
+        let keeper = CredentialKeeper::new(store, self.parts.vendor.clone(), self.world.clock.clone());
         for held in pool.accounts {
             let name = &held.account.record;
             if let Some(mark) = &held.account.needs_login {
@@ -181,7 +169,7 @@ impl Seed {
             }
             let renewed = self.within(keeper.renew(name, &held.credential, reason_ahead(&held.credential)));
             let is_fine = match &renewed {
-                Ok(renewed) => self.vendor.is_good(&renewed.credential.refresh),
+                Ok(renewed) => self.parts.vendor.is_good(&renewed.credential.refresh),
                 Err(KeepError::NeedsLogin { code }) => self.others.is_justified(&held, code),
                 // Two accounts that were signed out keep the others from being asked for.
                 Err(KeepError::HeldBack { until, .. } | KeepError::Paused { until, .. }) => {
@@ -195,38 +183,9 @@ impl Seed {
     }
 }
 
-/// Takes in what others wrote, as the agent's own look-out does.
-async fn look_out(world: Arc<World>, proxy: Arc<Proxy>, judge: Arc<Judge>) {
-    while !world.is_calm() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if proxy.reload_if_changed().await.is_ok_and(|is_news| is_news) {
-            judge.adopted(&proxy.rotation().pool());
-        }
-    }
-}
-
 async fn act(world: Arc<World>, others: Arc<Others>) {
     while !world.is_calm() {
         world.a_while(Duration::from_mins(1)).await;
         others.act();
-    }
-}
-
-#[derive(Debug)]
-struct Settings(Mutex<Strategy>);
-
-impl SettingsSource for Settings {
-    fn rotation(&self) -> Result<RotationSettings, StoreError> {
-        Ok(RotationSettings { strategy: *self.0.lock().unwrap(), ..RotationSettings::default() })
-    }
-}
-
-/// Nobody is signed in at a client of the vendor's.
-#[derive(Debug)]
-struct NoHomes;
-
-impl OfficialLogins for NoHomes {
-    fn login(&self, _codex_home: &str) -> Result<LoginState, StoreError> {
-        Ok(LoginState::Absent)
     }
 }

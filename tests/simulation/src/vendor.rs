@@ -1,4 +1,4 @@
-//! The far side's books: an issuer that rotates tokens and punishes reuse, and true quotas.
+//! The far side's books: an issuer that rotates tokens and punishes reuse, and whose token is whose.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,11 +13,9 @@ use codex_auth_core::{
 };
 use codex_auth_store::testing::{claims, jwt};
 
-use crate::world::World;
+use crate::{limits::Limits, world::World};
 
-/// Requests per quota window; the window; how long an access token lives.
-const QUOTA: u32 = 12;
-const WINDOW: Duration = Duration::from_mins(6);
+/// How long an access token lives.
 const ACCESS_LIVES: Duration = Duration::from_mins(9);
 
 /// Issuer and books of the backend.
@@ -25,6 +23,7 @@ const ACCESS_LIVES: Duration = Duration::from_mins(9);
 pub(crate) struct Vendor {
     world: Arc<World>,
     truth: Mutex<Truth>,
+    limits: Mutex<Limits>,
 }
 
 #[derive(Debug, Default)]
@@ -33,8 +32,6 @@ pub(crate) struct Truth {
     /// Whose family a token is of, by the token's text.
     refresh: BTreeMap<String, usize>,
     access: BTreeMap<String, (usize, Timestamp)>,
-    /// What is left of each person's quota, and until when.
-    quotas: BTreeMap<usize, (u32, Timestamp)>,
     /// Tokens presented without word that they are unspent.
     maybe_spent: BTreeSet<String>,
     minted: usize,
@@ -61,17 +58,15 @@ pub(crate) enum Standing {
     Good(usize),
 }
 
-/// What is left for a person.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Left {
-    pub(crate) used_percent: u32,
-    pub(crate) resets_at: Timestamp,
-    pub(crate) is_spent: bool,
-}
-
 impl Vendor {
     pub(crate) fn of(world: &Arc<World>) -> Arc<Self> {
-        Arc::new(Self { world: world.clone(), truth: Mutex::default() })
+        let limits = Limits::new(world.below(2) == 0);
+        Arc::new(Self { world: world.clone(), truth: Mutex::default(), limits: Mutex::new(limits) })
+    }
+
+    /// What is left for whom.
+    pub(crate) fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap()
     }
 
     fn truth(&self) -> MutexGuard<'_, Truth> {
@@ -133,19 +128,6 @@ impl Vendor {
         truth.access.get(access).map(|(family, _)| truth.families[*family].person)
     }
 
-    /// Takes one request off a person's quota.
-    pub(crate) fn take(&self, person: usize) -> Left {
-        let now = self.world.now();
-        let mut truth = self.truth();
-        let (left, resets_at) = truth.quotas.entry(person).or_insert((QUOTA, now.after(WINDOW)));
-        if now >= *resets_at {
-            (*left, *resets_at) = (QUOTA, now.after(WINDOW));
-        }
-        let is_spent = *left == 0;
-        *left = left.saturating_sub(1);
-        Left { used_percent: (QUOTA - *left) * 100 / QUOTA, resets_at: *resets_at, is_spent }
-    }
-
     /// Whether everybody hears of a fault now.
     pub(crate) fn is_failing(&self) -> bool {
         let now = self.world.now();
@@ -160,6 +142,11 @@ impl Vendor {
 /// The account of a person.
 pub(crate) fn record_of(person: usize) -> RecordId {
     account(person).record
+}
+
+/// The person of an account.
+pub(crate) fn person_of(record: &RecordId) -> usize {
+    record.as_str().trim_start_matches("record:").parse().unwrap()
 }
 
 fn end_of(now: Timestamp) -> Timestamp {

@@ -1,6 +1,7 @@
 //! Time, chance and the first thing found wrong: what of a seed nobody in it owns.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use codex_auth_core::{
-    Clock, Timestamp,
+    AccountRules, BudgetLimit, Clock, Policies, RecordId, Timestamp, Window,
     testing::{MemoryPolicies, SeededEntropy},
 };
 use tokio::time::Instant;
@@ -72,6 +73,20 @@ tally! {
     edits,
     /// Requests to the disk that failed.
     disk_errors,
+    /// Requests that were written down and compared.
+    rows,
+    /// Requests that a budget refused.
+    over_budget,
+    /// Limits of a model alone.
+    model_limits,
+    /// Streams that failed with their first event.
+    failed_at_once,
+    /// Streams that failed later.
+    failed_later,
+    /// Lives in which two agents overlapped.
+    overlaps,
+    /// Sessions that a next agent had to know.
+    bonds_kept,
 }
 
 /// The surroundings of one seed.
@@ -81,6 +96,10 @@ pub(crate) struct World {
     pub(crate) flaw: Flaw,
     /// Rules of the user's own.
     pub(crate) rules: MemoryPolicies,
+    /// The most requests of an hour, where there is a budget.
+    pub(crate) budget: Option<u64>,
+    /// Whether clients' prompts are long, so that a move has a price.
+    pub(crate) prompts_are_told: bool,
     chance: SeededEntropy,
     is_calm: AtomicBool,
     broken: Mutex<Option<String>>,
@@ -89,15 +108,36 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn of_seed(seed: u64, flaw: Flaw) -> Arc<Self> {
-        Arc::new(Self {
+        let chance = SeededEntropy::new(seed);
+        let has_budget = chance.next().is_multiple_of(6);
+        let budget = has_budget.then(|| 5 + chance.next() % 20);
+        let prompts_are_told = chance.next().is_multiple_of(2);
+        let world = Self {
             clock: Arc::new(Watch::new()),
             flaw,
             rules: MemoryPolicies::default(),
-            chance: SeededEntropy::new(seed),
+            budget,
+            prompts_are_told,
+            chance,
             is_calm: AtomicBool::new(false),
             broken: Mutex::default(),
             tally: Mutex::default(),
-        })
+        };
+        world.rule(BTreeMap::new());
+        Arc::new(world)
+    }
+
+    /// Sets the rules of accounts; the budget stays.
+    pub(crate) fn rule(&self, accounts: BTreeMap<RecordId, AccountRules>) {
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let limit = |most: u64| BudgetLimit {
+            window: Window::Hour,
+            max_requests: Some(most as f64),
+            max_tokens: None,
+            max_cost_usd: None,
+        };
+        let limits = self.budget.map(|most| ("global".to_owned(), limit(most))).into_iter().collect();
+        self.rules.set(Policies { accounts, limits, ..Policies::default() });
     }
 
     pub(crate) fn now(&self) -> Timestamp {

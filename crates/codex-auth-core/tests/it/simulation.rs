@@ -1,5 +1,10 @@
 //! Pool and keeper over hours of virtual time: two agents, five accounts, six sessions, other programs at the store,
 //! a vendor that punishes reuse, crashes, clients that leave. What must hold is looked at after every event.
+//!
+//! This is not the simulation of the whole (`tests/simulation`) once more: there, whoever is due by the clock goes on,
+//! which is how a runtime works; here any job that is ready may take the next step, so that keepers and sessions meet at
+//! each of their await points, in orders that no runtime shows in a test. Vendor and world look alike and are not
+//! shared: this one speaks in outcomes, the other one in answers, and no crate of the core knows the proxy.
 
 mod agent;
 mod others;

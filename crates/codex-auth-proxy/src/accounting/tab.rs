@@ -101,7 +101,9 @@ impl Tab {
         } else {
             let ending = Ending { status, is_events: false, terminal: None, finish: Finish::Whole };
             page.outcome = Some(ending.outcome());
-            page.code = page.attempts.last().and_then(|attempt| attempt.error_code.clone());
+            // What was passed on may be what an earlier attempt was answered with.
+            let passed_on = page.attempts.iter().rev().find(|attempt| attempt.status == Some(status));
+            page.code = passed_on.and_then(|attempt| attempt.error_code.clone());
         }
     }
 

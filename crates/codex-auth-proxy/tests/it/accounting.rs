@@ -83,6 +83,20 @@ async fn refusals_that_are_passed_on_are_failures() {
     }
 }
 
+#[tokio::test]
+async fn what_is_passed_on_for_want_of_a_better_answer_has_its_own_code() {
+    let fault = r#"{"error":{"code":"server_is_overloaded","message":"A sentence."}}"#;
+    let script = move |seen: &crate::support::upstream::Seen| {
+        if seen.account() == 1 { json(503, fault) } else { vec![Act::Close] }
+    };
+    let upstream = Upstream::answering(script).await;
+    let world = World::before(&upstream, Setup::default()).await;
+    assert_eq!(Ask::turn().send(world.port).await.status(), 503);
+    let (outcome, code, attempts) = one(&world).await;
+    assert_eq!((outcome, code.as_deref()), (UsageOutcome::Failure, Some("server_is_overloaded")));
+    assert_eq!(attempts.last(), Some(&(UsageOutcome::Failure, None)), "the last one did not even answer");
+}
+
 /// How a request ended, its code, and the same of its attempts.
 type Ended = (UsageOutcome, Option<String>, Vec<(UsageOutcome, Option<u16>)>);
 

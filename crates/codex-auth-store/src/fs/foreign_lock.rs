@@ -45,8 +45,12 @@ impl ForeignLock {
                 Err(error) => return Err(io_error("create", path, &error)),
             }
             if is_stale(path, now.after(waited)) {
-                let _gone_already = fs.remove(path);
-                continue;
+                match fs.remove(path) {
+                    Ok(()) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    // One that cannot be removed would be found stale for ever.
+                    Err(error) => return Err(io_error("remove", path, &error)),
+                }
             }
             if waited >= wait {
                 return Err(held(fs.as_ref(), path, wait));
@@ -121,6 +125,40 @@ mod tests {
         let late = modified(&path).after(LIFE + Duration::from_millis(1));
         drop(take(&path, late).expect("it belonged to nobody"));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_file_that_cannot_be_removed_is_an_error() {
+        #[derive(Debug)]
+        struct Stuck;
+        impl Fs for Stuck {
+            fn read(&self, path: &Utf8Path) -> io::Result<Vec<u8>> {
+                OsFs.read(path)
+            }
+            fn put(&self, path: &Utf8Path, bytes: &[u8], how: Write) -> io::Result<()> {
+                OsFs.put(path, bytes, how)
+            }
+            fn sync_file(&self, path: &Utf8Path) -> io::Result<()> {
+                OsFs.sync_file(path)
+            }
+            fn rename(&self, from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+                OsFs.rename(from, to)
+            }
+            fn remove(&self, _: &Utf8Path) -> io::Result<()> {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+            fn sync_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+                OsFs.sync_dir(dir)
+            }
+            fn make_dir(&self, dir: &Utf8Path) -> io::Result<()> {
+                OsFs.make_dir(dir)
+            }
+        }
+        let (_dir, path) = place();
+        OsFs.write(&path, b"{}", Write::New).expect("written");
+        let late = modified(&path).after(LIFE + Duration::from_millis(1));
+        let error = ForeignLock::take(Arc::new(Stuck), &path, Duration::from_millis(20), late).expect_err("stuck");
+        assert!(error.to_string().contains("remove"), "{error}");
     }
 
     #[test]

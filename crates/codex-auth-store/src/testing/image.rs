@@ -69,7 +69,8 @@ impl Image {
 
     /// The names of a directory stay as they are now.
     pub(super) fn sync_dir(&mut self, dir: &Utf8Path) {
-        for (path, file) in self.now.iter().filter(|(path, _)| parent_of(path) == dir) {
+        let is_in_it = |path: &Utf8Path| path.as_str().starts_with(dir.as_str()) && parent_of(path) == dir;
+        for (path, file) in self.now.iter().filter(|(path, _)| is_in_it(path)) {
             self.promised.insert(path.clone(), *file);
         }
     }
