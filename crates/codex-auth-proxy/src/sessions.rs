@@ -13,6 +13,8 @@ const LOCK: &str = "sessions.lock";
 const VERSION: u64 = 1;
 /// How long what is remembered may be missing on disk.
 const LATE: Duration = Duration::from_secs(5);
+/// How soon it is tried again where another agent was writing.
+const AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,9 +45,9 @@ pub(crate) fn remember(
         rotation.remember(&written, clock.now());
     }
     tokio::spawn(async move {
-        let (mut last, mut complaint) = (Affinity::default(), Complaint::default());
+        let (mut last, mut complaint, mut pause) = (Affinity::default(), Complaint::default(), LATE);
         loop {
-            tokio::time::sleep(LATE).await;
+            tokio::time::sleep(std::mem::replace(&mut pause, LATE)).await;
             let known = rotation.affinity();
             if known == last {
                 continue;
@@ -53,8 +55,11 @@ pub(crate) fn remember(
             let (rotation, directory, now) = (rotation.clone(), directory.clone(), clock.now());
             let kept = tokio::task::spawn_blocking(move || keep(&rotation, directory.as_ref(), now)).await;
             let kept = kept.map_err(|ended| ended.to_string()).and_then(|kept| kept.map_err(|error| error.to_string()));
-            if kept == Ok(true) {
-                last = known;
+            match kept {
+                Ok(true) => last = known,
+                // Two agents that started together would meet every time.
+                Ok(false) => pause = AGAIN,
+                Err(_) => {}
             }
             if let Some(error) = complaint.of(kept) {
                 tracing::warn!(error, "the sessions could not be written down; they are known until the agent ends");
@@ -64,7 +69,7 @@ pub(crate) fn remember(
 }
 
 /// Writes down what is remembered, together with what another agent wrote meanwhile. While that one writes, nothing is
-/// done: the next time is soon. Returns whether it is written.
+/// done. Returns whether it is written.
 pub(crate) fn keep(rotation: &Rotation, directory: &dyn StateDir, now: Timestamp) -> Result<bool, StoreError> {
     let Some(_alone) = directory.try_lock(LOCK)? else { return Ok(false) };
     if let Some(written) = read(directory) {
@@ -109,7 +114,10 @@ fn text(affinity: &Affinity) -> String {
 mod tests {
     use std::{collections::HashMap, sync::Mutex};
 
-    use codex_auth_core::{HeldLock, Query, RestPolicy, Strategy, testing::pool};
+    use codex_auth_core::{
+        HeldLock, Query, RestPolicy, Strategy,
+        testing::{ManualClock, pool},
+    };
 
     use super::*;
 
@@ -199,6 +207,20 @@ mod tests {
         drawer.remove(LOCK).expect("memory obeys");
         assert!(keep(&agent, &drawer, NOW).expect("memory obeys"));
         assert!(read(&drawer).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_another_agent_was_writing_it_is_tried_again_at_once() {
+        let (drawer, agent) = (Arc::new(Drawer::default()), Arc::new(agent(0)));
+        answers(&agent, "a", 0);
+        drawer.replace(LOCK, b"another agent").expect("memory obeys");
+        let work = remember(agent, drawer.clone(), Arc::new(ManualClock::at(NOW)));
+        tokio::time::sleep(LATE + AGAIN / 2).await;
+        assert!(read(drawer.as_ref()).is_none());
+        drawer.remove(LOCK).expect("memory obeys");
+        tokio::time::sleep(AGAIN).await;
+        assert!(read(drawer.as_ref()).is_some());
+        work.abort();
     }
 
     #[test]

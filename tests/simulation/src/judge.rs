@@ -33,7 +33,8 @@ use wishes::{Wish, since};
 const STAYS: Duration = Duration::from_mins(20);
 /// How soon everybody knows what was said.
 const AT_ONCE: Duration = Duration::from_secs(3);
-/// Attempts that one account may see of one request: as it came, with a renewed token, without foreign ciphertext.
+/// Attempts that one account may see of one request: as it came, with a pair that another program had written, with a
+/// renewed one. Nobody brings another account's ciphertext here.
 const MOST_OF_ONE: usize = 3;
 /// The code of a refusal by a budget.
 pub(crate) const OVER_BUDGET: &str = "budget_blocked";

@@ -39,7 +39,7 @@ pub fn simulate(seed: u64, flaw: Flaw) -> Result<Tally, String> {
         disk,
         strategy,
         ledger: Arc::default(),
-        drawer: Drawer::default(),
+        drawer: Drawer::of_seed(seed),
         requests: Arc::default(),
     };
     // Now and then two agents overlap: each serves its own sessions from the same files.
@@ -64,7 +64,9 @@ struct Seed {
 
 impl Seed {
     fn runtime() -> Runtime {
-        Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+        // One blocking thread: agents that write in the same instant do so one after the other, in the same order.
+        let mut builder = Builder::new_current_thread();
+        builder.enable_time().start_paused(true).max_blocking_threads(1).build().unwrap()
     }
 
     /// Runs a piece of virtual time; what is not finished at its end is never finished.
