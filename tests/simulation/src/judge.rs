@@ -182,7 +182,8 @@ impl Judge {
             }
         }
         let Some((bound, at)) = books.bonds.of(&session) else { return };
-        // An account that is asked once more, with a renewed token, is no new choice.
+        // An account that is asked once more, with a renewed token, is no new choice: a rest that kept the session's own
+        // away when this one was chosen may be over by now, and so forgotten.
         if bound == record || now.since(at) >= STAYS || was_asked.last() == Some(&record) {
             return;
         }
