@@ -38,7 +38,7 @@ fn chosen(input: &Value) -> Result<Value, String> {
     let (mut selected, mut last) = (Vec::new(), Value::Null);
     for (step, over) in (0..).zip(steps) {
         let now = BEGIN.after(Duration::from_millis(step));
-        rotation.adopt(pool(over, input)?, routing, now);
+        rotation.adopt(pool(over, input)?, routing.clone(), now);
         let session = over.get("session").or_else(|| input.get("session")).and_then(Value::as_str);
         let query = Query { session: session.and_then(SessionKey::parse), ..Query::default() };
         let decision = rotation.decide(&query, now);
