@@ -57,7 +57,10 @@ mod tests {
     use codex_auth_core::{QuotaSnapshot, QuotaWindow, Source, testing};
 
     use super::*;
-    use crate::testing::{Fault, FaultFs};
+    use crate::{
+        Fs, OsFs,
+        testing::{Fault, FaultFs},
+    };
 
     #[allow(clippy::cast_possible_truncation, reason = "whole percents are small")]
     fn told(pool: &SavedPool, used_percent: f64, source: Source) -> Remembered {
@@ -82,11 +85,11 @@ mod tests {
         let now = Timestamp::from_millis(90);
         let (before, after) = (told(&pool, 40.0, Source::Usage), told(&pool, 80.0, Source::Usage));
         file.keep(&pool, std::slice::from_ref(&before), now).expect("written");
-        let bytes = std::fs::read(file.0.path()).expect("there");
+        let bytes = OsFs.read(file.0.path()).expect("there");
         disk.now(Some(Fault::Full));
         let error = file.keep(&pool, std::slice::from_ref(&after), now).expect_err("full").to_string();
         assert!(error.contains("no storage space"), "{error}");
-        assert_eq!(std::fs::read(file.0.path()).expect("there"), bytes, "not a byte is another");
+        assert_eq!(OsFs.read(file.0.path()).expect("there"), bytes, "not a byte is another");
         assert_eq!(file.read(&pool), Ok(vec![before]));
         disk.now(None);
         file.keep(&pool, std::slice::from_ref(&after), now).expect("room again");
