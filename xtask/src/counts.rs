@@ -24,8 +24,9 @@ const TOLERANCE: f64 = 3.0;
 /// What is counted is the difference between these two numbers of repetitions.
 const REPEATED: [u32; 2] = [2, 12];
 /// A decision may take so many microseconds.
-const TIMES: [(&str, f64); 4] =
-    [("decide-200", 20.0), ("decide-10000", 1000.0), ("route-200", 20.0), ("route-10000", 1000.0)];
+const TIMES: [(&str, f64); 2] = [("decide-200", 20.0), ("decide-10000", 1000.0)];
+/// Timed without a limit: all that routing does for a request whose session has no account yet.
+const SHOWN: [&str; 2] = ["route-200", "route-10000"];
 
 const BUILD_LIMIT: Duration = Duration::from_mins(20);
 const RUN_LIMIT: Duration = Duration::from_mins(2);
@@ -108,6 +109,10 @@ fn time(program: &Path) -> Result<(String, bool), String> {
         is_well &= took <= most;
         let verdict = if took <= most { "ok" } else { "TOO LONG" };
         let _ = writeln!(table, "{name:<16} {took:>14.1} µs, at most {most} µs  {verdict}");
+    }
+    for name in SHOWN {
+        let took = seen[name].as_f64().ok_or_else(|| format!("bench-counts timed no {name}"))?;
+        let _ = writeln!(table, "{name:<16} {took:>14.1} µs");
     }
     Ok((table, is_well))
 }

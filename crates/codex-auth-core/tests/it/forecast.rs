@@ -189,7 +189,8 @@ fn the_interval_holds_as_often_as_it_says_and_chances_beat_a_pace() {
     println!("{table}");
     for (name, all) in &sums {
         check(name, all);
-        assert!(f64::from(all.lasted) >= 0.9 * f64::from(all.lasting), "{name}: {} of {}", all.lasted, all.lasting);
+        let lasts = all.lasting < ENOUGH || f64::from(all.lasted) >= 0.9 * f64::from(all.lasting);
+        assert!(lasts, "{name}: {} of {} lasted", all.lasted, all.lasting);
     }
     if is_long() {
         compare_with_the_document("numbers", &table);
