@@ -5,7 +5,7 @@ use std::{
     process::{Command, ExitCode},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -43,14 +43,39 @@ enum Move {
     Nothing,
 }
 
+/// Of a stop and a continuation the later one counts. Signals that wait together are told by their number and not by
+/// their time, so their handlers write down which one was last.
+#[derive(Debug, Clone, Default)]
+struct Woken {
+    /// Since the last continuation that was dealt with.
+    since: Arc<AtomicBool>,
+    last: Arc<AtomicUsize>,
+}
+
+impl Woken {
+    const STOP: usize = 1;
+    const GO: usize = 2;
+
+    fn listen(&self) -> io::Result<()> {
+        flag::register(SIGCONT, self.since.clone())?;
+        flag::register_usize(SIGTSTP, self.last.clone(), Self::STOP)?;
+        flag::register_usize(SIGCONT, self.last.clone(), Self::GO)?;
+        Ok(())
+    }
+
+    fn since_a_stop(&self) -> bool {
+        self.last.load(Ordering::SeqCst) == Self::GO
+    }
+}
+
 /// Starts the child and stays beside it until it ends.
 pub(crate) fn run(mut command: Command) -> io::Result<Ended> {
     // From before the child exists, so that no signal falls between.
     let mut signals = SignalsInfo::<WithOrigin>::new([
         SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2, SIGWINCH,
     ])?;
-    let woken = Arc::new(AtomicBool::new(false));
-    let _for_good = flag::register(SIGCONT, woken.clone())?;
+    let woken = Woken::default();
+    woken.listen()?;
     let child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let (tell, events) = mpsc::channel();
@@ -72,12 +97,12 @@ pub(crate) fn run(mut command: Command) -> io::Result<Ended> {
     ended
 }
 
-fn stay(pid: Pid, events: &mpsc::Receiver<Event>, woken: &AtomicBool) -> io::Result<Ended> {
+fn stay(pid: Pid, events: &mpsc::Receiver<Event>, woken: &Woken) -> io::Result<Ended> {
     loop {
         let next = match events.recv().map_err(|_| io::Error::other("the child is no longer watched"))? {
             Event::Ended(ended) => return ended,
-            Event::Stopped => on_stop(woken.load(Ordering::SeqCst)),
-            Event::Arrived(signal) => on_signal(signal, woken.load(Ordering::SeqCst)),
+            Event::Stopped => on_stop(woken.since.load(Ordering::SeqCst)),
+            Event::Arrived(signal) => on_signal(signal, woken.since_a_stop()),
         };
         match next {
             Move::PassOn(signal) => pass_on(pid, signal),
@@ -87,7 +112,7 @@ fn stay(pid: Pid, events: &mpsc::Receiver<Event>, woken: &AtomicBool) -> io::Res
                 wake(pid);
             }
             Move::Wake => {
-                woken.store(false, Ordering::SeqCst);
+                woken.since.store(false, Ordering::SeqCst);
                 wake(pid);
             }
             Move::Nothing => {}
@@ -162,7 +187,20 @@ impl Ended {
 
 #[cfg(test)]
 mod tests {
+    use signal_hook::low_level::raise;
+
     use super::*;
+
+    #[test]
+    fn of_a_stop_and_a_continuation_the_later_one_counts() {
+        let woken = Woken::default();
+        woken.listen().expect("handlers");
+        let after = |signal| {
+            raise(signal).expect("to ourselves");
+            woken.since_a_stop()
+        };
+        assert_eq!([SIGTSTP, SIGCONT, SIGTSTP, SIGCONT].map(after), [false, true, false, true]);
+    }
 
     #[test]
     fn what_is_over_when_we_wake_stops_nobody_again() {

@@ -12,8 +12,9 @@ use std::{hint::black_box, time::Instant};
 
 use clap::{Parser, ValueEnum};
 use codex_auth_core::{
-    Account, Ask, Credential, Headroom, Held, Outcome, Owner, Query, RecordId, RefreshToken, Report, Rest, RestPolicy,
-    RestReason, Rotation, SavedPool, Seat, Seen, Standards, Strategy, Timestamp, UserId, WorkspaceId, evaluate, pick,
+    Account, Ask, Credential, Headroom, Held, Outcome, Owner, Prompt, Query, RecordId, RefreshToken, Report, Rest,
+    RestPolicy, RestReason, Rotation, SavedPool, Seat, Seen, Standards, Strategy, Timestamp, UserId, WorkspaceId,
+    evaluate, pick,
 };
 use codex_auth_proxy::testing::has_end;
 use serde_json::json;
@@ -140,7 +141,8 @@ impl Work {
 }
 
 fn asked() -> Ask<'static> {
-    Ask { quota_key: Some(ASKED), ..Ask::default() }
+    let prompt = Prompt { tokens: 60_000, later_tokens: 60_000 };
+    Ask { quota_key: Some(ASKED), prompt, ..Ask::default() }
 }
 
 fn decide(seats: &[Seat<'_>]) -> Option<usize> {
