@@ -113,7 +113,7 @@ impl Reason {
     /// One sentence part for `why-selected` and logs.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Pinned => "pinned by switch",
+            Self::Pinned => "pinned: no other account may serve",
             Self::SameSession => "the session stays on its account",
             Self::FirstInOrder => "first account in order that can serve",
             Self::MostHeadroom => "most quota left and least in use",

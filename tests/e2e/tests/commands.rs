@@ -187,7 +187,7 @@ fn command_the_last_selection_is_replayed_from_the_agents_log() {
         .expect("a decision is recorded");
     let last = document(&last, "why-selected");
     assert_eq!((&last["selected"]["number"], &last["recorded"]["sameAgain"]), (&2.into(), &true.into()), "{last}");
-    assert_eq!(last["selected"]["selectionReason"], "pinned by switch", "{last}");
+    assert_eq!(last["selected"]["selectionReason"], "pinned: no other account may serve", "{last}");
     assert_eq!(last["recorded"]["session"].as_str().map(str::len), Some(8), "a hash: {last}");
     assert_eq!(last["selected"]["recordId"], world.account(2)["recordId"], "{last}");
     world.close();
