@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Account, Binding, Blocker, Candidate, Denial, Field, Headroom, Hold, MovePrice, Prompt, Reason, RecordId, Standing,
     Strategy, Terms, Timestamp,
-    select::{choose, is_scarce, leaves, price_of, stays_anyway},
+    select::{Supply, choose, leaves, price_of, stays_anyway, supply},
     standing::own_blockers,
 };
 
@@ -151,7 +151,7 @@ pub fn pick(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Tim
     let mut field = field(seats, standards, ask, now);
     let candidates = seats.iter().enumerate().map(|(place, seat)| seat.candidate(place));
     let may = |candidate: &Candidate<'_>| may_serve(&seats[candidate.position], standards, ask, now);
-    field.is_scarce = is_scarce(candidates.clone().filter(may));
+    field.supply = supply(candidates.clone().filter(may));
     let (best, reason) = choose(standards.strategy, field, candidates.clone(), may)?;
     let chosen = Pick { place: best.position, reason, price: None };
     let Some(bound) = ask.bound.filter(|_| standards.strategy.prices_moves()) else { return Some(chosen) };
@@ -195,7 +195,7 @@ fn field(seats: &[Seat<'_>], standards: Standards<'_>, ask: Ask<'_>, now: Timest
         Strategy::Sticky => active.and_then(place),
         Strategy::Hybrid | Strategy::DrainFirst | Strategy::Manual => None,
     };
-    Field { count: seats.len(), turn, spread, is_scarce: false, prompt: ask.prompt, seed, now }
+    Field { count: seats.len(), turn, spread, supply: Supply::Ample, prompt: ask.prompt, seed, now }
 }
 
 /// The account that serves whatever the others are like, if it may.

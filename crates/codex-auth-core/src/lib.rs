@@ -127,7 +127,7 @@ pub use refusal::{Cause, Refusal, refusal_of};
 pub use rest::{LONGEST_REST, Rest, RestPolicy, RestReason, RestScope};
 pub use rotation::{Lease, Lesson, Query, Rotation, Routing, Settled, Usage};
 pub use secret::{AccessToken, ClientToken, IdToken, RefreshToken};
-pub use select::{Candidate, Field, MovePrice, Prompt, Reason, Strategy, UnknownStrategy, choose, price_of};
+pub use select::{Candidate, Field, MovePrice, Prompt, Reason, Strategy, Supply, UnknownStrategy, choose, price_of};
 pub use standing::{Binding, Blocker, Exit, Reach, Standing};
 pub use state::{HeldLock, RotationSettings, SettingsSource, StateDir};
 pub use store::{AccountStore, Intent, RefreshClaim, StoreError};

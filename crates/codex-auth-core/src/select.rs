@@ -1,14 +1,16 @@
 //! Who should serve, among those who may: one ordering per strategy, and the price of a session's move.
 
-pub(crate) use orders::is_scarce;
+pub(crate) use supply::supply;
 
 mod orders;
 mod price;
 mod strategy;
+mod supply;
 mod tiers;
 
 pub use price::{MovePrice, Prompt};
 pub use strategy::{Strategy, UnknownStrategy};
+pub use supply::Supply;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +44,8 @@ pub struct Field {
     pub turn: Option<usize>,
     /// Whether new sticky sessions go round, instead of all to the selected account.
     pub spread: bool,
-    /// Whether so little is left of the whole pool that every account will run dry.
-    pub is_scarce: bool,
+    /// What is left of the whole pool.
+    pub supply: Supply,
     /// The request.
     pub prompt: Prompt,
     /// Breaks ties.
@@ -74,11 +76,13 @@ pub enum Reason {
     NextInTurn,
     /// Its quota expires first.
     ExpiresFirst,
+    /// Little is left of the pool, and its window has not begun: what begins now starts anew the sooner.
+    StartsWindow,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pinned,
         Self::SameSession,
         Self::FirstInOrder,
@@ -88,6 +92,7 @@ impl Reason {
         Self::WorthMoving,
         Self::NextInTurn,
         Self::ExpiresFirst,
+        Self::StartsWindow,
     ];
 
     /// Whether the account is the one in use from here on.
@@ -100,7 +105,8 @@ impl Reason {
             | Self::Selected
             | Self::WarmCache
             | Self::WorthMoving
-            | Self::ExpiresFirst => false,
+            | Self::ExpiresFirst
+            | Self::StartsWindow => false,
         }
     }
 
@@ -116,6 +122,7 @@ impl Reason {
             Self::WorthMoving => "moving the session is cheaper than leaving it",
             Self::NextInTurn => "next account in turn",
             Self::ExpiresFirst => "its quota expires first",
+            Self::StartsWindow => "its window has not begun, and what begins now starts anew the sooner",
         }
     }
 }
@@ -161,7 +168,7 @@ pub fn choose<'a>(
         Strategy::DrainFirst => Some((orders::by_expiry(field, candidates, may)?, Reason::ExpiresFirst)),
         Strategy::Hybrid => {
             let best = orders::by_worth(field, candidates, may)?;
-            Some((best, orders::reason_of_worth(&best)))
+            Some((best, orders::reason_of_worth(&best, field)))
         }
         Strategy::Manual => None,
     }
@@ -172,7 +179,7 @@ pub fn price_of(home: &Candidate<'_>, there: &Candidate<'_>, field: Field) -> Mo
     let side = |candidate: &Candidate<'_>| {
         let at_risk = price::at_risk(candidate, field.prompt, field.now);
         // Where every account runs dry, a move only puts off the next one.
-        (candidate.cached_tokens, if field.is_scarce { 0 } else { at_risk })
+        (candidate.cached_tokens, if field.supply == Supply::Scarce { 0 } else { at_risk })
     };
     price::price(side(home), side(there))
 }

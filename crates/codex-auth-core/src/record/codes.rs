@@ -32,7 +32,7 @@ numbered! {
     Strategy { Hybrid = 0, Sequential = 1, Manual = 2, RoundRobin = 3, Sticky = 4, DrainFirst = 5, }
     Reason {
         Pinned = 0, SameSession = 1, FirstInOrder = 2, MostHeadroom = 3, Selected = 4,
-        WarmCache = 5, WorthMoving = 6, NextInTurn = 7, ExpiresFirst = 8,
+        WarmCache = 5, WorthMoving = 6, NextInTurn = 7, ExpiresFirst = 8, StartsWindow = 9,
     }
     Binding { Switch = 0, Run = 1, Project = 2, }
     RestReason { UsageLimit = 0, Auth = 1, Network = 2, Server = 3, }

@@ -2,7 +2,8 @@
 
 use super::{
     Candidate, Field, Reason,
-    price::{at_risk, minutes, room, worth},
+    price::{at_risk, minutes, worth},
+    supply::{Supply, gain_of_starting},
     tiers::{tie, tier},
 };
 use crate::Timestamp;
@@ -48,30 +49,16 @@ pub(super) fn by_worth<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     may: impl Fn(&Candidate<'a>) -> bool,
 ) -> Option<Candidate<'a>> {
-    if field.is_scarce {
+    if field.supply == Supply::Scarce {
         let room = |candidate: &Candidate<'_>| steps(1.0 / (1.0 + f64::from(candidate.crowd) / 10.0), 2.0);
         return best(field.seed, candidates, may, &Merits { worth: |_: &Candidate<'_>| 0, urgency: room });
     }
     let worth = |candidate: &Candidate<'_>| {
-        worth(candidate.cached_tokens, at_risk(candidate, field.prompt, field.now)).div_euclid(STEP)
+        let here = worth(candidate.cached_tokens, at_risk(candidate, field.prompt, field.now));
+        here.saturating_add(gain_of_starting(candidate, field.supply, field.now)).div_euclid(STEP)
     };
     let urgency = |candidate: &Candidate<'_>| steps(urgency(candidate, field.now), 2.0);
     best(field.seed, candidates, may, &Merits { worth, urgency })
-}
-
-/// Less than this is left, in percent of the smallest paid plan.
-const SCARCE: f64 = 60.0;
-
-/// Whether so little is left of all that can serve that every account will run dry.
-pub(crate) fn is_scarce<'a>(candidates: impl Iterator<Item = Candidate<'a>>) -> bool {
-    let mut left = 0.0;
-    for candidate in candidates {
-        left += room(candidate.headroom, candidate.terms);
-        if left >= SCARCE {
-            return false;
-        }
-    }
-    true
 }
 
 /// What expires first, in proportion to the size of the plan.
@@ -142,6 +129,12 @@ fn steps(amount: f64, each: f64) -> i64 {
 }
 
 /// Why a candidate was the best one by its worth.
-pub(super) fn reason_of_worth(candidate: &Candidate<'_>) -> Reason {
-    if candidate.cached_tokens > 0 { Reason::WarmCache } else { Reason::MostHeadroom }
+pub(super) fn reason_of_worth(candidate: &Candidate<'_>, field: Field) -> Reason {
+    // That no window of its own is under way is said where its windows are known.
+    let is_started = candidate.headroom.expiring.is_some() && gain_of_starting(candidate, field.supply, field.now) > 0;
+    match candidate.cached_tokens {
+        0 if is_started => Reason::StartsWindow,
+        0 => Reason::MostHeadroom,
+        _ => Reason::WarmCache,
+    }
 }

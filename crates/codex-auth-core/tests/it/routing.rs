@@ -182,15 +182,18 @@ fn the_document_says_what_the_judge_finds() {
 /// Seeds of each family in the long run.
 const LONG: u64 = 60;
 
-/// The same over seeds that the document does not show. One pool in eight may run dry earlier than under stickiness: which
-/// requests are under way when an account is spent is chance. More of them do so later, and fewer requests are refused.
+/// The same over seeds that the document does not show. Which requests are under way when an account is spent is chance,
+/// and nobody knows what will be asked, so one pool in ten may run dry earlier than under stickiness. More of them do so
+/// later, by more minutes together, and fewer requests are refused.
 #[test]
 fn many_more_seeds_say_the_same() {
-    let rows = rows(family::all(), Some(if is_set("CODEX_AUTH_LONG") { LONG } else { 2 }));
+    let rows = rows(family::all(), Some(if is_set("CODEX_AUTH_LONG") { LONG } else { 12 }));
     println!("{}", short(&rows));
     saves_enough(&rows);
     let ends = compare(&rows);
     assert!(ends.pools > 0, "no pool ran dry");
-    assert!(ends.earlier.len() * 8 <= ends.pools && ends.refused[1] < ends.refused[0], "{}", in_words(&rows));
-    assert!(ends.earlier.len() < ends.later || !is_set("CODEX_AUTH_LONG"), "{}", in_words(&rows));
+    let [later, earlier] = [&ends.later, &ends.earlier].map(|minutes| (minutes.len(), minutes.iter().sum::<i64>()));
+    assert!(earlier.0 * 10 <= ends.pools && earlier.1 <= later.1, "{}", in_words(&rows));
+    assert!(ends.refused[1] < ends.refused[0], "{}", in_words(&rows));
+    assert!(earlier.0 * 2 < later.0 || !is_set("CODEX_AUTH_LONG"), "{}", in_words(&rows));
 }

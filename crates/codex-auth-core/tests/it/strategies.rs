@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use codex_auth_core::{
-    Ask, Bond, Headroom, Lease, Outcome, Prompt, Query, Reason, RestPolicy, Rotation, Routing, Seat, SessionKey,
-    Standards, Strategy, Terms, Timestamp, Usage, pick,
+    Ask, Bond, Expiring, Headroom, Lease, Outcome, Prompt, Query, Reason, RestPolicy, Rotation, Routing, Seat,
+    SessionKey, Standards, Strategy, Terms, Timestamp, Usage, pick,
     testing::{account, pool},
 };
 
@@ -80,6 +80,26 @@ fn hybrid_puts_sessions_together_where_their_beginning_is_cached() {
     let lease = agent.acquire(&asks("b", 20_000), later(10)).expect("somebody can");
     assert_eq!((number(&lease), lease.reason), (first, Reason::WarmCache));
     drop(agent.settle(lease, &Outcome::Cancelled, false, later(10)));
+}
+
+#[test]
+fn a_pool_that_is_low_starts_the_windows_that_have_not_begun() {
+    // Of two accounts one is in use and has the beginning of every prompt cached.
+    let serves = |left_percent: f64| {
+        let accounts = [account(1), account(2)];
+        let under_way = Expiring { left_percent, at: later(3600) };
+        let used = Headroom { left_percent, expiring: Some(under_way), ..Headroom::UNKNOWN };
+        let week = Expiring { left_percent: 90.0, at: later(100 * 3600) };
+        let untouched = Headroom { plan_size: 1.2, expiring: Some(week), ..Headroom::UNKNOWN };
+        let seats = [
+            Seat { headroom: used, cached_tokens: 14_000, ..Seat::of(&accounts[0]) },
+            Seat { headroom: untouched, ..Seat::of(&accounts[1]) },
+        ];
+        let ask = Ask { prompt: Prompt { tokens: 20_000, later_tokens: 20_000 }, ..Ask::default() };
+        pick(&seats, Standards::default(), ask, NOW).map(|pick| (pick.place, pick.reason))
+    };
+    assert_eq!(serves(81.0), Some((0, Reason::WarmCache)), "more than enough is left");
+    assert_eq!(serves(79.0), Some((1, Reason::StartsWindow)));
 }
 
 #[test]
@@ -181,7 +201,7 @@ fn what_expires_first_is_drained_first_in_proportion_to_its_plan() {
     let accounts = [account(1), account(2), account(3)];
     let window = |hours: u64, plan_size: f64| Headroom {
         left_percent: 50.0,
-        expiring: Some(codex_auth_core::Expiring { left_percent: 50.0, at: later(hours * 3600) }),
+        expiring: Some(Expiring { left_percent: 50.0, at: later(hours * 3600) }),
         plan_size,
         ..Headroom::UNKNOWN
     };

@@ -58,7 +58,8 @@ pub fn recommendation_text(recommendation: &Recommendation, prospects: &[Prospec
                 | Reason::WarmCache
                 | Reason::WorthMoving
                 | Reason::NextInTurn
-                | Reason::ExpiresFirst => {
+                | Reason::ExpiresFirst
+                | Reason::StartsWindow => {
                     if *is_lowest_risk {
                         "Lowest risk ready account"
                     } else {

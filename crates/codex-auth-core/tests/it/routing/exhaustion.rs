@@ -30,8 +30,9 @@ pub(super) struct End {
 pub(super) struct Ends {
     /// Pools that ran dry under `hybrid` or under stickiness.
     pub(super) pools: usize,
-    pub(super) later: usize,
-    /// By how much the others ran dry earlier, in minutes.
+    /// By how much those that ran dry later did so, in minutes.
+    pub(super) later: Vec<i64>,
+    /// The same for those that ran dry earlier.
     pub(super) earlier: Vec<i64>,
     /// Requests refused in all of them, by stickiness and by `hybrid`.
     pub(super) refused: [usize; 2],
@@ -63,7 +64,7 @@ pub(super) fn compare(rows: &[Row]) -> Ends {
     let mut ends = Ends::default();
     for (end, gains) in rows.iter().flat_map(|row| &row.ends).filter_map(|end| Some((end, end.gains()?))) {
         ends.pools += 1;
-        ends.later += usize::from(gains > 0);
+        ends.later.extend((gains > 0).then_some(gains / 60_000));
         ends.earlier.extend((gains < 0).then_some(-gains / 60_000));
         ends.refused[0] += end.refused[STICKY];
         ends.refused[1] += end.refused[HYBRID];

@@ -97,12 +97,17 @@ fn dry(row: &Row, policy: usize) -> String {
 /// How `hybrid` and stickiness compare at the end of their pools.
 pub(super) fn in_words(rows: &[Row]) -> String {
     let Ends { pools, later, earlier, refused: [theirs, ours] } = compare(rows);
-    let same = pools - later - earlier.len();
-    let minutes = earlier.iter().map(i64::to_string).collect::<Vec<String>>().join(", ");
-    let by = if earlier.is_empty() { String::new() } else { format!(" (by {minutes} minutes)") };
+    let same = pools - later.len() - earlier.len();
+    let by = |minutes: &[i64]| match minutes {
+        [] => String::new(),
+        _ => format!(" (together {} minutes)", minutes.iter().sum::<i64>()),
+    };
     format!(
-        "{pools} pools ran dry: {later} later under hybrid than under sticky, {same} at the same time,\n\
-         {} earlier{by}. To the end of these runs sticky refused {theirs} requests, hybrid {ours}.\n",
-        earlier.len()
+        "{pools} pools ran dry: {}{} later under hybrid than under sticky, {same} at the same time,\n\
+         {}{} earlier. To the end of these runs sticky refused {theirs} requests, hybrid {ours}.\n",
+        later.len(),
+        by(&later),
+        earlier.len(),
+        by(&earlier),
     )
 }

@@ -141,6 +141,11 @@ impl World {
         true
     }
 
+    /// Lets time pass where nobody has anything to do.
+    pub(crate) fn wait_until(&self, until: Timestamp) {
+        self.clock.advance(until.since(self.now()));
+    }
+
     /// Gives the executor a job.
     pub(crate) fn give(&self, owner: Owner, job: Job) {
         self.given.lock().unwrap().0.push((owner, job));
