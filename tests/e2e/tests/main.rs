@@ -27,6 +27,7 @@ mod k_browser;
 mod k_mixed;
 mod l_together;
 mod leaks;
+mod models;
 mod signin;
 mod token;
 mod usage;

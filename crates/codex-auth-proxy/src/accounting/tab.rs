@@ -143,12 +143,13 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
         None => (left.outcome(), left.code().map(str::to_owned)),
     };
     let Told { tokens, response, model, code: told_code } = last_words.as_deref().map(told).unwrap_or_default();
-    let code = if outcome == UsageOutcome::Success { None } else { told_code.or(code) };
+    let code = if outcome == UsageOutcome::Success { None } else { told_code.clone().or(code) };
     let tokens = tokens.unwrap_or_default();
     if let Some(last) = attempts.last_mut() {
+        // What was told at the end is the last one's, and says more than how its bytes ended.
         last.tokens = tokens;
-        last.error_code =
-            if last.outcome == UsageOutcome::Success { None } else { last.error_code.take().or(code.clone()) };
+        let own = told_code.or_else(|| last.error_code.take()).or_else(|| code.clone());
+        last.error_code = own.filter(|_| last.outcome != UsageOutcome::Success);
     }
     for attempt in attempts.iter_mut().filter(|attempt| attempt.outcome == UsageOutcome::Cancelled) {
         if outcome != UsageOutcome::Cancelled {

@@ -257,3 +257,32 @@ async fn a_history_that_is_made_shorter_is_a_request_and_a_refused_upgrade_is_no
     assert_eq!((request.operation, request.outcome), (UsageOperation::Responses, UsageOutcome::Success));
     assert_eq!((request.tokens, request.attempts.len()), (TOOK, 1));
 }
+
+/// Every account's stream fails with its first event, which has this code: the status and the code of the answer,
+/// which are those of the row, and how many accounts are asked.
+async fn check_first_event(code: &'static str, (status, said): (u16, &str), asked: usize) {
+    let first = format!(r#"{{"type":"response.failed","response":{{"error":{{"code":"{code}"}}}}}}"#);
+    let script = vec![Act::Send([stream_head(""), event(&first), LAST.to_vec()].concat())];
+    for form in FORMS {
+        let script = script.clone();
+        let upstream = Upstream::answering(move |_| script.clone()).await;
+        let world = World::before(&upstream, Setup { form, ..Setup::default() }).await;
+        assert_eq!(Ask::turn().send(world.port).await.status(), status, "{code} {form:?}");
+        let request = written(&world, 1).await.remove(0);
+        let told = (request.outcome, request.status, request.error_code.as_deref(), request.tokens);
+        assert_eq!(told, (UsageOutcome::Failure, Some(status), Some(said), TokenUse::default()), "{code} {form:?}");
+        let attempts = request.attempts.iter().map(|one| (one.outcome, one.status, one.error_code.as_deref()));
+        let attempts: Vec<_> = attempts.collect();
+        assert_eq!(attempts, vec![(UsageOutcome::Failure, Some(200), Some(code)); asked], "{code} {form:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_streams_fail_at_once_has_the_code_and_status_of_its_answer() {
+    // The first failure is passed on where nobody does better: a failure, though its status is 200.
+    check_first_event("server_is_overloaded", (200, "server_is_overloaded"), 3).await;
+    // A spent quota is answered in our own words.
+    check_first_event("usage_limit_reached", (429, "codex_runtime_rotation_pool_exhausted"), 3).await;
+    // The request's own fault is nobody else's matter.
+    check_first_event("invalid_prompt", (200, "invalid_prompt"), 1).await;
+}
