@@ -62,6 +62,9 @@ impl From<RotationSettings> for Routing {
 
 /// Hands out the current settings.
 pub trait SettingsSource: Debug + Send + Sync {
+    /// Another number whenever they may have changed.
+    fn stamp(&self) -> u64;
+
     /// The settings as they stand now; an unreadable file is an error, never a silent default.
     fn rotation(&self) -> Result<RotationSettings, StoreError>;
 }

@@ -48,7 +48,8 @@ pub struct Proxy {
     diary: OnceLock<Diary>,
     pub(crate) rules: Rules,
     pub(crate) accounting: Accounting,
-    reloading: tokio::sync::Mutex<()>,
+    /// The stamp of the settings in force; held while anything is read anew.
+    reloading: tokio::sync::Mutex<u64>,
 }
 
 impl Proxy {
@@ -56,7 +57,7 @@ impl Proxy {
     pub async fn ready(ports: Ports, mut config: ProxyConfig, leases: Leases) -> Result<Arc<Self>, StoreError> {
         let stamp = ports.store.stamp();
         let pool = ports.store.read().await?;
-        let settings = ports.settings.rotation()?;
+        let (stamp_of_settings, settings) = (ports.settings.stamp(), ports.settings.rotation()?);
         // Looked at from before the sums are read: what is written in between counts twice rather than never.
         let _others_so_far = ports.book.spent_by_others().await;
         let rules = Rules::ready(ports.policy.clone(), &pool, ports.clock.now()).await;
@@ -80,7 +81,7 @@ impl Proxy {
             diary: OnceLock::new(),
             rules,
             accounting,
-            reloading: tokio::sync::Mutex::default(),
+            reloading: tokio::sync::Mutex::new(stamp_of_settings),
         }))
     }
 
@@ -123,15 +124,17 @@ impl Proxy {
     /// last good state in force.
     pub async fn reload_if_changed(&self) -> Result<bool, StoreError> {
         // One at a time, so that an older pool never comes after a newer one.
-        let _alone = self.reloading.lock().await;
+        let mut settings_in_force = self.reloading.lock().await;
+        let stamp_of_settings = self.ports.settings.stamp();
         let stamp = self.ports.store.stamp();
         let (has_pool_changed, now) = (self.keeping.is_news(stamp), self.ports.clock.now());
-        if has_pool_changed {
+        if has_pool_changed || *settings_in_force != stamp_of_settings {
             self.rotation.reading();
             let pool = self.ports.store.read().await?;
             let settings = self.ports.settings.rotation()?;
             self.rotation.adopt(pool, settings, now);
             self.keeping.saw(stamp);
+            *settings_in_force = stamp_of_settings;
         }
         // Rules are filed under names of accounts, so another pool makes other rules of the same files.
         let have_rules_changed = has_pool_changed || self.rules.is_news();

@@ -1,11 +1,17 @@
 //! Owns the settings of the rotation, as the router asks for them: environment over `settings.json` over default.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use codex_auth_core::{Fallback, Memory, RotationSettings, SettingsSource, StoreError};
 use serde_json::Value;
 
-use crate::documents::settings::{Origin, Resolved, SettingsEnvironment, SettingsFile};
+use crate::{
+    documents::settings::{Origin, Resolved, SettingsEnvironment, SettingsFile},
+    fs::os,
+};
 
 /// Reads the settings anew each time it is asked.
 #[derive(Debug, Clone)]
@@ -27,6 +33,12 @@ impl FileSettings {
 }
 
 impl SettingsSource for FileSettings {
+    fn stamp(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        os::glance(self.file.path()).hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         let settings = self.file.read()?.document;
         let resolved = |name: &str| settings.resolve(name, &self.environment);

@@ -103,6 +103,10 @@ async fn look_out(world: Arc<World>, proxy: Arc<Proxy>, judge: Arc<Judge>) {
 struct Settings(Mutex<Strategy>);
 
 impl SettingsSource for Settings {
+    fn stamp(&self) -> u64 {
+        *self.0.lock().unwrap() as u64
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         Ok(RotationSettings { strategy: *self.0.lock().unwrap(), ..RotationSettings::default() })
     }

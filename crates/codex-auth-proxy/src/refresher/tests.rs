@@ -33,6 +33,10 @@ impl Upstream for Nothing {
 }
 
 impl SettingsSource for Nothing {
+    fn stamp(&self) -> u64 {
+        0
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         Ok(RotationSettings::default())
     }

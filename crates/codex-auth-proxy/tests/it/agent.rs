@@ -167,8 +167,9 @@ async fn changes_of_other_programs_are_taken_in() {
     chosen(2).await;
     assert_eq!(turn_of(attached.token.expose()).send(attached.port).await.status(), 200);
     assert_eq!(upstream.asked(), [2]);
-    *place.settings.0.lock().unwrap() = Strategy::Manual;
     place.store.edit(Box::new(|pool| pool.accounts[0].account.enabled = true)).await.unwrap();
+    chosen(2).await;
+    *place.settings.0.lock().unwrap() = Strategy::Manual;
     chosen(1).await;
     agent.stop().await.unwrap();
 }

@@ -84,6 +84,10 @@ impl Upstream for Scripted {
 struct Sticky;
 
 impl SettingsSource for Sticky {
+    fn stamp(&self) -> u64 {
+        0
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         let strategy = Strategy::of_opencode(None);
         Ok(RotationSettings { strategy, spread: false, memory: Some(Memory::default()), ..RotationSettings::default() })

@@ -36,6 +36,10 @@ impl OfficialLogins for Homes {
 pub(crate) struct Settings(pub(crate) Mutex<Strategy>, pub(crate) Fallback);
 
 impl SettingsSource for Settings {
+    fn stamp(&self) -> u64 {
+        *self.0.lock().unwrap() as u64
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         Ok(RotationSettings {
             strategy: *self.0.lock().unwrap(),
