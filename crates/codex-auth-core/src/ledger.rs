@@ -1,8 +1,8 @@
 //! The ledger's rules: how a request ended, what it took and is estimated to cost, how rows are summed, and how the sums
 //! are held against what the official client wrote down. Formats are the store's.
 //!
-//! What is counted is the request. Its attempts are written down beside it, so that a person sees what a retry did, and
-//! are in no sum.
+//! What is counted is the request of a model. Its attempts are written down beside it, so that a person sees what a retry
+//! did, and are in no sum; nor are questions that take no tokens (lists of models, quotas, whatever else is passed on).
 
 mod day;
 mod ending;

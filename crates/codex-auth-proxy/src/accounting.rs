@@ -1,4 +1,5 @@
-//! Every model request is written down once it has ended, however it ended: served, refused, cancelled or blocked.
+//! Every model request, and every question that is passed on, is written down once it has ended, however it ended:
+//! served, refused, cancelled or blocked.
 //!
 //! What is written passes through a bounded queue to one writer, off the request path. A killed agent loses what is
 //! still in it, at most [`WAITING`] requests, and the batch being written is there whole or by whole lines; what was

@@ -16,7 +16,7 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) caller: Caller,
-    /// The account of the request this is sent for; `None` for what is no model request.
+    /// The account of the request this is sent for.
     pub(crate) tab: Option<Tab>,
 }
 

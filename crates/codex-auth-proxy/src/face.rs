@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth_core::{AccessToken, WorkspaceId};
+use codex_auth_core::{AccessToken, Finish, Whose, WorkspaceId};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
 use crate::{
+    asking::Asking,
+    body::BodyStream,
     call::Call,
     forward::is_usable,
     headers::{Wearing, inbound, outbound},
@@ -24,16 +26,20 @@ use crate::{
 struct Worn {
     access: AccessToken,
     workspace: Option<WorkspaceId>,
+    whose: Whose,
 }
 
 /// Relays a call as the face account; 404 when we hold no credential of it.
 pub(crate) async fn relay_as_face(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let Some(worn) = face_credential(proxy, call) else { return respond::not_found() };
-    match send(proxy, call, &worn).await {
-        Ok(answer) if answer.status() == http::StatusCode::UNAUTHORIZED => respond::not_found(),
-        Ok(answer) => {
+    match ask(proxy, call, worn).await {
+        Ok((answer, asking)) if answer.status() == http::StatusCode::UNAUTHORIZED => {
+            asking.failed(None);
+            respond::not_found()
+        }
+        Ok((answer, asking)) => {
             let (head, body) = answer.into_parts();
-            let mut passed = http::Response::new(bounded(body, proxy.config.silence));
+            let mut passed = http::Response::new(asking.relayed(bounded(body, proxy.config.silence)));
             *passed.status_mut() = head.status;
             *passed.headers_mut() = inbound(&head.headers);
             passed
@@ -46,14 +52,20 @@ pub(crate) async fn relay_as_face(proxy: &Arc<Proxy>, call: &Call) -> Answer {
 /// what it will be served.
 pub(crate) async fn usage(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let Some(serving) = serving_credential(proxy, call) else { return relay_as_face(proxy, call).await };
-    let Ok(answer) = send(proxy, call, &serving).await else { return respond::unreachable_backend() };
+    let Ok((answer, asking)) = ask(proxy, call, serving).await else { return respond::unreachable_backend() };
     if !answer.status().is_success() {
+        asking.failed(None);
         return relay_as_face(proxy, call).await;
     }
     let Ok(body) = bounded(answer.into_body(), proxy.config.silence).collect().await else {
+        asking.ended(Finish::BrokeOff);
         return respond::unreachable_backend();
     };
-    let Ok(mut usage) = serde_json::from_slice::<Value>(&body.to_bytes()) else { return respond::not_found() };
+    let Ok(mut usage) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
+        asking.failed(Some("unreadable_answer"));
+        return respond::not_found();
+    };
+    asking.ended(Finish::Whole);
     let face = face_of(&call.headers, &call.caller, &proxy.leases);
     let login = crate::inbound::bearer_of(&call.headers).and_then(|bearer| proxy.leases.login_of(bearer));
     if let (Some(face), Some(object)) = (face, usage.as_object_mut()) {
@@ -75,19 +87,30 @@ fn wear(object: &mut serde_json::Map<String, Value>, key: &str, face: Option<&st
     }
 }
 
-async fn send(
-    proxy: &Proxy,
+/// Sends the call under this credential; the question goes on as long as its answer does.
+async fn ask(
+    proxy: &Arc<Proxy>,
     call: &Call,
-    worn: &Worn,
-) -> Result<http::Response<crate::body::BodyStream>, UpstreamError> {
+    worn: Worn,
+) -> Result<(http::Response<BodyStream>, Asking), UpstreamError> {
     let unsendable = || UpstreamError::Unsent("the request cannot be expressed".into());
     let wearing = Wearing { access: &worn.access, workspace: worn.workspace.as_ref(), keeps_turn_state: false };
     let mut request = http::Request::<Bytes>::new(call.body.clone());
     *request.method_mut() = call.method.clone();
     *request.uri_mut() = proxy.config.backend_url(&call.path, call.query.as_deref()).ok_or_else(unsendable)?;
     *request.headers_mut() = outbound(&call.headers, wearing).ok_or_else(unsendable)?;
+    let mut asking = Asking::begin(proxy, call.tab.clone(), worn.whose);
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
-    sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into())))
+    match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
+        Ok(answer) => {
+            asking.answered(answer.status().as_u16());
+            Ok((answer, asking))
+        }
+        Err(error) => {
+            asking.failed(None);
+            Err(error)
+        }
+    }
 }
 
 /// The face account's own credential: the pool's when it is in the pool, else the login the client itself showed.
@@ -100,9 +123,13 @@ fn face_credential(proxy: &Proxy, call: &Call) -> Option<Worn> {
     let mut own = pool.accounts.iter().filter(|held| held.account.owner.agrees_with(&login.owner));
     let held = own.find(|held| held.account.owner.workspace.as_ref() == Some(&face) && is_usable(held, now));
     match held {
-        Some(held) => Some(Worn { access: held.credential.access.clone()?, workspace: Some(face) }),
+        Some(held) => {
+            let (access, whose) = (held.credential.access.clone()?, Whose::of(&held.account));
+            Some(Worn { access, workspace: Some(face), whose })
+        }
         None if login.owner.workspace.as_ref() == Some(&face) => {
-            Some(Worn { access: login.credential.access?, workspace: Some(face) })
+            let whose = Whose { record: None, owner: login.owner };
+            Some(Worn { access: login.credential.access?, workspace: Some(face), whose })
         }
         None => None,
     }
@@ -118,5 +145,6 @@ fn serving_credential(proxy: &Proxy, call: &Call) -> Option<Worn> {
     if !is_usable(held, now) {
         return None;
     }
-    Some(Worn { access: held.credential.access.clone()?, workspace: held.account.owner.workspace.clone() })
+    let (access, workspace) = (held.credential.access.clone()?, held.account.owner.workspace.clone());
+    Some(Worn { access, workspace, whose: Whose::of(&held.account) })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use codex_auth_core::UsageOperation;
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 
@@ -53,22 +54,20 @@ async fn admit(proxy: Arc<Proxy>, port: u16, request: Request<Incoming>) -> Answ
     if !serves(&caller, &asked) {
         return respond::unauthorized();
     }
-    let (path, is_model) = match asked {
+    let operation = asked.operation();
+    let path = match asked {
         Route::AccountsCheck => return own::accounts_check(&head.headers, &caller, &proxy.leases),
         Route::WebSocket => return respond::upgrade_required(),
         Route::Revoke => return own::revoke(),
         Route::Health => return own::health(),
         Route::Unknown | Route::Token | Route::Mcp => return respond::not_found(),
-        Route::Model(path) => (path, true),
-        Route::Face(path) => (path, false),
-        Route::Models => ("/codex/models".to_owned(), false),
-        Route::Usage => ("/wham/usage".to_owned(), false),
+        Route::Model(path) | Route::Face(path) => path,
+        Route::Models => "/codex/models".to_owned(),
+        Route::Usage => "/wham/usage".to_owned(),
     };
-    let tab = is_model.then(|| open(&proxy, &head.headers, &path, &caller));
-    let answer = serve(&proxy, (head, body), path, (caller, tab.clone())).await;
-    if let Some(tab) = tab {
-        close(&tab, &answer);
-    }
+    let tab = open(&proxy, &head.headers, operation, &caller);
+    let answer = serve(&proxy, (head, body), (path, operation), (caller, tab.clone())).await;
+    close(&tab, &answer);
     answer
 }
 
@@ -77,22 +76,18 @@ pub(crate) fn close(tab: &Tab, answer: &Answer) {
     tab.answered(answer.status().as_u16(), answer.extensions().get::<Accounted>());
 }
 
-/// Opens the account of a model request.
-pub(crate) fn open(proxy: &Arc<Proxy>, headers: &http::HeaderMap, path: &str, caller: &Caller) -> Tab {
-    let asked = Asked {
-        is_responses: path.starts_with("/codex/responses"),
-        model: model_of(headers),
-        session: session_of(headers),
-        cwd: proxy.leases.cwd_of(caller),
-    };
+/// Opens the account of a request.
+pub(crate) fn open(proxy: &Arc<Proxy>, headers: &http::HeaderMap, operation: UsageOperation, caller: &Caller) -> Tab {
+    let asked =
+        Asked { operation, model: model_of(headers), session: session_of(headers), cwd: proxy.leases.cwd_of(caller) };
     Tab::open(proxy, asked)
 }
 
 async fn serve(
     proxy: &Arc<Proxy>,
     (head, body): (http::request::Parts, Incoming),
-    path: String,
-    (caller, tab): (Caller, Option<Tab>),
+    (path, operation): (String, UsageOperation),
+    (caller, tab): (Caller, Tab),
 ) -> Answer {
     let body = match read_body(body, &head.headers, proxy.config.largest_body).await {
         Ok(body) => body,
@@ -102,9 +97,8 @@ async fn serve(
         }
     };
     let query = head.uri.query().map(str::to_owned);
-    let is_model = tab.is_some();
-    let call = Call { method: head.method, path, query, headers: head.headers, body, caller, tab };
-    match (is_model, call.path.as_str()) {
+    let call = Call { method: head.method, path, query, headers: head.headers, body, caller, tab: Some(tab) };
+    match (operation.asks_a_model(), call.path.as_str()) {
         (true, _) => match &call.caller {
             Caller::Permit(holder) => door::serve(proxy, &call, holder).await,
             Caller::Client | Caller::Lease(_) | Caller::Home(_) => forward::forward(proxy, &call).await,

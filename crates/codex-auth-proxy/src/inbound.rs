@@ -1,7 +1,7 @@
 //! What a request asks for: its route, its conversation, its model, and its body within the cap.
 
 use bytes::{Bytes, BytesMut};
-use codex_auth_core::{SessionKey, quota_key};
+use codex_auth_core::{SessionKey, UsageOperation, quota_key};
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 
@@ -30,6 +30,27 @@ pub(crate) enum Route {
     Face(String),
     /// No such thing.
     Unknown,
+}
+
+impl Route {
+    /// What a request of this sort is written down as.
+    pub(crate) fn operation(&self) -> UsageOperation {
+        match self {
+            Self::Model(path) if path.starts_with("/codex/responses") => UsageOperation::Responses,
+            Self::Model(_) => UsageOperation::Unknown,
+            Self::Models => UsageOperation::Models,
+            Self::Usage => UsageOperation::Diagnostic,
+            Self::Face(path) if path.contains("/thread/goal/") => UsageOperation::ThreadGoal,
+            Self::Face(_)
+            | Self::WebSocket
+            | Self::AccountsCheck
+            | Self::Mcp
+            | Self::Token
+            | Self::Revoke
+            | Self::Health
+            | Self::Unknown => UsageOperation::Relayed,
+        }
+    }
 }
 
 /// Sorts a request. Both path styles of the official client are known (`/backend-api/wham/…`, `/backend-api/codex/…`),

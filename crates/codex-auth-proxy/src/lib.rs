@@ -13,15 +13,16 @@
 //!    them as they pass.
 //!
 //! Beside the road: `own` (what we answer ourselves), `face` (calls as the account the client believes to be),
-//! `models` (the catalogue), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
+//! `models` (the catalogue), `asking` (a question to one account, of either, written down), `token_door` (renewal of wrapped clients' logins), `refresher` (renewals that nobody waits
 //! for), `keeping` (the disk, off the path), `remembering` and `diary` (quotas, likewise), `sessions` (who serves which,
-//! likewise), `accounting` (every request, written down when it has ended), `recording` (what was decided, and from
+//! likewise), `accounting` (every request and question, written down when it has ended), `recording` (what was decided, and from
 //! what), `permits` (capabilities: limited, revocable callers), `rules` (what the user wants, composed for each
 //! request), `rewrite` (the changes a body may undergo), `instead` (another model's name, where the user wants one),
 //! `respond` (every status code of ours). [`run_agent`] is the process around it all.
 
 mod accounting;
 mod agent;
+mod asking;
 mod attempt;
 mod begun;
 mod body;

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth_core::{Held, Query};
+use codex_auth_core::{Finish, Held, Query, UsageOutcome, Whose};
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
 
 use crate::{
+    accounting::Accounted,
+    asking::Asking,
     call::Call,
     forward::is_usable,
     headers::{Wearing, outbound},
@@ -43,14 +46,20 @@ pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
         .iter()
         .zip(&decision.standings)
         .filter(|(held, standing)| standing.is_ready() && is_usable(held, now));
-    let asked = able.take(ASKED).map(|(held, _)| of_account(proxy.clone(), call.clone_head(), held.clone()));
-    let asked: Vec<_> = asked.map(tokio::spawn).collect();
-    let mut union = Vec::new();
-    for answer in asked {
-        for model in answer.await.ok().flatten().unwrap_or_default() {
-            add(&mut union, model);
-        }
+    let mut asked = JoinSet::new();
+    for (place, (held, _)) in able.take(ASKED).enumerate() {
+        let list = of_account(proxy.clone(), call.clone_head(), held.clone());
+        asked.spawn(async move { (place, list.await) });
     }
+    // A client that leaves takes the set along, and nobody is asked any more.
+    let mut lists = Vec::new();
+    while let Some(list) = asked.join_next().await {
+        lists.extend(list);
+    }
+    lists.sort_by_key(|(place, _)| *place);
+    let is_told = lists.iter().any(|(_, list)| list.is_some());
+    let mut union = Vec::new();
+    lists.into_iter().filter_map(|(_, list)| list).flatten().for_each(|model| add(&mut union, model));
     if let Caller::Permit(holder) = &call.caller
         && !holder.models.is_empty()
     {
@@ -61,6 +70,11 @@ pub(crate) async fn models(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     let mut answer = document(StatusCode::OK, &body);
     if let Ok(etag) = HeaderValue::try_from(etag) {
         answer.headers_mut().insert(header::ETAG, etag);
+    }
+    if !is_told {
+        // An empty list is what the client can live with; it is no success.
+        let code = Some("no_list".to_owned());
+        answer.extensions_mut().insert(Accounted { outcome: UsageOutcome::Failure, code });
     }
     answer
 }
@@ -73,16 +87,34 @@ async fn of_account(proxy: Arc<Proxy>, call: Call, held: Held) -> Option<Vec<Val
     *request.uri_mut() = proxy.config.backend_url("/codex/models", call.query.as_deref())?;
     *request.headers_mut() = outbound(&call.headers, wearing)?;
     request.headers_mut().remove(header::IF_NONE_MATCH);
-    let fetch = async {
-        let answer = proxy.ports.upstream.send(request).await.ok()?;
-        if !answer.status().is_success() {
-            return None;
+    let mut asking = Asking::begin(&proxy, call.tab.clone(), Whose::of(&held.account));
+    let fetched = tokio::time::timeout(WITHIN, fetch(&proxy, request, &mut asking)).await;
+    match fetched.unwrap_or(Err(Some("no_answer_in_time"))) {
+        Ok(models) => {
+            asking.ended(Finish::Whole);
+            Some(models)
         }
-        let body = Limited::new(answer.into_body(), LARGEST).collect().await.ok()?.to_bytes();
-        let body: Value = serde_json::from_slice(&body).ok()?;
-        body.get("models")?.as_array().cloned()
-    };
-    tokio::time::timeout(WITHIN, fetch).await.ok().flatten()
+        Err(code) => {
+            asking.failed(code);
+            None
+        }
+    }
+}
+
+/// One account's list, or a word for why there is none where its status does not tell.
+async fn fetch(
+    proxy: &Proxy,
+    request: http::Request<Bytes>,
+    asking: &mut Asking,
+) -> Result<Vec<Value>, Option<&'static str>> {
+    let answer = proxy.ports.upstream.send(request).await.map_err(|_unreached| None)?;
+    asking.answered(answer.status().as_u16());
+    if !answer.status().is_success() {
+        return Err(None);
+    }
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|_broken| Some("stream_broke_off"))?;
+    let body: Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    body.get("models").and_then(Value::as_array).cloned().ok_or(Some("unreadable_answer"))
 }
 
 /// What a model is called.

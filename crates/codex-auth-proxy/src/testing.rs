@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use codex_auth_core::StateDir;
+use codex_auth_core::{StateDir, UsageOperation};
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// body, is what a client does that leaves.
 pub async fn ask(proxy: &Arc<Proxy>, headers: HeaderMap, body: Bytes) -> Response<BodyStream> {
     let (method, path, caller) = (Method::POST, "/codex/responses".to_owned(), Caller::Client);
-    let tab = handler::open(proxy, &headers, &path, &caller);
+    let tab = handler::open(proxy, &headers, UsageOperation::Responses, &caller);
     let call = Call { method, path, query: None, headers, body, caller, tab: Some(tab.clone()) };
     let answer = forward(proxy, &call).await;
     handler::close(&tab, &answer);

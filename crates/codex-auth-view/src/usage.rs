@@ -61,6 +61,8 @@ pub struct Usage {
     prices_as_of: &'static str,
     rows: Vec<Value>,
     attempts: Vec<Value>,
+    /// Whatever asked no model, in no sum.
+    questions: Vec<Value>,
     notes: Vec<String>,
 }
 
@@ -112,13 +114,20 @@ impl Usage {
             totals: (&all).into(),
             buckets: groups.iter().map(bucket).collect(),
         };
-        Self { summary, cost_is: "estimate", prices_as_of, rows: Vec::new(), attempts: Vec::new(), notes: Vec::new() }
+        let (rows, attempts, questions, notes) = Default::default();
+        Self { summary, cost_is: "estimate", prices_as_of, rows, attempts, questions, notes }
     }
 
     /// The same with the rows it was summed from, for documents.
     #[must_use]
     pub fn with_rows(self, rows: Vec<Value>, attempts: Vec<Value>) -> Self {
         Self { rows, attempts, ..self }
+    }
+
+    /// The same with the questions of the span, for documents.
+    #[must_use]
+    pub fn with_questions(self, questions: Vec<Value>) -> Self {
+        Self { questions, ..self }
     }
 
     /// The same with something a person should know of it.

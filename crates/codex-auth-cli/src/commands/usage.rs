@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use codex_auth_core::{PriceTable, Timestamp, UsageGroup, summed};
 use codex_auth_store::{
     OsFs, StateFile,
-    documents::usage_ledger::{AccountMark, AttemptRow, UsageLedger, UsagePrices, UsageRow},
+    documents::usage_ledger::{AccountMark, UsageLedger, UsagePrices, UsageRow},
     write_private,
 };
 use codex_auth_view::{Named, Usage, UsageRotated, document};
@@ -17,6 +17,7 @@ use codex_auth_view::{Named, Usage, UsageRotated, document};
 use crate::{assemble::Product, error::CliError};
 
 mod moment;
+mod questions;
 mod reconcile;
 
 use moment::{MOMENTS, moment};
@@ -168,10 +169,10 @@ fn summary(product: &Product, arguments: &UsageArguments) -> Result<(), CliError
         Usage::new((*by).into(), (span.since, span.until), &groups, |key| accounts.label(key), PriceTable::AS_OF);
     let torn = (rows.unreadable > 0).then(|| format!("{} lines could not be read and are in no sum.", rows.unreadable));
     let view = view.with_note(torn).with_note(unpriced_note(&rows.requests)).with_note(prices_note(product));
-    let view = view.with_rows(
-        rows.requests.iter().map(UsageRow::document).collect(),
-        rows.attempts.iter().map(AttemptRow::document).collect(),
-    );
+    let view = view.with_note(questions::note(&rows.questions));
+    let (questions, attempts) = questions::documents(&rows);
+    let view =
+        view.with_rows(rows.requests.iter().map(UsageRow::document).collect(), attempts).with_questions(questions);
     let text = match (json, csv) {
         (true, _) => document(&view),
         (false, true) => view.csv(),

@@ -26,8 +26,8 @@ pub trait UsageBook: Debug + Send + Sync {
 /// Whose account it was. The book writes hashes of it, which cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
-    /// Our name for it.
-    pub record: RecordId,
+    /// Our name for it; `None` for a login that is not in the pool.
+    pub record: Option<RecordId>,
     /// The person and the workspace.
     pub owner: Owner,
 }
@@ -35,11 +35,11 @@ pub struct Whose {
 impl Whose {
     /// The account as the ledger needs it.
     pub fn of(account: &Account) -> Self {
-        Self { record: account.record.clone(), owner: account.owner.clone() }
+        Self { record: Some(account.record.clone()), owner: account.owner.clone() }
     }
 }
 
-/// One request, ended.
+/// One request, ended: of a model, or a question that was passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestSpent {
     /// Names it among all requests of all times.
@@ -62,7 +62,7 @@ pub struct RequestSpent {
     pub session: Option<SessionKey>,
     /// The answer's own id.
     pub response: Option<String>,
-    /// The account that answered, or the last one asked.
+    /// The account that answered, or the last one asked; `None` where several answered together.
     pub account: Option<Whose>,
     /// HTTP status the client got.
     pub status: Option<u16>,

@@ -49,8 +49,10 @@ words! {
         ThreadGoal => "thread-goal",
         /// A renewal of tokens.
         AuthRefresh => "auth-refresh",
-        /// A question of our own.
+        /// A question about quotas.
         Diagnostic => "diagnostic",
+        /// Whatever else was passed on.
+        Relayed => "relayed",
         /// Something else.
         Unknown => "unknown",
     }
@@ -66,5 +68,16 @@ words! {
         Blocked => "blocked",
         /// Given up by the client.
         Cancelled => "cancelled",
+    }
+}
+
+impl UsageOperation {
+    /// Whether a model is asked for something. Everything else is a question: it takes no tokens, and is in no sum and in
+    /// no budget.
+    pub fn asks_a_model(self) -> bool {
+        match self {
+            Self::Responses | Self::Unknown => true,
+            Self::Models | Self::ThreadGoal | Self::AuthRefresh | Self::Diagnostic | Self::Relayed => false,
+        }
     }
 }

@@ -19,9 +19,9 @@ pub(crate) struct Accounted {
 }
 
 /// What is known of a request when it comes in.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
-    pub(crate) is_responses: bool,
+    pub(crate) operation: UsageOperation,
     pub(crate) model: Option<String>,
     pub(crate) session: Option<SessionKey>,
     pub(crate) cwd: Option<String>,
@@ -163,25 +163,31 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
     }
     let model = instead.or_else(|| inner.asked.model.clone()).or(model);
     inner.proxy.rules.took(project, at, tokens, model.as_deref());
-    let Asked { is_responses, model: _, session, cwd } = inner.asked.clone();
+    let Asked { operation, model: _, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),
         at,
         source: UsageSource::RuntimeProxy,
-        operation: if is_responses { UsageOperation::Responses } else { UsageOperation::Unknown },
+        operation,
         outcome,
         model,
         instead_of: own,
         cwd,
         session,
         response,
-        account: attempts.last().map(|attempt| attempt.account.clone()),
+        account: whose(operation, &attempts),
         status: status.filter(|_| outcome != UsageOutcome::Cancelled || status.is_some()),
         error_code: code,
         took: at.since(inner.began),
         tokens,
         attempts,
     }
+}
+
+/// Who answered. A list of models is everybody's who was asked.
+fn whose(operation: UsageOperation, attempts: &[AttemptSpent]) -> Option<Whose> {
+    let is_shared = operation == UsageOperation::Models && attempts.len() > 1;
+    attempts.last().filter(|_| !is_shared).map(|attempt| attempt.account.clone())
 }
 
 /// One attempt, ended.

@@ -13,6 +13,7 @@ mod incidents;
 mod invalidation;
 mod no_secret_leaves;
 mod permits;
+mod questions;
 mod recording;
 mod refusals;
 mod request_path;

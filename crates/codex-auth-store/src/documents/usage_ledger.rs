@@ -1,4 +1,4 @@
-//! `usage/usage-ledger.jsonl`: one row for each request, appended under the predecessor's lock, archived by name, and
+//! `usage/usage-ledger.jsonl`: one row for each request and each question, appended under the predecessor's lock, archived by name, and
 //! summed as it grows.
 
 use std::{

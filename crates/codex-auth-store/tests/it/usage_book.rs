@@ -24,6 +24,8 @@ use codex_auth_store::{
 
 use crate::world::{NOW, World, layout_in, sign_in};
 
+mod questions;
+
 const AT: Timestamp = Timestamp::from_secs(NOW);
 const HOME: &str = "STORE_TEST_HOME";
 const TASK: &str = "STORE_TEST_USAGE";
@@ -247,6 +249,14 @@ fn other_programs_are_told_what_was_done() {
     assert_eq!(told.count(Counter::Rotations), 2);
     let last = told.last_account.expect("somebody served");
     assert_eq!((last.index, last.account_id.as_deref(), last.at), (1, Some("ws-2"), AT));
+    // Accounts that are asked for one list are no retries, and a list is answered by nobody in particular.
+    let theirs = RequestSpent { account: Some(whose(1)), ..questions::list(0) };
+    book.enter_now(&[questions::list(1), theirs], AT).expect("written");
+    book.publish_now(AT).expect("told");
+    let told = StateFile::<Observability>::under(world.layout().base()).read().expect("readable").document;
+    let counts = [Counter::Total, Counter::Responses, Counter::Attempts, Counter::Rotations];
+    assert_eq!(counts.map(|counter| told.count(counter)), [5, 3, 8, 2]);
+    assert_eq!(told.last_account.map(|last| last.index), Some(1));
 }
 
 /// Every step at which the disk may fail or stop: what was acknowledged is there, and handed in again, all is, once.

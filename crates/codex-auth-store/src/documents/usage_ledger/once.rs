@@ -98,7 +98,7 @@ impl Known {
         let is_ours = self.ours.remove(&name);
         if self.ids.insert(name) {
             self.order.push_back(name);
-            if !is_first && !is_ours {
+            if !is_first && !is_ours && !row.is_question() {
                 let Entry { at, cell, sums } = row.entry();
                 self.others.push(spent_of(at, &cell, &sums));
             }

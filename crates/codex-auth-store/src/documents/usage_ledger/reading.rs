@@ -13,9 +13,11 @@ const CLOCKS_MS: i64 = 3_600_000;
 /// What the ledger holds of a span of time, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageRows {
-    /// Requests.
+    /// Requests of a model.
     pub requests: Vec<UsageRow>,
-    /// Their attempts.
+    /// Questions, which took nothing.
+    pub questions: Vec<UsageRow>,
+    /// The attempts of both.
     pub attempts: Vec<AttemptRow>,
     /// Lines that nobody understands: torn, or of another version.
     pub unreadable: usize,
@@ -37,9 +39,11 @@ impl UsageLedger {
             found.take(&bytes, &mut seen);
         }
         let within = |at: Timestamp| since <= at && at <= until;
-        found.requests.retain(|row| within(row.created_at));
+        for rows in [&mut found.requests, &mut found.questions] {
+            rows.retain(|row| within(row.created_at));
+            rows.sort_by_key(|row| row.created_at);
+        }
         found.attempts.retain(|row| within(row.created_at));
-        found.requests.sort_by_key(|row| row.created_at);
         found.attempts.sort_by_key(|row| row.created_at);
         Ok(found)
     }
@@ -50,7 +54,8 @@ impl UsageRows {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             if let Some(row) = UsageRow::parse(line) {
                 if seen.insert(row.id.clone()) {
-                    self.requests.push(row);
+                    let rows = if row.is_question() { &mut self.questions } else { &mut self.requests };
+                    rows.push(row);
                 }
             } else if let Some(row) = AttemptRow::parse(line) {
                 if seen.insert(format!("{}-{}", row.request_id, row.number)) {

@@ -1,4 +1,4 @@
-//! Owns one row of the ledger: one request, without any text, token or name of a person.
+//! Owns one row of the ledger: one request or one question, without any text, token or name of a person.
 
 use codex_auth_core::{
     Account, Cell, Entry, Owner, PriceTable, Sums, Timestamp, TokenUse, UsageOperation, UsageOutcome, UsageSource,
@@ -12,6 +12,8 @@ use crate::{
 };
 
 const E8: f64 = 1e8;
+/// The version of a question's row. The predecessor passes it over: its budgets count every row of version 1.
+const QUESTION: (i64, &str) = (2, "question");
 
 /// Tokens of one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -142,6 +144,11 @@ impl AccountMark {
 }
 
 impl UsageRow {
+    /// Whether it asked no model and took nothing: such a row is in no sum and in no budget, whoever wrote it.
+    pub fn is_question(&self) -> bool {
+        !self.operation.asks_a_model() && self.tokens == Tokens::default()
+    }
+
     /// The row as it is summed.
     pub fn entry(&self) -> Entry {
         let cell = Cell {
@@ -166,6 +173,10 @@ impl UsageRow {
             "requestId": self.request_id, "statusCode": self.status, "errorCode": self.error_code,
             "durationMs": self.duration_ms, "tokens": written(self.tokens), "costUsd": cost,
         });
+        if self.is_question() {
+            let (version, kind) = QUESTION;
+            (row["version"], row["kind"]) = (json!(version), json!(kind));
+        }
         let ours =
             [("insteadOfModel", &self.instead_of), ("sessionHash", &self.session), ("responseHash", &self.response)];
         for (key, told) in ours {
@@ -185,7 +196,7 @@ impl UsageRow {
     /// corrected.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let row: Value = serde_json::from_slice(line).ok()?;
-        let row = row.as_object().filter(|row| row.get("version").and_then(json::integer) == Some(1))?;
+        let row = row.as_object().filter(|row| is_one(row))?;
         let text = |key: &str| json::text(row, key).map(str::to_owned);
         let word = |key: &str| json::text(row, key).unwrap_or_default();
         let (tokens, is_mended) = read(json::object(row, "tokens"));
@@ -217,6 +228,11 @@ impl UsageRow {
             response: text("responseHash"),
         })
     }
+}
+
+fn is_one(row: &Object) -> bool {
+    let version = row.get("version").and_then(json::integer);
+    version == Some(1) || (version, json::text(row, "kind")) == (Some(QUESTION.0), Some(QUESTION.1))
 }
 
 pub(super) fn status(row: &Object) -> Option<u16> {

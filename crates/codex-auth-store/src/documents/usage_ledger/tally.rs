@@ -1,4 +1,4 @@
-//! What the snapshot for other programs is told of the requests since it was last told something.
+//! What the snapshot for other programs is told of requests and questions since it was last told something.
 
 use codex_auth_core::{AttemptSpent, RequestSpent, SavedPool, Timestamp, UsageOutcome, Whose};
 
@@ -21,25 +21,32 @@ impl Tally {
     /// Counts one request with its attempts.
     pub(super) fn count(&mut self, request: &RequestSpent) {
         self.add(Counter::Total, 1);
-        self.add(Counter::Responses, 1);
+        self.add(Counter::Latency, u64::try_from(request.took.as_millis()).unwrap_or(u64::MAX));
+        self.last_at = self.last_at.max(Some(request.at));
         match request.outcome {
             UsageOutcome::Success => self.add(Counter::Successful, 1),
             UsageOutcome::Failure | UsageOutcome::Blocked => self.add(Counter::Failed, 1),
             UsageOutcome::Cancelled => self.add(Counter::UserAborts, 1),
         }
+        request.attempts.iter().for_each(|attempt| self.attempt(attempt));
+        if request.operation.asks_a_model() {
+            self.of_a_model(request);
+        }
+    }
+
+    /// A question is asked of whom it concerns, or of several at once: none of them is a retry.
+    fn of_a_model(&mut self, request: &RequestSpent) {
+        self.add(Counter::Responses, 1);
         if request.attempts.is_empty() && request.outcome == UsageOutcome::Failure {
             self.add(Counter::PoolFastFails, 1);
         }
-        request.attempts.iter().for_each(|attempt| self.attempt(attempt));
         for pair in request.attempts.windows(2) {
             let is_same = pair[0].account.record == pair[1].account.record;
             self.add(if is_same { Counter::SameAccountRetries } else { Counter::Rotations }, 1);
         }
-        self.add(Counter::Latency, u64::try_from(request.took.as_millis()).unwrap_or(u64::MAX));
         if let Some(whose) = &request.account {
             self.served = Some((whose.clone(), request.at));
         }
-        self.last_at = self.last_at.max(Some(request.at));
         self.last_error = request.error_code.clone().or(self.last_error.take());
     }
 
@@ -63,10 +70,11 @@ impl Tally {
             snapshot.add(counter, by);
         }
         if let Some((whose, at)) = self.served
-            && let Some(index) = pool.accounts.iter().position(|held| held.account.record == whose.record)
+            && let Some(index) =
+                pool.accounts.iter().position(|held| Some(&held.account.record) == whose.record.as_ref())
         {
             snapshot.last_account = Some(LastAccount {
-                record: Some(whose.record.to_string()),
+                record: whose.record.as_ref().map(ToString::to_string),
                 account_id: whose.owner.workspace.as_ref().map(|id| id.as_str().to_owned()),
                 index,
                 at,

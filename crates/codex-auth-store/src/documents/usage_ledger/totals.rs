@@ -15,6 +15,9 @@ use crate::{
 const SUMS: [&str; 7] =
     ["requests", "inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens", "totalTokens", "costE8"];
 
+/// What is summed. Sums of anything else, as they were kept before, are made anew.
+const OF: &str = "requests of models";
+
 /// The ledger in sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsageTotals {
@@ -66,7 +69,9 @@ impl UsageTotals {
     pub(super) fn fold(&mut self, bytes: &[u8]) -> usize {
         let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         for row in bytes[..end].split(|byte| *byte == b'\n').filter_map(UsageRow::parse) {
-            self.sums.count(row.entry());
+            if !row.is_question() {
+                self.sums.count(row.entry());
+            }
         }
         end
     }
@@ -87,6 +92,9 @@ impl Document for UsageTotals {
     const RECOVERY: Recovery = Recovery::Rebuild;
 
     fn decode(object: &Object) -> Self {
+        if json::text(object, "of") != Some(OF) {
+            return Self::default();
+        }
         let blank = Object::new();
         let current = json::object(object, "current").unwrap_or(&blank);
         let archives = json::object(object, "archives").unwrap_or(&blank);
@@ -112,6 +120,7 @@ impl Document for UsageTotals {
     fn encode(&self, object: &mut Object) {
         let Covered { bytes, tail_length, tail_hash } = &self.current;
         let current = json!({ "bytes": bytes, "tailLength": tail_length, "tailHash": tail_hash });
+        json::set(object, "of", Some(json!(OF)));
         json::set(object, "current", Some(current));
         json::set(object, "archives", Some(json!(self.archives)));
         let hours = self.sums.hours().map(|(hour, cells)| {
