@@ -16,6 +16,7 @@
 //!    narrower, so that in the long run nine in ten hold, whatever the past looks like.
 //!
 //! A pool lasts as long as all its accounts together ([`PoolRunOut`]): the same stories, served from what everybody has left.
+//! Its intervals have a score of their own ([`PoolScore`]).
 //! When somebody serves [`Again`] is the evaluator's word.
 //!
 //! All of it is pure, bounded, and the same on every machine.
@@ -27,6 +28,7 @@ mod diary;
 mod habit;
 mod outlook;
 mod pool;
+mod pool_score;
 mod promise;
 mod stories;
 
@@ -37,4 +39,5 @@ pub use diary::QuotaDiary;
 pub use habit::{Habit, KeptHabit, WindowReading};
 pub use outlook::Outlook;
 pub use pool::{Member, PoolRunOut};
+pub use pool_score::PoolScore;
 pub use promise::{Calibration, Promise, RunOut, SURE};

@@ -94,8 +94,8 @@ pub use entitlement::{Entitlements, LACKS_MODEL_FOR};
 pub use evaluate::{Ask, Decision, Pick, Seat, Standards, evaluate, favourite, may_serve, pick, stays};
 pub use family::{FAMILIES, quota_key};
 pub use forecast::{
-    Again, Availability, Calibration, Concern, ForecastBook, Habit, KeptHabit, Member, Outlook, PoolRunOut, Promise,
-    Prospect, QuotaDiary, Recommendation, RiskLevel, RunOut, SURE, Track, Trouble, WindowReading,
+    Again, Availability, Calibration, Concern, ForecastBook, Habit, KeptHabit, Member, Outlook, PoolRunOut, PoolScore,
+    Promise, Prospect, QuotaDiary, Recommendation, RiskLevel, RunOut, SURE, Track, Trouble, WindowReading,
 };
 pub use headroom::{Expiring, Headroom};
 pub use identity::{IdentityKey, RecordId, SessionKey, UserId, WorkspaceId};

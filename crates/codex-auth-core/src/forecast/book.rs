@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     habit::{Habit, WindowReading},
     outlook::Outlook,
+    pool_score::PoolScore,
     promise::{Calibration, Outcome, Promise, RunOut},
 };
 use crate::{RecordId, Timestamp};
@@ -30,11 +31,14 @@ pub struct ForecastBook {
     pub tracks: BTreeMap<(RecordId, Duration), Track>,
     /// By length of the window: all accounts learn from one another.
     pub calibrations: BTreeMap<Duration, Calibration>,
+    /// Of all accounts together.
+    pub pool: PoolScore,
 }
 
 impl ForecastBook {
     /// Takes in what an answer told of a window, having noted what could be said of it until then.
     pub fn saw(&mut self, record: &RecordId, reading: WindowReading) {
+        self.note_pool_until(reading.seen_at);
         let calibration = self.calibrations.entry(reading.length).or_default();
         let track = self.tracks.entry((record.clone(), reading.length)).or_insert_with(|| Track::of(&reading));
         track.note_until(calibration, reading.seen_at);
@@ -48,6 +52,7 @@ impl ForecastBook {
             false
         });
         track.habit.saw(reading);
+        self.settle_pool(reading.seen_at);
     }
 
     /// What may become of each window of an account, by length.

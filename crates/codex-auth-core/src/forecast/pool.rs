@@ -80,8 +80,7 @@ impl ForecastBook {
             return Some(PoolRunOut { says: RunOut::Spent, until });
         }
         let sources: Vec<_> = members.iter().map(|member| work.source(member, now)).collect();
-        let calibration = self.calibrations.get(shortest).copied().unwrap_or_default();
-        Some(PoolRunOut { says: calibration.within(&run_outs(&stories, &sources, now), until), until })
+        Some(PoolRunOut { says: self.pool.calibration.within(&run_outs(&stories, &sources, now), until), until })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use codex_auth_core::{Calibration, ForecastBook, Habit, KeptHabit, Promise, RecordId, RunOut, Track, WindowReading};
+use codex_auth_core::{
+    Calibration, ForecastBook, Habit, KeptHabit, PoolScore, Promise, RecordId, RunOut, Track, WindowReading,
+};
 use serde_json::{Value, json};
 
 use super::alerts::{reading, row_of};
@@ -31,7 +33,8 @@ impl Document for ForecastFile {
             let length = Duration::from_mins(minutes.parse().ok().filter(|minutes| *minutes > 0)?);
             Some((length, calibration(row.as_object()?)?))
         });
-        Self { book: ForecastBook { tracks, calibrations: calibrations.collect() } }
+        let pool = json::object(object, "pool").and_then(pool).unwrap_or_default();
+        Self { book: ForecastBook { tracks, calibrations: calibrations.collect(), pool } }
     }
 
     fn encode(&self, object: &mut Object) {
@@ -41,15 +44,29 @@ impl Document for ForecastFile {
             .book
             .calibrations
             .iter()
-            .map(|(length, score)| {
-                let Calibration { outside, said, held, lasting, lasted } = *score;
-                let row =
-                    json!({ "outside": outside, "said": said, "held": held, "lasting": lasting, "lasted": lasted });
-                ((length.as_secs() / 60).to_string(), row)
-            })
+            .map(|(length, score)| ((length.as_secs() / 60).to_string(), score_row(score)))
             .collect();
         object.insert("scores".to_owned(), json!(scores));
+        let PoolScore { calibration, open, asked_until } = &self.book.pool;
+        let (score, asked_until) = (score_row(calibration), asked_until.as_millis());
+        object.insert(
+            "pool".to_owned(),
+            json!({ "score": score, "askedUntil": asked_until, "open": promise_rows(open) }),
+        );
     }
+}
+
+fn pool(row: &Object) -> Option<PoolScore> {
+    Some(PoolScore {
+        calibration: calibration(json::object(row, "score")?)?,
+        open: promises(row),
+        asked_until: json::millis(row, "askedUntil")?,
+    })
+}
+
+fn score_row(score: &Calibration) -> Value {
+    let Calibration { outside, said, held, lasting, lasted } = *score;
+    json!({ "outside": outside, "said": said, "held": held, "lasting": lasting, "lasted": lasted })
 }
 
 fn calibration(row: &Object) -> Option<Calibration> {
@@ -70,7 +87,12 @@ fn track_row(record: &RecordId, track: &Track) -> Option<Object> {
     row.insert("end".to_owned(), json!(end));
     row.insert("steps".to_owned(), json!(told(&steps)));
     row.insert("askedUntil".to_owned(), json!(track.asked_until.as_millis()));
-    let open = track.open.iter().map(|promise| {
+    row.insert("open".to_owned(), promise_rows(&track.open));
+    Some(row)
+}
+
+fn promise_rows(open: &[Promise]) -> Value {
+    let rows = open.iter().map(|promise| {
         let mut row = Object::new();
         row.insert("saidAt".to_owned(), json!(promise.said_at.as_millis()));
         row.insert("resetsAt".to_owned(), json!(promise.resets_at.as_millis()));
@@ -85,8 +107,7 @@ fn track_row(record: &RecordId, track: &Track) -> Option<Object> {
         }
         Value::Object(row)
     });
-    row.insert("open".to_owned(), open.collect());
-    Some(row)
+    rows.collect()
 }
 
 fn track(row: &Object) -> Option<((RecordId, Duration), Track)> {
@@ -94,10 +115,13 @@ fn track(row: &Object) -> Option<((RecordId, Duration), Track)> {
     let WindowReading { length, .. } = last;
     let end = row.get("end").and_then(json::integer)?;
     let habit = Habit::from(KeptHabit { length, end, steps: untold(json::text(row, "steps")?), last: Some(last) });
-    let open = row.get("open").and_then(Value::as_array).into_iter().flatten();
-    let open = open.filter_map(|row| promise(row.as_object()?)).collect();
     let asked_until = json::millis(row, "askedUntil").unwrap_or(last.seen_at);
-    Some(((record, length), Track { habit, open, asked_until }))
+    Some(((record, length), Track { habit, open: promises(row), asked_until }))
+}
+
+fn promises(row: &Object) -> Vec<Promise> {
+    let rows = row.get("open").and_then(Value::as_array).into_iter().flatten();
+    rows.filter_map(|row| promise(row.as_object()?)).collect()
 }
 
 fn promise(row: &Object) -> Option<Promise> {
@@ -178,6 +202,8 @@ mod tests {
         assert_eq!(text, "z5 900 z9 6800 z4 2000");
         // A window that runs out twice: what was promised was settled, and the score is kept.
         assert!(again.book.calibrations.values().any(|score| score.said + score.lasting > 0));
+        let pool = &again.book.pool;
+        assert!(pool.calibration.said + pool.calibration.lasting > 0 && pool.asked_until > Timestamp::default());
     }
 
     #[test]

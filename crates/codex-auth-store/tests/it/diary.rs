@@ -102,6 +102,7 @@ fn what_was_written_foretells_as_what_is_remembered() {
     let now = Timestamp::from_secs(NOW + 14 * 24 * 3600 - 1800);
     let written = past(&world);
     assert_eq!(written.calibrations, remembered.calibrations);
+    assert_eq!(written.pool.calibration, remembered.pool.calibration);
     let says = |book: &ForecastBook| {
         let (length, outlook) = book.outlooks(&record(), now).remove(0);
         book.runs_out(length, &outlook)
