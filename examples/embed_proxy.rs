@@ -30,6 +30,10 @@ impl OfficialLogins for NoLogins {
 struct Defaults;
 
 impl SettingsSource for Defaults {
+    fn stamp(&self) -> u64 {
+        0
+    }
+
     fn rotation(&self) -> Result<RotationSettings, StoreError> {
         Ok(RotationSettings::default())
     }

@@ -30,10 +30,11 @@ enum Order {
 }
 
 impl Diary {
-    /// Starts the writer. Must be called within a tokio runtime.
-    pub(crate) fn start(port: Arc<dyn QuotaDiary>) -> Self {
+    /// Starts the writer for these accounts. Others were removed: until now an `undo` would have brought them back with
+    /// their past. Must be called within a tokio runtime.
+    pub(crate) fn start(port: Arc<dyn QuotaDiary>, records: Vec<RecordId>) -> Self {
         let (queue, orders) = mpsc::channel(WAITING);
-        tokio::spawn(write_all(port.clone(), orders));
+        tokio::spawn(write_all(port.clone(), records, orders));
         Self { port, queue }
     }
 
@@ -55,16 +56,10 @@ impl Diary {
 
     /// What was told last, for whoever asks.
     pub(crate) async fn alerts(&self) -> Vec<Alert> {
-        let port = self.port.clone();
-        let read = tokio::task::spawn_blocking(move || port.alerts()).await;
-        match read {
-            Ok(Ok(alerts)) => alerts,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "alerts could not be read");
-                Vec::new()
-            }
-            Err(_ended) => Vec::new(),
-        }
+        apart(&self.port, |port| port.alerts()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "alerts could not be read");
+            Vec::new()
+        })
     }
 
     /// Waits until everything handed in so far is written.
@@ -77,8 +72,11 @@ impl Diary {
     }
 }
 
-async fn write_all(port: Arc<dyn QuotaDiary>, mut orders: mpsc::Receiver<Order>) {
+async fn write_all(port: Arc<dyn QuotaDiary>, records: Vec<RecordId>, mut orders: mpsc::Receiver<Order>) {
     let mut complaint = Complaint::default();
+    if let Err(error) = apart(&port, move |port| port.keep_only(&records)).await {
+        tracing::warn!(%error, "what is known of removed accounts could not be forgotten");
+    }
     while let Some(first) = orders.recv().await {
         let (mut readings, mut waiting) = (Vec::new(), None);
         let until = Instant::now() + GATHERED;
@@ -112,8 +110,16 @@ async fn keep(port: &Arc<dyn QuotaDiary>, readings: Vec<(RecordId, WindowReading
     if readings.is_empty() {
         return Ok(Vec::new());
     }
+    apart(port, move |port| port.keep(&readings)).await
+}
+
+/// Waits for the disk on a thread of its own.
+async fn apart<T: Send + 'static>(
+    port: &Arc<dyn QuotaDiary>,
+    work: impl FnOnce(&dyn QuotaDiary) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     let port = port.clone();
-    tokio::task::spawn_blocking(move || port.keep(&readings)).await.unwrap_or_else(|ended| {
-        Err(StoreError::Io { verb: "write", path: "the diary of quotas".to_owned(), why: ended.to_string() })
+    tokio::task::spawn_blocking(move || work(port.as_ref())).await.unwrap_or_else(|ended| {
+        Err(StoreError::Io { verb: "use", path: "the diary of quotas".to_owned(), why: ended.to_string() })
     })
 }

@@ -87,7 +87,8 @@ impl Proxy {
 
     /// Writes down what answers tell of quotas from now on. Must be called within a tokio runtime.
     pub fn noting_to(&self, diary: Arc<dyn QuotaDiary>) {
-        self.diary.get_or_init(|| Diary::start(diary));
+        let records = || self.rotation.pool().accounts.iter().map(|held| held.account.record.clone()).collect();
+        self.diary.get_or_init(|| Diary::start(diary, records()));
     }
 
     /// What a person was told of low quotas last.

@@ -53,6 +53,13 @@ impl QuotaDiary for FileDiary {
         Ok(alerts.answer)
     }
 
+    fn keep_only(&self, records: &[RecordId]) -> Result<(), StoreError> {
+        let (now, is_there) = (self.clock.now(), |record: &RecordId| records.contains(record));
+        self.file::<Alerts>().edit(now, |alerts| alerts.book.keep_only(is_there))?;
+        self.file::<ForecastFile>().edit(now, |file| file.book.keep_only(is_there))?;
+        Ok(())
+    }
+
     fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
         let now = self.clock.now();
         let alerts = self.file::<Alerts>().read()?.document;
@@ -84,7 +91,11 @@ mod tests {
         assert_eq!(told.iter().map(Alert::code).collect::<Vec<_>>(), ["quota_5h_remaining_below_10pct"]);
         assert_eq!(diary().keep(&[(record.clone(), reading(92.0, 950))]).expect("kept"), []);
         assert_eq!(diary().alerts().expect("read"), told);
-        let past = StateFile::<ForecastFile>::under(root).read().expect("read").document;
-        assert_eq!(past.book.tracks.len(), 1);
+        let tracks = || StateFile::<ForecastFile>::under(root).read().expect("read").document.book.tracks.len();
+        assert_eq!(tracks(), 1);
+        diary().keep_only(&[record]).expect("written");
+        assert_eq!((diary().alerts().expect("read"), tracks()), (told, 1));
+        diary().keep_only(&[]).expect("written");
+        assert_eq!((diary().alerts().expect("read"), tracks()), (Vec::new(), 0));
     }
 }

@@ -10,6 +10,9 @@ pub trait QuotaDiary: Debug + Send + Sync {
     /// Keeps readings in the order in which they came, and says which thresholds they crossed. Waits for the disk.
     fn keep(&self, readings: &[(RecordId, WindowReading)]) -> Result<Vec<Alert>, StoreError>;
 
+    /// Forgets accounts that are not among these. Waits for the disk.
+    fn keep_only(&self, records: &[RecordId]) -> Result<(), StoreError>;
+
     /// What was told last, of windows that are still as low; the oldest first.
     fn alerts(&self) -> Result<Vec<Alert>, StoreError>;
 }

@@ -16,6 +16,12 @@ impl QuotaDiary for MemoryDiary {
         Ok(readings.iter().filter_map(|(record, reading)| book.saw(record, *reading)).collect())
     }
 
+    fn keep_only(&self, records: &[RecordId]) -> Result<(), StoreError> {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.keep_only(|record| records.contains(record));
+        Ok(())
+    }
+
     fn alerts(&self) -> Result<Vec<Alert>, StoreError> {
         Ok(self.book.lock().unwrap_or_else(PoisonError::into_inner).last.clone())
     }
