@@ -135,6 +135,13 @@ fn normal(name: &str) -> String {
     name.trim().chars().map(plain).collect()
 }
 
+/// Whether two names are one in that spelling. Asked for every account of every request: hardly any are as long.
+fn is_same(one: &str, other: &str) -> bool {
+    let plain = |letter: u8| if letter == b'-' || letter == b' ' { b'_' } else { letter.to_ascii_lowercase() };
+    let (one, other) = (one.trim(), other.trim());
+    one.len() == other.len() && one.bytes().map(plain).eq(other.bytes().map(plain))
+}
+
 impl Span {
     /// The window of this length; the backend rounds, and months differ.
     pub fn of_minutes(minutes: Option<u64>, place: u8) -> Self {

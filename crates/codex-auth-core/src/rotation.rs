@@ -15,6 +15,7 @@ use crate::{
     refusal_of,
 };
 
+mod gauge;
 mod lease;
 mod lessons;
 mod live;
@@ -227,8 +228,7 @@ impl Rotation {
     pub fn saw_quota(&self, record: &RecordId, report: &Report) -> Option<Remembered> {
         let mut live = self.lock();
         let side = live.sides.of_mut(record);
-        let quota = side.quota.get_or_insert_default();
-        quota.learn(report);
+        let quota = side.gauge.learn(report);
         let told = Remembered {
             record: record.clone(),
             quota: quota.snapshot(report.seen_at)?,
@@ -247,13 +247,13 @@ impl Rotation {
         let mut live = self.lock();
         for row in rows {
             let report = row.quota.report(row.source, row.plan.as_deref());
-            live.sides.of_mut(&row.record).quota.get_or_insert_default().learn(&report);
+            live.sides.of_mut(&row.record).gauge.learn(&report);
         }
     }
 
     /// What is known of an account's quota.
     pub fn quota(&self, record: &RecordId) -> Option<Quota> {
-        self.lock().sides.of(record)?.quota.clone()
+        self.lock().sides.of(record)?.gauge.quota().cloned()
     }
 
     /// The wave of sign-outs that is on, as far as it is known here; the keeper asks the disk.

@@ -1,7 +1,7 @@
 //! All that was told of one account's quota, and what follows from it at an instant.
 
 use crate::Expiring;
-use crate::quota::{Confidence, Credits, Headroom, Limit, Reading, Report, Span, Timestamp, normal, plan_size};
+use crate::quota::{Confidence, Credits, Headroom, Limit, Reading, Report, Span, Timestamp, is_same, plan_size};
 
 /// The quota of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -141,6 +141,18 @@ impl Quota {
         headroom
     }
 
+    /// The first instant after `now` at which something that was told of it is over.
+    pub(crate) fn next_end(&self, now: Timestamp) -> Timestamp {
+        let ends =
+            self.windows.iter().flat_map(|window| window.told.iter().flatten().map(|told| told.ends_at(window.span)));
+        ends.filter(|end| now < *end).min().unwrap_or(Timestamp::from_millis(i64::MAX))
+    }
+
+    /// Whether some model has a limit of its own.
+    pub(crate) fn has_families(&self) -> bool {
+        self.windows.iter().any(|window| window.limit != Limit::Account)
+    }
+
     /// Whether nothing is left in some window of the account's own.
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.headroom(None, None, now).left_percent <= 0.0
@@ -148,13 +160,12 @@ impl Quota {
 
     /// The limit of a model's own, by its id or its display name.
     fn limit_of(&self, model: &str) -> Option<&Limit> {
-        if !self.windows.iter().any(|window| window.limit != Limit::Account) {
+        if !self.has_families() {
             return None;
         }
-        let model = normal(model);
         let is_it = |limit: &Limit| match limit {
             Limit::Account => false,
-            Limit::Family(id) => *id == model || self.name_of(limit).is_some_and(|name| normal(name) == model),
+            Limit::Family(id) => is_same(id, model) || self.name_of(limit).is_some_and(|name| is_same(name, model)),
         };
         self.windows.iter().map(|window| &window.limit).find(|limit| is_it(limit))
     }

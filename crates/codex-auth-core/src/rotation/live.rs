@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Lesson, Query, Routing, lessons::Lessons, sides::Sides, warmth::Prompts};
 use crate::{
-    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Headroom, Held, LACKS_MODEL_FOR, Mark, Outcome,
-    Pick, Reason, RecordId, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence,
-    evaluate, favourite, may_serve, pick, plan_size, record::Watch, stays,
+    Affinity, Ask, Binding, Bond, Burst, Decision, Edit, Entitlements, Held, LACKS_MODEL_FOR, Mark, Outcome, Pick,
+    Reason, RecordId, RestPolicy, SavedPool, Seat, SessionKey, Standards, Timestamp, consequence::Consequence,
+    evaluate, favourite, may_serve, pick, record::Watch, stays,
 };
 
 /// How much newer a use must be than the one kept: screens show minutes, and the disk is not asked for each request.
@@ -40,6 +40,7 @@ struct Known<'a> {
     /// The bond of the session that sent it out.
     parent: Option<&'a Bond>,
     tokens: u64,
+    model: Option<&'a str>,
 }
 
 impl Live {
@@ -96,26 +97,21 @@ impl Live {
     fn seat(&self, place: usize, (query, known): (&Query, Known<'_>), now: Timestamp) -> Seat<'_> {
         let (held, side) = (&self.pool.accounts[place], self.sides.at(place));
         let plan = held.account.owner.plan.as_deref();
-        let headroom = match &side.quota {
-            Some(quota) => quota.headroom(query.model(), plan, now),
-            None => Headroom { plan_size: plan_size(plan), ..Headroom::UNKNOWN },
-        };
         let cached_tokens = match known {
             Known { own: Some(bond), tokens, .. } if bond.record == held.account.record => bond.cached(tokens, now),
-            Known { parent: Some(parent), tokens, own: None } if parent.record == held.account.record => {
+            Known { parent: Some(parent), tokens, own: None, .. } if parent.record == held.account.record => {
                 self.prompts.of_child(tokens, parent, now)
             }
             Known { tokens, .. } if side.warmth.is_warm(now) => self.prompts.shared(tokens),
             Known { .. } => 0,
         };
-        let lacks_model_until =
-            query.model().and_then(|model| self.entitlements.until(&held.account.record, model, now));
+        let lacks_model_until = known.model.and_then(|model| self.entitlements.until(&held.account.record, model, now));
         let has_refused = || query.lacking.contains(&held.account.record);
         let lacks_model_until = lacks_model_until.or_else(|| has_refused().then(|| now.after(LACKS_MODEL_FOR)));
         Seat {
             account: &held.account,
             in_flight: side.in_flight,
-            headroom,
+            headroom: side.gauge.headroom(known.model, plan, now),
             terms: query.ruling.terms_of(&held.account),
             lacks_model_until,
             cached_tokens,
@@ -152,7 +148,7 @@ impl Live {
             denied: query.ruling.denied.as_ref(),
             burst_until: self.burst.until(now),
         };
-        (self.standards(query), ask, Known { own, parent, tokens: query.tokens })
+        (self.standards(query), ask, Known { own, parent, tokens: query.tokens, model: query.model() })
     }
 
     /// What is remembered of a session.

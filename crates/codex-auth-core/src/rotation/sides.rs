@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::warmth::{Crowd, Warmth};
-use crate::{Quota, RecordId, Remembered, Timestamp};
+use super::{
+    gauge::Gauge,
+    warmth::{Crowd, Warmth},
+};
+use crate::{RecordId, Remembered, Timestamp};
 
 /// What is known of one account.
 #[derive(Debug, Default)]
@@ -12,7 +15,7 @@ pub(super) struct Side {
     pub(super) in_flight: u32,
     pub(super) warmth: Warmth,
     pub(super) crowd: Crowd,
-    pub(super) quota: Option<Quota>,
+    pub(super) gauge: Gauge,
     /// What of it was last handed on to be kept.
     pub(super) noted: Option<Remembered>,
     /// The last use that was handed on to be kept.
@@ -38,7 +41,9 @@ impl Sides {
             }
         }
         for (place, record) in order.enumerate() {
-            self.here.push(self.absent.remove(record).unwrap_or_default());
+            let mut side = self.absent.remove(record).unwrap_or_default();
+            side.gauge.forget_kept();
+            self.here.push(side);
             self.places.entry(record.clone()).or_insert(place);
         }
     }

@@ -1,7 +1,8 @@
 //! Owns the predecessor's lock of its ledger: a file made exclusively, `{pid, createdAt}`, given up after 30 seconds.
 //!
 //! Our own processes first take a lock of the kernel's beside it, so that only one of them at a time waits for the
-//! file, breaks a stale one, or makes a new one.
+//! file, breaks a stale one, or makes a new one. Whoever has that lock knows that a file of our own making was left by a
+//! process that was killed: nobody waits for it.
 #![allow(clippy::disallowed_methods, reason = "this is the seam the bans point to")]
 
 use std::{io, sync::Arc, time::Duration};
@@ -44,7 +45,7 @@ impl ForeignLock {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(io_error("create", path, &error)),
             }
-            if is_stale(path, now.after(waited)) {
+            if is_stale(path, now.after(waited)) || is_of_ours(fs.as_ref(), path) {
                 match fs.remove(path) {
                     Ok(()) => continue,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -73,6 +74,12 @@ impl Drop for ForeignLock {
 fn is_stale(path: &Utf8Path, now: Timestamp) -> bool {
     let written_at = os::modified_millis(path).map(Timestamp::from_millis);
     written_at.is_some_and(|at| now.since(at) > LIFE)
+}
+
+/// Whether one of us made the file; the predecessor signs with no owner.
+fn is_of_ours(fs: &dyn Fs, path: &Utf8Path) -> bool {
+    let told: Option<Value> = fs.read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    told.is_some_and(|told| told["owner"].is_string())
 }
 
 fn mark(now: Timestamp) -> Result<Vec<u8>, StoreError> {
@@ -116,6 +123,18 @@ mod tests {
         let error = take(&path, modified(&path).after(LIFE / 2)).expect_err("held");
         assert!(error.to_string().contains("process 4711"), "{error}");
         assert!(path.exists());
+    }
+
+    #[test]
+    fn nobody_waits_for_one_of_us_that_was_killed() {
+        let (_dir, path) = place();
+        let mut left = take(&path, Timestamp::from_secs(1)).expect("free");
+        // Killed, it removes nothing, and the kernel takes its lock back.
+        left.mark.clear();
+        drop(left);
+        assert!(path.exists());
+        drop(take(&path, modified(&path)).expect("it belongs to nobody"));
+        assert!(!path.exists());
     }
 
     #[test]
