@@ -104,8 +104,8 @@ mod tests {
         check(&gauge, 0);
         for used in [30.0, 60.0, 100.0] {
             gauge.learn(&told(used, 1));
-            for now in moments {
-                check(&gauge, now);
+            for moment in moments {
+                check(&gauge, moment);
             }
         }
         gauge.forget_kept();
