@@ -1,43 +1,48 @@
 //! Secrets: one type per kind of token, with one greppable way out.
 //!
-//! None of them implements `Display` or `Serialize`, `Debug` is redacted, and the bytes are wiped on drop.
+//! None of them implements `Display` or `Serialize`, `Debug` is redacted, and the bytes are wiped when the last copy is
+//! dropped; copies share them, so that there is one place to wipe.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use zeroize::Zeroize;
+
+/// A text that is wiped on drop.
+#[derive(PartialEq, Eq, Hash)]
+struct Wiped(String);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 macro_rules! secret_text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<Wiped>);
 
         impl $name {
             /// Wraps the text of a token; surrounding white space is dropped.
             pub fn new(text: impl AsRef<str>) -> Self {
-                Self(text.as_ref().trim().to_owned())
+                Self(Arc::new(Wiped(text.as_ref().trim().to_owned())))
             }
 
             /// The token itself. Every caller is a place to audit.
             pub fn expose(&self) -> &str {
-                &self.0
+                &self.0.0
             }
 
             /// Whether there is no token here at all.
             pub fn is_blank(&self) -> bool {
-                self.0.is_empty()
+                self.0.0.is_empty()
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str(concat!(stringify!($name), "([redacted])"))
-            }
-        }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                self.0.zeroize();
             }
         }
     };

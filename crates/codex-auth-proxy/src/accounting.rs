@@ -14,7 +14,8 @@ use std::{
 };
 
 use codex_auth_core::{Entropy, RequestSpent, UsageBook};
-use tokio::sync::{mpsc, oneshot};
+
+use crate::desk::{Desk, Inbox, desk};
 
 mod copied;
 mod tab;
@@ -26,8 +27,8 @@ pub(crate) use told::{code_in, tokens_in};
 
 /// How many ended requests may wait for the disk; those beyond it are counted and said, not kept.
 const WAITING: usize = 1024;
-/// How many are written at once.
-const BATCH: usize = 256;
+/// How long they are gathered: a request alone would cost two waits for the disk.
+const GATHERED: Duration = Duration::from_millis(100);
 /// How often other programs are told what was done.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// How often a batch that could not be written is tried again before it is given up.
@@ -38,25 +39,20 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The one writer of ended requests.
 #[derive(Debug)]
 pub(crate) struct Accounting {
-    queue: mpsc::Sender<Order>,
+    desk: Desk<RequestSpent>,
     /// Chance of this process, so that two of them never name two requests alike.
     run: u64,
     last: AtomicU64,
 }
 
-enum Order {
-    Enter(Box<RequestSpent>),
-    Finish(oneshot::Sender<()>),
-}
-
 impl Accounting {
     /// Starts the writer.
     pub(crate) fn start(book: Arc<dyn UsageBook>, entropy: &dyn Entropy) -> Self {
-        let (queue, orders) = mpsc::channel(WAITING);
-        tokio::spawn(write_all(book, orders));
+        let (desk, inbox) = desk(WAITING, GATHERED);
+        tokio::spawn(write_all(book, inbox));
         let mut run = [0; 8];
         entropy.fill(&mut run);
-        Self { queue, run: u64::from_be_bytes(run), last: AtomicU64::new(0) }
+        Self { desk, run: u64::from_be_bytes(run), last: AtomicU64::new(0) }
     }
 
     /// A name no other request has: a UUID of the free form (version 8), this process's chance and a count.
@@ -69,28 +65,23 @@ impl Accounting {
 
     /// Writes a request down soon.
     fn enter(&self, request: RequestSpent) {
-        if self.queue.try_send(Order::Enter(Box::new(request))).is_err() {
+        if !self.desk.hand_over(request) {
             tracing::warn!("too many requests wait to be written down; one is missing in the usage ledger");
         }
     }
 
     /// Waits until everything handed in so far is written down.
     pub(crate) async fn finish(&self) {
-        let (done, wait) = oneshot::channel();
-        if self.queue.send(Order::Finish(done)).await.is_ok() {
-            // The writer is gone only when the runtime ends; then nothing is left to wait for.
-            let _ended = wait.await;
-        }
+        self.desk.finish().await;
     }
 }
 
-async fn write_all(book: Arc<dyn UsageBook>, mut orders: mpsc::Receiver<Order>) {
-    let mut batch = Vec::new();
+async fn write_all(book: Arc<dyn UsageBook>, mut inbox: Inbox<RequestSpent>) {
     let mut publish_at = None;
     loop {
         let received = match publish_at {
-            None => orders.recv_many(&mut batch, BATCH).await,
-            Some(at) => match tokio::time::timeout_at(at, orders.recv_many(&mut batch, BATCH)).await {
+            None => inbox.batch().await,
+            Some(at) => match tokio::time::timeout_at(at, inbox.batch()).await {
                 Ok(received) => received,
                 Err(_time_to_publish) => {
                     publish_at = None;
@@ -99,27 +90,17 @@ async fn write_all(book: Arc<dyn UsageBook>, mut orders: mpsc::Receiver<Order>) 
                 }
             },
         };
-        if received == 0 {
-            break;
-        }
-        let (mut requests, mut waiting) = (Vec::new(), Vec::new());
-        for order in batch.drain(..) {
-            match order {
-                Order::Enter(request) => requests.push(*request),
-                Order::Finish(done) => waiting.push(done),
-            }
-        }
+        let Some(mut batch) = received else { break };
+        let requests = std::mem::take(&mut batch.items);
         if !requests.is_empty() {
             write(book.as_ref(), requests).await;
             publish_at.get_or_insert_with(|| tokio::time::Instant::now() + PUBLISH_EVERY);
         }
-        if !waiting.is_empty() {
+        if batch.is_awaited() {
             publish_at = None;
             publish(book.as_ref()).await;
         }
-        for done in waiting {
-            let _nobody_waits = done.send(());
-        }
+        batch.done();
     }
 }
 
@@ -155,10 +136,10 @@ mod tests {
 
     #[test]
     fn names_are_uuids_and_differ() {
-        let (queue, _orders) = mpsc::channel(1);
+        let (desk, _inbox) = desk(1, GATHERED);
         let mut run = [0; 8];
         SeededEntropy::new(7).fill(&mut run);
-        let accounting = Accounting { queue, run: u64::from_be_bytes(run), last: AtomicU64::new(0) };
+        let accounting = Accounting { desk, run: u64::from_be_bytes(run), last: AtomicU64::new(0) };
         let names: std::collections::BTreeSet<String> = (0..1000).map(|_| accounting.name()).collect();
         assert_eq!(names.len(), 1000);
         for name in names {

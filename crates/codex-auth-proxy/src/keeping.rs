@@ -1,13 +1,17 @@
 //! What must survive the process goes to disk here, off the request path; what arrives during one write goes
 //! into the next one together.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use codex_auth_core::{AccountStore, Edit, Lesson, Rotation, StoreError};
-use tokio::sync::{mpsc, oneshot};
+
+use crate::desk::{Desk, Inbox, desk};
 
 /// How many changes may wait; more are dropped, since each only repeats what memory already knows.
 const WAITING: usize = 256;
@@ -17,27 +21,22 @@ const WAITING: usize = 256;
 pub(crate) struct Keeping {
     store: Arc<dyn AccountStore>,
     rotation: Arc<Rotation>,
-    queue: mpsc::Sender<Order>,
+    desk: Desk<(Edit, Lesson)>,
     seen: Arc<AtomicU64>,
-}
-
-enum Order {
-    Keep(Edit, Lesson),
-    Finish(oneshot::Sender<()>),
 }
 
 impl Keeping {
     /// Starts the writer. `stamp` is the state of the files as read at the start.
     pub(crate) fn start(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, stamp: u64) -> Self {
-        let (queue, orders) = mpsc::channel(WAITING);
+        let (desk, inbox) = desk(WAITING, Duration::ZERO);
         let seen = Arc::new(AtomicU64::new(stamp));
-        tokio::spawn(write_all(store.clone(), rotation.clone(), orders));
-        Self { store, rotation, queue, seen }
+        tokio::spawn(write_all(store.clone(), rotation.clone(), inbox));
+        Self { store, rotation, desk, seen }
     }
 
     /// Keeps a change soon.
-    pub(crate) fn keep(&self, (edit, lesson): (Edit, Lesson)) {
-        if self.queue.try_send(Order::Keep(edit, lesson)).is_err() {
+    pub(crate) fn keep(&self, change: (Edit, Lesson)) {
+        if !self.desk.hand_over(change) {
             tracing::warn!("too many changes wait for the disk; one was dropped");
         }
     }
@@ -63,28 +62,13 @@ impl Keeping {
 
     /// Waits until everything handed in so far is on disk.
     pub(crate) async fn finish(&self) {
-        let (done, wait) = oneshot::channel();
-        if self.queue.send(Order::Finish(done)).await.is_ok() {
-            // The writer is gone only when the runtime ends; then nothing is left to wait for.
-            let _ended = wait.await;
-        }
+        self.desk.finish().await;
     }
 }
 
-async fn write_all(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, mut orders: mpsc::Receiver<Order>) {
-    let mut batch = Vec::new();
-    while orders.recv_many(&mut batch, WAITING).await > 0 {
-        let (mut edits, mut lessons) = (Vec::new(), Vec::new());
-        let mut waiting = Vec::new();
-        for order in batch.drain(..) {
-            match order {
-                Order::Keep(edit, lesson) => {
-                    edits.push(edit);
-                    lessons.push(lesson);
-                }
-                Order::Finish(done) => waiting.push(done),
-            }
-        }
+async fn write_all(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, mut inbox: Inbox<(Edit, Lesson)>) {
+    while let Some(mut batch) = inbox.batch().await {
+        let (edits, lessons): (Vec<_>, Vec<_>) = batch.items.drain(..).unzip();
         if !edits.is_empty() {
             let all: Edit = Box::new(move |pool| edits.into_iter().for_each(|edit| edit(pool)));
             match store.edit(all).await {
@@ -92,8 +76,6 @@ async fn write_all(store: Arc<dyn AccountStore>, rotation: Arc<Rotation>, mut or
                 Err(error) => tracing::warn!(%error, "a change could not be written; it holds until the agent ends"),
             }
         }
-        for done in waiting {
-            let _nobody_waits = done.send(());
-        }
+        batch.done();
     }
 }

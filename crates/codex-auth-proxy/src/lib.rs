@@ -29,6 +29,7 @@ mod body;
 mod call;
 mod complaint;
 mod config;
+mod desk;
 mod diary;
 mod face;
 mod forward;

@@ -1,68 +1,53 @@
-//! Decisions go to their log here, off the request path: the rotation hands them over without waiting, and whatever
-//! comes while a write is under way goes out with the next one.
+//! Decisions go to their log here, off the request path: the rotation hands them over without waiting, and those of a
+//! moment go out together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use codex_auth_core::{
     Rotation, StoreError,
     record::{DecisionLog, Moment, Witness, Writer},
 };
-use tokio::sync::{mpsc, oneshot};
+
+use crate::desk::{Desk, Inbox, apart, desk};
 
 /// How many decisions may wait. More are left out, and the log says how many.
 const WAITING: usize = 1024;
+/// How long they are gathered.
+const GATHERED: Duration = Duration::from_millis(100);
 
 /// The one writer of the log.
 #[derive(Debug)]
-pub(crate) struct Recording(mpsc::Sender<Order>);
+pub(crate) struct Recording(Desk<Moment>);
 
-#[derive(Debug)]
-enum Order {
-    Note(Box<Moment>),
-    Finish(oneshot::Sender<()>),
-}
-
-#[derive(Debug)]
-struct Desk(mpsc::Sender<Order>);
-
-impl Witness for Desk {
+impl Witness for Desk<Moment> {
     fn saw(&self, moment: Moment) -> bool {
-        self.0.try_send(Order::Note(Box::new(moment))).is_ok()
+        self.hand_over(moment)
     }
 }
 
 impl Recording {
     /// Takes down what the rotation decides from now on. Must be called within a tokio runtime.
     pub(crate) fn start(rotation: &Rotation, log: Arc<dyn DecisionLog>) -> Self {
-        let (queue, orders) = mpsc::channel(WAITING);
-        rotation.watched_by(Arc::new(Desk(queue.clone())));
-        tokio::spawn(write_all(log, orders));
-        Self(queue)
+        let (desk, inbox) = desk(WAITING, GATHERED);
+        rotation.watched_by(Arc::new(desk.clone()));
+        tokio::spawn(write_all(log, inbox));
+        Self(desk)
     }
 
     /// Waits until everything decided so far is written.
     pub(crate) async fn finish(&self) {
-        let (done, wait) = oneshot::channel();
-        if self.0.send(Order::Finish(done)).await.is_ok() {
-            // The writer is gone only when the runtime ends; then nothing is left to wait for.
-            let _ended = wait.await;
-        }
+        self.0.finish().await;
     }
 }
 
-async fn write_all(log: Arc<dyn DecisionLog>, mut orders: mpsc::Receiver<Order>) {
-    let (mut batch, mut writer, mut is_well) = (Vec::new(), Writer::default(), true);
-    while orders.recv_many(&mut batch, WAITING).await > 0 {
-        let (mut entries, mut count, mut waiting) = (Vec::new(), 0_u32, Vec::new());
-        for order in batch.drain(..) {
-            match order {
-                Order::Note(moment) => {
-                    let written = entries_of(&mut writer, *moment);
-                    count += u32::from(!written.is_empty());
-                    entries.extend(written);
-                }
-                Order::Finish(done) => waiting.push(done),
-            }
+async fn write_all(log: Arc<dyn DecisionLog>, mut inbox: Inbox<Moment>) {
+    let (mut writer, mut is_well) = (Writer::default(), true);
+    while let Some(mut batch) = inbox.batch().await {
+        let (mut entries, mut count) = (Vec::new(), 0_u32);
+        for moment in batch.items.drain(..) {
+            let written = entries_of(&mut writer, moment);
+            count += u32::from(!written.is_empty());
+            entries.extend(written);
         }
         if let Err(error) = append(&log, entries).await {
             writer.lost(count);
@@ -72,9 +57,7 @@ async fn write_all(log: Arc<dyn DecisionLog>, mut orders: mpsc::Receiver<Order>)
         } else {
             is_well = true;
         }
-        for done in waiting {
-            let _nobody_waits = done.send(());
-        }
+        batch.done();
     }
 }
 
@@ -99,8 +82,5 @@ async fn append(log: &Arc<dyn DecisionLog>, entries: Vec<Vec<u8>>) -> Result<(),
         return Ok(());
     }
     let log = log.clone();
-    let appended = tokio::task::spawn_blocking(move || log.append(&entries)).await;
-    appended.unwrap_or_else(|ended| {
-        Err(StoreError::Io { verb: "append to", path: "the log of decisions".to_owned(), why: ended.to_string() })
-    })
+    apart("the log of decisions", move || log.append(&entries)).await
 }

@@ -2,10 +2,10 @@
 //!
 //! The engine sees documents through [`Codec`]; each file format is one codec.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use camino::Utf8Path;
-use codex_auth_core::{RecordId, SavedPool, StoreError, Timestamp};
+use codex_auth_core::{SavedPool, StoreError, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -47,8 +47,8 @@ pub(crate) trait Codec: Debug + Send + Sync {
     /// The document that says `pool`: `document` with only what differs changed.
     fn encode(&self, document: &Object, pool: &SavedPool, now: Timestamp) -> Object;
 
-    /// Whether a row says this name itself, so that it stays the same account whatever becomes of its token.
-    fn names(&self, document: &Object, record: &RecordId) -> bool;
+    /// The names that rows say themselves: such an account stays the same whatever becomes of its token.
+    fn names(&self, document: &Object) -> HashSet<String>;
 
     /// A document without accounts.
     fn empty(&self) -> Object;

@@ -139,8 +139,9 @@ impl Engine {
                 }
             };
         }
+        let unnamed = reading.unnamed(self);
         let pool = Arc::new(reading.pool);
-        self.memory.learn(seen, &pool);
+        self.memory.learn(seen, &pool, unnamed);
         Ok(pool)
     }
 
@@ -162,7 +163,12 @@ impl Engine {
     /// Writes an account's name into its row, where none stands: a name derived from the row is another one as soon as
     /// somebody writes another token there.
     pub(crate) fn name(&self, record: &RecordId) -> Result<(), StoreError> {
-        if reading::read(self)?.names(self, record) {
+        let look = memory::look(&self.layout);
+        let is_named = match self.memory.names(&look, record) {
+            Some(is_named) => is_named,
+            None => !reading::read(self)?.unnamed(self).contains(record),
+        };
+        if is_named {
             return Ok(());
         }
         let root = self.lock_root()?;
@@ -252,8 +258,10 @@ impl Engine {
     /// The pool as the files say it now; `after` is what they were told.
     fn as_written(&self, after: SavedPool) -> SavedPool {
         let seen = memory::look(&self.layout);
-        let Ok(Reading { mut pool, .. }) = reading::read(self) else { return after };
-        self.memory.learn(seen, &Arc::new(pool.clone()));
+        let Ok(reading) = reading::read(self) else { return after };
+        let unnamed = reading.unnamed(self);
+        let mut pool = reading.pool;
+        self.memory.learn(seen, &Arc::new(pool.clone()), unnamed);
         // An answer that could not be read now is read with the next look.
         let _ = journal::replay(self, &mut pool);
         pool

@@ -100,9 +100,9 @@ impl Codec for V3 {
         document
     }
 
-    fn names(&self, document: &Object, record: &RecordId) -> bool {
-        let mut rows = document.get("accounts").and_then(Value::as_array).into_iter().flatten();
-        rows.any(|row| row.get("recordId").and_then(Value::as_str) == Some(record.as_str()))
+    fn names(&self, document: &Object) -> HashSet<String> {
+        let rows = document.get("accounts").and_then(Value::as_array).into_iter().flatten();
+        rows.filter_map(|row| row.get("recordId").and_then(Value::as_str)).map(str::to_owned).collect()
     }
 
     fn empty(&self) -> Object {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use codex_auth_core::SavedPool;
+use codex_auth_core::{RecordId, SavedPool};
 
 use crate::{
     fs::os::{self, Glance},
@@ -25,6 +25,7 @@ pub(crate) struct Memory(Arc<Mutex<Option<Learnt>>>);
 struct Learnt {
     look: Look,
     pool: Arc<SavedPool>,
+    unnamed: Vec<RecordId>,
 }
 
 impl Memory {
@@ -34,9 +35,18 @@ impl Memory {
         known.as_ref().filter(|learnt| learnt.look == *look).map(|learnt| Arc::clone(&learnt.pool))
     }
 
-    /// Remembers a pool that was read after the files looked like this.
-    pub(crate) fn learn(&self, look: Look, pool: &Arc<SavedPool>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Learnt { look, pool: Arc::clone(pool) });
+    /// Whether the account's name stands in its row; `None` where the files do not look as they did.
+    pub(crate) fn names(&self, look: &Look, record: &RecordId) -> Option<bool> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let learnt = known.as_ref().filter(|learnt| learnt.look == *look)?;
+        Some(!learnt.unnamed.contains(record))
+    }
+
+    /// Remembers a pool that was read after the files looked like this, and which of its accounts have no name in their
+    /// row.
+    pub(crate) fn learn(&self, look: Look, pool: &Arc<SavedPool>, unnamed: Vec<RecordId>) {
+        let learnt = Learnt { look, pool: Arc::clone(pool), unnamed };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(learnt);
     }
 }
 

@@ -107,9 +107,11 @@ pub(crate) fn has_neighbour_named(engine: &Engine, record: &RecordId) -> bool {
 }
 
 impl Reading {
-    /// Whether the account's name stands in its row.
-    pub(crate) fn names(&self, engine: &Engine, record: &RecordId) -> bool {
-        engine.codec.names(&self.document, record)
+    /// The accounts whose name does not stand in their row.
+    pub(crate) fn unnamed(&self, engine: &Engine) -> Vec<RecordId> {
+        let names = engine.codec.names(&self.document);
+        let records = self.pool.accounts.iter().map(|held| &held.account.record);
+        records.filter(|record| !names.contains(record.as_str())).cloned().collect()
     }
 
     /// What has to be written so that the files say `pool`; nothing when they say it already, however they spell it, unless
@@ -121,7 +123,7 @@ impl Reading {
         let there: HashSet<&RecordId> = pool.accounts.iter().map(|held| &held.account.record).collect();
         let is_there = |record: &RecordId| there.contains(record);
         let has_leftovers = self.origin == Origin::File && !self.sidecar.records().iter().all(is_there);
-        let is_named = named.is_none_or(|record| self.names(engine, record));
+        let is_named = named.is_none_or(|record| engine.codec.names(&self.document).contains(record.as_str()));
         if *pool == self.pool && !is_mended && !has_leftovers && is_named {
             return steps;
         }

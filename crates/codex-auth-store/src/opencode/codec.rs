@@ -1,6 +1,6 @@
 //! The codec of one domain of `codex-accounts.json`: its accounts as a pool for the engine.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use camino::Utf8Path;
 use codex_auth_core::{
@@ -81,8 +81,8 @@ impl Codec for OpenCodeCodec {
         document
     }
 
-    fn names(&self, document: &Object, record: &RecordId) -> bool {
-        self.rows(document).iter().any(|row| json::text(row, "recordId") == Some(record.as_str()))
+    fn names(&self, document: &Object) -> HashSet<String> {
+        self.rows(document).iter().filter_map(|row| json::text(row, "recordId")).map(str::to_owned).collect()
     }
 
     fn empty(&self) -> Object {

@@ -27,7 +27,7 @@ pub(super) struct Known {
     read: Option<(Option<u64>, u64)>,
     ids: HashSet<u128>,
     order: VecDeque<u128>,
-    /// What was handed in here and was not met in the file yet.
+    /// What was handed in here, and may be in the file without having been met there.
     ours: HashSet<u128>,
     /// What others wrote since somebody asked.
     others: Vec<SpentAt>,
@@ -42,6 +42,23 @@ impl Known {
     /// Notes that a request is about to be written here.
     pub(super) fn writes(&mut self, id: &str) {
         self.ours.insert(name(id));
+    }
+
+    /// Notes that they are written, so many bytes in all. Where nobody else appended meanwhile they need not be read
+    /// back; else the next look meets them. Called under the ledger's lock, after [`Known::catch_up`].
+    pub(super) fn wrote<'a>(&mut self, ledger: &UsageLedger, ids: impl Iterator<Item = &'a str>, bytes: usize) {
+        let (file, length) = glanced(ledger);
+        let Some((before, read)) = self.read else { return };
+        let is_same = before.is_none_or(|before| Some(before) == file);
+        if !is_same || length != read + bytes as u64 {
+            return;
+        }
+        self.read = Some((file, length));
+        for id in ids {
+            let name = name(id);
+            self.ours.remove(&name);
+            self.remember(name);
+        }
     }
 
     /// Whether everything in the file was looked at.
@@ -96,17 +113,23 @@ impl Known {
     fn note(&mut self, row: &UsageRow, is_first: bool) {
         let name = name(&row.id);
         let is_ours = self.ours.remove(&name);
-        if self.ids.insert(name) {
+        if self.remember(name) && !is_first && !is_ours && !row.is_question() {
+            let Entry { at, cell, sums } = row.entry();
+            self.others.push(spent_of(at, &cell, &sums));
+        }
+    }
+
+    /// Remembers an id; tells whether it was unknown.
+    fn remember(&mut self, name: u128) -> bool {
+        let is_new = self.ids.insert(name);
+        if is_new {
             self.order.push_back(name);
-            if !is_first && !is_ours && !row.is_question() {
-                let Entry { at, cell, sums } = row.entry();
-                self.others.push(spent_of(at, &cell, &sums));
-            }
         }
         while self.order.len() > REMEMBERED {
             let oldest = self.order.pop_front();
             oldest.map(|oldest| self.ids.remove(&oldest));
         }
+        is_new
     }
 }
 
