@@ -43,7 +43,7 @@ pub struct Provenance {
 }
 
 /// Labels and identity of an account's owner.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The person; unknown in files of the predecessors until a token names them.
     pub user: Option<UserId>,

@@ -16,7 +16,7 @@ pub trait Witness: Debug + Send + Sync {
 
 /// So many accounts are compared in a second, and at least so many decisions taken down. A person is far below both; a
 /// program that asks thousands of times a second is not slowed down by a record of all of them.
-const ACCOUNTS_A_SECOND: usize = 50_000;
+const ACCOUNTS_A_SECOND: usize = 5_000;
 const DECISIONS_A_SECOND: usize = 20;
 
 /// The watch over a rotation.

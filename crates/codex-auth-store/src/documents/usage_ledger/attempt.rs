@@ -1,9 +1,10 @@
 //! Owns one attempt's row. Its version is 2, which the predecessor passes over: what it counts is requests, as we do.
 
 use codex_auth_core::{Timestamp, UsageOutcome};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::row::{AccountMark, Tokens, read, status, written};
+use super::row::{AccountMark, Tokens, ended, read, status};
 use crate::json;
 
 const KIND: &str = "attempt";
@@ -33,25 +34,53 @@ pub struct AttemptRow {
     pub tokens: Tokens,
 }
 
+/// An attempt in the keys of the file, in their order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    version: i64,
+    kind: &'static str,
+    id: String,
+    request_id: &'a str,
+    attempt: u64,
+    created_at: i64,
+    outcome: &'a str,
+    account: Option<&'a AccountMark>,
+    status_code: Option<u16>,
+    error_code: Option<&'a str>,
+    duration_ms: Option<u64>,
+    tokens: Tokens,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+}
+
 impl AttemptRow {
     /// The row as a document, in the keys of the file.
     pub fn document(&self) -> Value {
-        let mut row = json!({
-            "version": 2, "kind": KIND, "id": format!("{}-{}", self.request_id, self.number),
-            "requestId": self.request_id, "attempt": self.number, "createdAt": self.created_at.as_millis(),
-            "outcome": self.outcome.as_str(), "account": self.account.as_ref().map(AccountMark::written),
-            "statusCode": self.status, "errorCode": self.error_code, "durationMs": self.duration_ms,
-            "tokens": written(self.tokens),
-        });
-        if let Some(model) = &self.model {
-            row["model"] = json!(model);
-        }
-        row
+        serde_json::to_value(self.written()).unwrap_or_default()
     }
 
     /// One line of the ledger, ended.
     pub(super) fn line(&self) -> Vec<u8> {
-        format!("{}\n", self.document()).into_bytes()
+        ended(&self.written())
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written {
+            version: 2,
+            kind: KIND,
+            id: format!("{}-{}", self.request_id, self.number),
+            request_id: &self.request_id,
+            attempt: self.number,
+            created_at: self.created_at.as_millis(),
+            outcome: self.outcome.as_str(),
+            account: self.account.as_ref(),
+            status_code: self.status,
+            error_code: self.error_code.as_deref(),
+            duration_ms: self.duration_ms,
+            tokens: self.tokens,
+            model: self.model.as_deref(),
+        }
     }
 
     /// A row of a line; `None` for one that is torn or something else.

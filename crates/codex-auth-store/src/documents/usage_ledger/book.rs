@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use camino::Utf8Path;
-use codex_auth_core::{AttemptSpent, PriceTable, RequestSpent, SpentAt, StoreError, Timestamp, UsageBook};
+use codex_auth_core::{AttemptSpent, Owner, PriceTable, RequestSpent, SpentAt, StoreError, Timestamp, UsageBook};
 
 use super::{AccountMark, AttemptRow, Salt, UsageLedger, UsagePrices, UsageRow, tally::Tally};
 use crate::{
@@ -65,11 +65,12 @@ impl FileUsageBook {
             None => memory.salt.insert(parts.ledger.salt(now)?).clone(),
         };
         let prices = parts.prices_now(&mut memory);
+        let mut marks = Marks { salt: &salt, known: HashMap::new() };
         let rows: Vec<_> = requests
             .iter()
             .map(|request| {
                 let project = request.cwd.as_deref().and_then(|cwd| parts.project_of(cwd, &mut memory));
-                (row(request, project, &prices, &salt), attempts(request, &salt))
+                (row(request, project, &prices, &mut marks), attempts(request, &mut marks))
             })
             .collect();
         let new = parts.ledger.enter(&rows, now)?;
@@ -154,7 +155,20 @@ impl UsageBook for FileUsageBook {
     }
 }
 
-fn row(request: &RequestSpent, project: Option<String>, prices: &PriceTable, salt: &Salt) -> UsageRow {
+/// The names of the accounts of one batch: most of its rows have the same few.
+struct Marks<'a> {
+    salt: &'a Salt,
+    known: HashMap<&'a Owner, AccountMark>,
+}
+
+impl<'a> Marks<'a> {
+    fn of(&mut self, owner: &'a Owner) -> AccountMark {
+        self.known.entry(owner).or_insert_with(|| AccountMark::salted(owner, self.salt)).clone()
+    }
+}
+
+fn row<'a>(request: &'a RequestSpent, project: Option<String>, prices: &PriceTable, marks: &mut Marks<'a>) -> UsageRow {
+    let salt = marks.salt;
     let model = request.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
     UsageRow {
         id: request.id.clone(),
@@ -165,7 +179,7 @@ fn row(request: &RequestSpent, project: Option<String>, prices: &PriceTable, sal
         model: model.map(str::to_owned),
         instead_of: request.instead_of.clone(),
         project,
-        account: request.account.as_ref().map(|whose| AccountMark::salted(&whose.owner, salt)),
+        account: request.account.as_ref().map(|whose| marks.of(&whose.owner)),
         request_id: Some(request.id.clone()),
         status: request.status,
         error_code: request.error_code.clone(),
@@ -177,13 +191,13 @@ fn row(request: &RequestSpent, project: Option<String>, prices: &PriceTable, sal
     }
 }
 
-fn attempts(request: &RequestSpent, salt: &Salt) -> Vec<AttemptRow> {
-    let one = |(attempt, number): (&AttemptSpent, u64)| AttemptRow {
+fn attempts<'a>(request: &'a RequestSpent, marks: &mut Marks<'a>) -> Vec<AttemptRow> {
+    let one = |(attempt, number): (&'a AttemptSpent, u64)| AttemptRow {
         request_id: request.id.clone(),
         number,
         created_at: attempt.at,
         outcome: attempt.outcome,
-        account: Some(AccountMark::salted(&attempt.account.owner, salt)),
+        account: Some(marks.of(&attempt.account.owner)),
         model: attempt.model.clone(),
         status: attempt.status,
         error_code: attempt.error_code.clone(),

@@ -12,7 +12,7 @@ use codex_auth_core::{Entry, SpentAt, StoreError};
 use super::{UsageLedger, row::UsageRow, totals::spent_of};
 use crate::{
     fs::{io_error, os},
-    hash::sha256_hex,
+    hash::short_hash,
 };
 
 /// How much of what is there already is looked at, from its end.
@@ -36,12 +36,12 @@ pub(super) struct Known {
 impl Known {
     /// Whether a request is written already.
     pub(super) fn has(&self, id: &str) -> bool {
-        self.ids.contains(&name(id))
+        self.ids.contains(&short_hash(id))
     }
 
     /// Notes that a request is about to be written here.
     pub(super) fn writes(&mut self, id: &str) {
-        self.ours.insert(name(id));
+        self.ours.insert(short_hash(id));
     }
 
     /// Notes that they are written, so many bytes in all. Where nobody else appended meanwhile they need not be read
@@ -55,7 +55,7 @@ impl Known {
         }
         self.read = Some((file, length));
         for id in ids {
-            let name = name(id);
+            let name = short_hash(id);
             self.ours.remove(&name);
             self.remember(name);
         }
@@ -111,7 +111,7 @@ impl Known {
     }
 
     fn note(&mut self, row: &UsageRow, is_first: bool) {
-        let name = name(&row.id);
+        let name = short_hash(&row.id);
         let is_ours = self.ours.remove(&name);
         if self.remember(name) && !is_first && !is_ours && !row.is_question() {
             let Entry { at, cell, sums } = row.entry();
@@ -136,9 +136,4 @@ impl Known {
 /// The current file and its length.
 fn glanced(ledger: &UsageLedger) -> (Option<u64>, u64) {
     os::glance(&ledger.path()).map_or((None, 0), |seen| (Some(seen.inode()), seen.length()))
-}
-
-/// An id in few bytes.
-fn name(id: &str) -> u128 {
-    u128::from_str_radix(&sha256_hex(id)[..32], 16).unwrap_or_default()
 }

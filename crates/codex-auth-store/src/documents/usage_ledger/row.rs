@@ -3,7 +3,8 @@
 use codex_auth_core::{
     Account, Cell, Entry, Owner, PriceTable, Sums, Timestamp, TokenUse, UsageOperation, UsageOutcome, UsageSource,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::salt::Salt;
 use crate::{
@@ -16,26 +17,64 @@ const E8: f64 = 1e8;
 const QUESTION: (i64, &str) = (2, "question");
 
 /// Tokens of one request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tokens {
     /// Read by the model, cached ones included.
+    #[serde(rename = "inputTokens")]
     pub input: u64,
     /// Written by the model, reasoning included.
+    #[serde(rename = "outputTokens")]
     pub output: u64,
     /// Of the input, what came from a cache.
+    #[serde(rename = "cachedInputTokens")]
     pub cached_input: u64,
     /// Of the output, what was reasoning.
+    #[serde(rename = "reasoningTokens")]
     pub reasoning: u64,
     /// All in all.
+    #[serde(rename = "totalTokens")]
     pub total: u64,
 }
 
 /// An account as the ledger names it: by hashes, which cannot be read back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AccountMark {
+    #[serde(skip_serializing_if = "Option::is_none")]
     account_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     email_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u64>,
+}
+
+/// A row in the keys of the file, in their order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    version: i64,
+    id: &'a str,
+    created_at: i64,
+    source: &'a str,
+    operation: &'a str,
+    outcome: &'a str,
+    model: Option<&'a str>,
+    project_key: Option<&'a str>,
+    account: Option<&'a AccountMark>,
+    request_id: Option<&'a str>,
+    status_code: Option<u16>,
+    error_code: Option<&'a str>,
+    duration_ms: Option<u64>,
+    tokens: Tokens,
+    cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of_model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_hash: Option<&'a str>,
 }
 
 /// One request.
@@ -126,14 +165,6 @@ impl AccountMark {
         self.account_hash.as_deref().or(self.email_hash.as_deref())
     }
 
-    pub(super) fn written(&self) -> Object {
-        let mut named = Object::new();
-        json::set(&mut named, "accountHash", self.account_hash.as_ref().map(|hash| json!(hash)));
-        json::set(&mut named, "emailHash", self.email_hash.as_ref().map(|hash| json!(hash)));
-        json::set(&mut named, "index", self.index.map(|index| json!(index)));
-        named
-    }
-
     pub(super) fn read(account: &Object) -> Self {
         Self {
             account_hash: json::text(account, "accountHash").map(str::to_owned),
@@ -164,32 +195,39 @@ impl UsageRow {
 
     /// The row as a document, in the keys of the file.
     pub fn document(&self) -> Value {
-        #[expect(clippy::cast_precision_loss, reason = "a cost of more than 90 million dollars may be rounded")]
-        let cost = self.cost_e8.map(|cost| cost as f64 / E8);
-        let mut row = json!({
-            "version": 1, "id": self.id, "createdAt": self.created_at.as_millis(), "source": self.source.as_str(),
-            "operation": self.operation.as_str(), "outcome": self.outcome.as_str(), "model": self.model,
-            "projectKey": self.project, "account": self.account.as_ref().map(AccountMark::written),
-            "requestId": self.request_id, "statusCode": self.status, "errorCode": self.error_code,
-            "durationMs": self.duration_ms, "tokens": written(self.tokens), "costUsd": cost,
-        });
-        if self.is_question() {
-            let (version, kind) = QUESTION;
-            (row["version"], row["kind"]) = (json!(version), json!(kind));
-        }
-        let ours =
-            [("insteadOfModel", &self.instead_of), ("sessionHash", &self.session), ("responseHash", &self.response)];
-        for (key, told) in ours {
-            if let Some(told) = told {
-                row[key] = json!(told);
-            }
-        }
-        row
+        serde_json::to_value(self.written()).unwrap_or_default()
     }
 
     /// One line of the ledger, ended.
     pub(crate) fn line(&self) -> Vec<u8> {
-        format!("{}\n", self.document()).into_bytes()
+        ended(&self.written())
+    }
+
+    fn written(&self) -> Written<'_> {
+        #[expect(clippy::cast_precision_loss, reason = "a cost of more than 90 million dollars may be rounded")]
+        let cost_usd = self.cost_e8.map(|cost| cost as f64 / E8);
+        let question = self.is_question().then_some(QUESTION);
+        Written {
+            version: question.map_or(1, |(version, _)| version),
+            id: &self.id,
+            created_at: self.created_at.as_millis(),
+            source: self.source.as_str(),
+            operation: self.operation.as_str(),
+            outcome: self.outcome.as_str(),
+            model: self.model.as_deref(),
+            project_key: self.project.as_deref(),
+            account: self.account.as_ref(),
+            request_id: self.request_id.as_deref(),
+            status_code: self.status,
+            error_code: self.error_code.as_deref(),
+            duration_ms: self.duration_ms,
+            tokens: self.tokens,
+            cost_usd,
+            kind: question.map(|(_, kind)| kind),
+            instead_of_model: self.instead_of.as_deref(),
+            session_hash: self.session.as_deref(),
+            response_hash: self.response.as_deref(),
+        }
     }
 
     /// A row of a line; `None` for one that is torn or of another version. Sums that counted reasoning twice are
@@ -240,11 +278,11 @@ pub(super) fn status(row: &Object) -> Option<u16> {
     status.filter(|status| (100..600).contains(status))
 }
 
-pub(super) fn written(Tokens { input, output, cached_input, reasoning, total }: Tokens) -> Value {
-    json!({
-        "inputTokens": input, "outputTokens": output, "cachedInputTokens": cached_input, "reasoningTokens": reasoning,
-        "totalTokens": total,
-    })
+/// A row as a line. It has text keys and finite numbers alone, so it can always be written.
+pub(super) fn ended(row: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(row).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 /// The tokens, and whether their total had counted reasoning twice.
