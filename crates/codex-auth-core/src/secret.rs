@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 /// A text that is wiped on drop.
 #[derive(PartialEq, Eq, Hash)]
-struct Wiped(String);
+struct Wiped(Box<str>);
 
 impl Drop for Wiped {
     fn drop(&mut self) {
@@ -26,7 +26,7 @@ macro_rules! secret_text {
         impl $name {
             /// Wraps the text of a token; surrounding white space is dropped.
             pub fn new(text: impl AsRef<str>) -> Self {
-                Self(Arc::new(Wiped(text.as_ref().trim().to_owned())))
+                Self(Arc::new(Wiped(text.as_ref().trim().into())))
             }
 
             /// The token itself. Every caller is a place to audit.

@@ -95,8 +95,8 @@ async fn converse(proxy: Arc<Proxy>, stream: TcpStream, port: u16, mut stop: wat
     let service = service_fn(move |request| {
         // In a box the whole way of a request is gone when its answer begins; as it is it would stay with the
         // connection, some kilobytes for every open stream.
-        let answer = handle(proxy.clone(), port, request);
-        Box::pin(async move { Ok::<_, Infallible>(answer.await) })
+        let answer = Box::pin(handle(proxy.clone(), port, request));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -63,10 +63,11 @@ const EVENTS: &str = "An event costs one wake-up, one read and one write more th
     that is kernel time. What we add over nginx is the wait behind events of other streams on the same thread.";
 const POOL: &str = "The evaluator looks at every account for every request and writes down where each stands, which \
     grows with the pool.";
-const SPACE: &str = "hyper's read and write buffers on both sides of a stream, and the heap the allocator keeps.";
+const SPACE: &str = "Idle, nine tenths are pages of the program's file; with streams, hyper's read and write buffers on \
+    both sides of each, and the heap the allocator keeps.";
 const TIME: &str = "Loading the program, reading and parsing the accounts file, and opening the sockets.";
-const WHOLE: &str = "Both files are read, parsed and written whole, and every token in them decoded: the work grows with \
-    the pool, whichever account it is for.";
+const WHOLE: &str = "What is known of the files is known from the last look at them; where they changed since, both are \
+    read and parsed whole, however large the pool.";
 const SIZE: &str = "TLS, HTTP/2 and the command line make up most of the program.";
 
 /// All budgets this run speaks to.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use codex_auth_core::{Account, QuotaSnapshot, QuotaWindow, RecordId, Remembered, SavedPool, Source, Timestamp};
+use codex_auth_core::{
+    Account, QuotaSnapshot, QuotaWindow, RecordId, Remembered, SavedPool, Source, Timestamp, WorkspaceId,
+};
 use serde_json::json;
 
 use super::rows::{self, Row};
@@ -43,9 +45,9 @@ const ANSWERS: &str = "codex-answers";
 
 /// The predecessor's key of an account.
 #[derive(Debug, PartialEq, Eq)]
-enum OldKey {
-    AccountId(String),
-    Email(String),
+enum OldKey<'a> {
+    AccountId(&'a str),
+    Email(&'a str),
 }
 
 impl QuotaEntry {
@@ -78,9 +80,11 @@ impl QuotaCache {
     /// What is known of an account of this pool: the newest of what we and the predecessor wrote.
     pub fn find(&self, pool: &SavedPool, record: &RecordId) -> Option<&QuotaEntry> {
         let ours = self.records.get(record.as_str());
-        let theirs = pool.find(record).and_then(|held| match old_key(pool, &held.account)? {
-            OldKey::AccountId(id) => self.account_ids.get(&id),
-            OldKey::Email(email) => self.emails.get(&email),
+        let has_theirs = !(self.account_ids.is_empty() && self.emails.is_empty());
+        let held = has_theirs.then(|| pool.find(record)).flatten();
+        let theirs = held.and_then(|held| match old_key(pool, &held.account)? {
+            OldKey::AccountId(id) => self.account_ids.get(id),
+            OldKey::Email(email) => self.emails.get(email),
         });
         ours.into_iter().chain(theirs).max_by_key(|entry| entry.updated_at)
     }
@@ -93,16 +97,16 @@ impl QuotaCache {
         self.records.insert(record.as_str().to_owned(), entry.clone());
         let Some(account) = pool.find(record).map(|held| &held.account) else { return };
         // An entry under a key that several accounts share, or that is no longer used, would mislead the predecessor.
-        let (id, email) = (id_of(account), account.owner.email.clone());
+        let (id, email) = (id_of(account), email_of(account));
         match old_key(pool, account) {
             Some(OldKey::AccountId(id)) => {
-                self.account_ids.insert(id, entry.clone());
-                let own = email.filter(|email| is_only(pool, |other| other.owner.email.as_ref() == Some(email)));
-                own.and_then(|email| self.emails.remove(&email));
+                self.account_ids.insert(id.to_owned(), entry.clone());
+                let own = email.filter(|email| is_only(pool, |other| email_of(other) == Some(email)));
+                own.and_then(|email| self.emails.remove(email));
             }
             Some(OldKey::Email(email)) => {
-                self.emails.insert(email, entry.clone());
-                id.and_then(|id| self.account_ids.remove(&id));
+                self.emails.insert(email.to_owned(), entry.clone());
+                id.and_then(|id| self.account_ids.remove(id));
             }
             None => {}
         }
@@ -115,16 +119,20 @@ impl QuotaCache {
 }
 
 /// By account id where only one account has it, else by e-mail where only one has that, else not at all.
-fn old_key(pool: &SavedPool, account: &Account) -> Option<OldKey> {
-    if let Some(id) = id_of(account).filter(|id| is_only(pool, |other| id_of(other).as_ref() == Some(id))) {
+fn old_key<'a>(pool: &SavedPool, account: &'a Account) -> Option<OldKey<'a>> {
+    if let Some(id) = id_of(account).filter(|id| is_only(pool, |other| id_of(other) == Some(id))) {
         return Some(OldKey::AccountId(id));
     }
-    let email = account.owner.email.clone()?;
-    is_only(pool, |other| other.owner.email.as_ref() == Some(&email)).then_some(OldKey::Email(email))
+    let email = email_of(account)?;
+    is_only(pool, |other| email_of(other) == Some(email)).then_some(OldKey::Email(email))
 }
 
-fn id_of(account: &Account) -> Option<String> {
-    account.owner.workspace.as_ref().map(|id| id.as_str().to_owned())
+fn id_of(account: &Account) -> Option<&str> {
+    account.owner.workspace.as_ref().map(WorkspaceId::as_str)
+}
+
+fn email_of(account: &Account) -> Option<&str> {
+    account.owner.email.as_deref()
 }
 
 fn is_only(pool: &SavedPool, test: impl Fn(&Account) -> bool) -> bool {
