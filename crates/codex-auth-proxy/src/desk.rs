@@ -142,6 +142,8 @@ mod tests {
         let (desk, mut inbox) = desk(8, MOMENT);
         let writing = tokio::spawn(async move { (inbox.batch().await, inbox.batch().await, inbox.batch().await) });
         assert!(desk.hand_over(1));
+        // The writer begins to gather.
+        tokio::task::yield_now().await;
         tokio::time::advance(MOMENT / 2).await;
         assert!(desk.hand_over(2));
         tokio::time::advance(MOMENT).await;
