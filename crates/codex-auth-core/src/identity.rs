@@ -1,9 +1,10 @@
 //! Who an account is: the person (ChatGPT user id) and the workspace (ChatGPT account id).
 //!
 //! E-mail, plan, list position and platform `org-…` ids are labels, never identity: seats of one
-//! workspace share its id, and one person may own several workspaces under one e-mail.
+//! workspace share its id, and one person may own several workspaces under one e-mail. A name's copies share its text:
+//! each request carries dozens of them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -11,13 +12,13 @@ macro_rules! name_text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Wraps the trimmed text; `None` when nothing is left of it.
             pub fn parse(text: &str) -> Option<Self> {
                 let text = text.trim();
-                (!text.is_empty()).then(|| Self(text.to_owned()))
+                (!text.is_empty()).then(|| Self(text.into()))
             }
 
             /// The text itself.

@@ -342,11 +342,11 @@ impl MemoryBook {
 
 #[async_trait]
 impl UsageBook for MemoryBook {
-    async fn enter(&self, requests: Vec<RequestSpent>) -> Result<(), StoreError> {
+    async fn enter(&self, requests: Arc<[RequestSpent]>) -> Result<(), StoreError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for request in requests {
+        for request in requests.iter() {
             if known.iter().all(|known| known.id != request.id) {
-                known.push(request);
+                known.push(request.clone());
             }
         }
         Ok(())

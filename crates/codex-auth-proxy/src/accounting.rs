@@ -93,7 +93,7 @@ async fn write_all(book: Arc<dyn UsageBook>, mut inbox: Inbox<RequestSpent>) {
         let Some(mut batch) = received else { break };
         let requests = std::mem::take(&mut batch.items);
         if !requests.is_empty() {
-            write(book.as_ref(), requests).await;
+            write(book.as_ref(), requests.into()).await;
             publish_at.get_or_insert_with(|| tokio::time::Instant::now() + PUBLISH_EVERY);
         }
         if batch.is_awaited() {
@@ -106,7 +106,7 @@ async fn write_all(book: Arc<dyn UsageBook>, mut inbox: Inbox<RequestSpent>) {
 
 /// Writes a batch. After an error nobody knows whether it is there: it is handed in again, and the book, which knows
 /// every request by its name, writes only what is missing.
-async fn write(book: &dyn UsageBook, requests: Vec<RequestSpent>) {
+async fn write(book: &dyn UsageBook, requests: Arc<[RequestSpent]>) {
     for try_number in 1..=TRIES {
         match book.enter(requests.clone()).await {
             Ok(()) => return,

@@ -68,7 +68,7 @@ impl Asking {
     fn note(&mut self, outcome: UsageOutcome, code: Option<&str>) {
         let Some(tab) = self.tab.take() else { return };
         let now = self.proxy.ports.clock.now();
-        tab.attempted(attempt_of(&self.whose, (self.began, now), (outcome, self.status, code)));
+        tab.attempted(attempt_of(self.whose.clone(), (self.began, now), (outcome, self.status, code)));
     }
 }
 

@@ -44,15 +44,20 @@ impl Attempt {
         self.lease.as_ref().expect("a lease is taken out only by settling, which consumes the attempt")
     }
 
-    /// The account asked.
-    pub(crate) fn record(&self) -> &RecordId {
-        &self.lease().held.account.record
+    /// The account with the tokens it is asked with.
+    pub(crate) fn worn(&self) -> &Held {
+        &self.lease().held
     }
 
-    /// Notes the tokens the account is asked with: what its answer says concerns these and no others.
-    pub(crate) fn wear(&mut self, held: &Held) {
+    /// The account asked.
+    pub(crate) fn record(&self) -> &RecordId {
+        &self.worn().account.record
+    }
+
+    /// Notes the renewed tokens that the account is asked with: what its answer says concerns these and no others.
+    pub(crate) fn wear(&mut self, held: Held) {
         if let Some(lease) = &mut self.lease {
-            lease.held = held.clone();
+            lease.held = held;
         }
     }
 
@@ -131,7 +136,7 @@ impl Attempt {
         let (Some(tab), Some(lease), true) = (self.tab.take(), &self.lease, self.is_sent) else { return };
         let whose = Whose::of(&lease.held.account);
         let now = self.proxy.ports.clock.now();
-        tab.attempted(attempt_of(&whose, (self.began, now), (outcome, self.status, self.code.as_deref())));
+        tab.attempted(attempt_of(whose, (self.began, now), (outcome, self.status, self.code.as_deref())));
     }
 
     fn finish(&mut self, outcome: &Outcome) {

@@ -190,22 +190,22 @@ impl Step {
 
 async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bool) -> Step {
     let record = attempt.record().clone();
-    let held = match ready(proxy, &attempt.lease().held).await {
-        Ok(held) => held,
+    match ready(proxy, attempt.worn()).await {
+        Ok(None) => {}
+        Ok(Some(renewed)) => attempt.wear(renewed),
         Err(error) => {
             tracing::info!(%record, %error, "skipped: no usable token");
             return Step::Unready { record, why: error };
         }
-    };
-    attempt.wear(&held);
-    let Some(request) = request_as(proxy, call, &held, is_bound) else {
+    }
+    let Some(request) = request_as(proxy, call, attempt.worn(), is_bound) else {
         return Step::passed(record);
     };
     attempt.sending();
     let sent = tokio::time::timeout(proxy.config.headers_within, proxy.ports.upstream.send(request)).await;
     match sent.unwrap_or_else(|_| Err(UpstreamError::Broken("no answer in time".into()))) {
         Ok(answer) if answer.status().as_u16() < 400 => pass_on(proxy, call, attempt, answer).await,
-        Ok(answer) => refused(proxy, attempt, answer, &held).await,
+        Ok(answer) => refused(proxy, attempt, answer).await,
         Err(error) => {
             tracing::info!(%record, %error, "the backend did not answer");
             attempt.settle(&Outcome::NetworkFault).await;
@@ -214,18 +214,18 @@ async fn one(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, is_bound: bo
     }
 }
 
-/// A usable credential for this account. A live one serves, whatever becomes of its renewal.
-async fn ready(proxy: &Arc<Proxy>, held: &Held) -> Result<Held, KeepError> {
+/// Makes this account's credential usable: `None` where it is. A live one serves, whatever becomes of its renewal.
+async fn ready(proxy: &Arc<Proxy>, held: &Held) -> Result<Option<Held>, KeepError> {
     let now = proxy.ports.clock.now();
     match plan(held, now) {
-        RefreshPlan::Use => Ok(held.clone()),
+        RefreshPlan::Use => Ok(None),
         RefreshPlan::RefreshBehind => {
             let why = reason_ahead(&held.credential);
             proxy.renewals.renew_behind(&held.account.record, &held.credential, why);
-            Ok(held.clone())
+            Ok(None)
         }
         RefreshPlan::RefreshFirst => {
-            proxy.renew(held, reason_ahead(&held.credential)).await.map(|renewed| renewed.held)
+            proxy.renew(held, reason_ahead(&held.credential)).await.map(|renewed| Some(renewed.held))
         }
         RefreshPlan::AskForLogin => Err(KeepError::NeedsLogin { code: "no token".into() }),
     }
@@ -277,8 +277,9 @@ async fn pass_on(proxy: &Arc<Proxy>, call: &Call, mut attempt: Attempt, answer: 
 }
 
 /// Reads a refusal and decides. A 401 never reaches the client: it would renew or drop its own login over it.
-async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Response<BodyStream>, worn: &Held) -> Step {
-    let record = attempt.record().clone();
+async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Response<BodyStream>) -> Step {
+    let worn = attempt.worn().clone();
+    let record = worn.account.record.clone();
     let (head, body) = refusal.into_parts();
     let read = tokio::time::timeout(proxy.config.silence, Limited::new(body, LARGEST_REFUSAL).collect()).await;
     let body = read.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -296,7 +297,7 @@ async fn refused(proxy: &Arc<Proxy>, mut attempt: Attempt, refusal: http::Respon
     let reaction = attempt.settle(&outcome).await;
     match reaction {
         Reaction::Relay => Step::Answer(original()),
-        Reaction::RefreshAndRetry => match proxy.renew(worn, RefreshReason::UnauthorizedRecovery).await {
+        Reaction::RefreshAndRetry => match proxy.renew(&worn, RefreshReason::UnauthorizedRecovery).await {
             Ok(renewed) => Step::Again { renewed: Box::new(renewed) },
             Err(error) => {
                 tracing::info!(%record, %error, "the refused token could not be renewed");

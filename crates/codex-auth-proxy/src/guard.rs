@@ -9,6 +9,9 @@ use crate::{
     permits::Permits,
 };
 
+/// The names this machine has for itself.
+const OUR_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
 /// A request that may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Denied;
@@ -16,16 +19,21 @@ pub(crate) struct Denied;
 /// Whether a request was addressed to us by a program on this machine: a `Host` of ours, and no foreign `Origin`.
 /// A web page cannot pass this even when its own name was made to resolve to loopback.
 pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Denied> {
-    let ours = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}"));
+    let port = port.to_string();
+    let is_ours = |authority: &str| {
+        authority.rsplit_once(':').is_some_and(|(host, at)| {
+            at == port && OUR_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
+        })
+    };
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().map_err(|_| Denied)?,
         (None | Some(_), _) => return Err(Denied),
     };
-    if !ours.iter().any(|our| host.eq_ignore_ascii_case(our)) {
+    if !is_ours(host) {
         return Err(Denied);
     }
-    if uri.authority().is_some_and(|authority| !ours.iter().any(|our| authority.as_str().eq_ignore_ascii_case(our))) {
+    if uri.authority().is_some_and(|authority| !is_ours(authority.as_str())) {
         return Err(Denied);
     }
     let own_origin = |value: &header::HeaderValue| {
@@ -33,7 +41,7 @@ pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> R
             .to_str()
             .ok()
             .and_then(|text| text.strip_prefix("http://"))
-            .is_some_and(|host| ours.iter().any(|our| our == host))
+            .is_some_and(&is_ours)
     };
     if headers.get_all(header::ORIGIN).iter().all(own_origin) { Ok(()) } else { Err(Denied) }
 }

@@ -6,7 +6,7 @@ use codex_auth_core::{AccessToken, WorkspaceId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Headers that concern one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+static HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -30,6 +30,9 @@ const OF_THE_CALLER: [&str; 9] = [
     "x-openai-account-routing-override",
 ];
 
+/// How many headers of our own a request gets at most.
+const ADDED: usize = 2;
+
 /// Turn state is minted by one account's backend and means nothing to another's.
 pub(crate) const TURN_STATE: &str = "x-codex-turn-state";
 
@@ -46,13 +49,9 @@ pub(crate) struct Wearing<'a> {
 
 /// Headers for the backend. `None` when a credential holds characters no header can carry.
 pub(crate) fn outbound(inbound: &HeaderMap, wearing: Wearing<'_>) -> Option<HeaderMap> {
-    let mut headers = without_hops(inbound);
-    for name in OF_THE_CALLER {
-        headers.remove(name);
-    }
-    if !wearing.keeps_turn_state {
-        headers.remove(TURN_STATE);
-    }
+    let is_ours_to_say =
+        |name: &str| OF_THE_CALLER.contains(&name) || (name == TURN_STATE && !wearing.keeps_turn_state);
+    let mut headers = passing(inbound, is_ours_to_say);
     let mut bearer = HeaderValue::try_from(format!("Bearer {}", wearing.access.expose())).ok()?;
     bearer.set_sensitive(true);
     headers.insert(header::AUTHORIZATION, bearer);
@@ -64,14 +63,11 @@ pub(crate) fn outbound(inbound: &HeaderMap, wearing: Wearing<'_>) -> Option<Head
 
 /// Headers for the client. Cookies belong to an account and would be sent back under another.
 pub(crate) fn inbound(upstream: &HeaderMap) -> HeaderMap {
-    let mut headers = without_hops(upstream);
-    headers.remove(header::SET_COOKIE);
-    headers.remove("keep-alive");
-    headers
+    passing(upstream, |name| matches!(name, "set-cookie" | "keep-alive"))
 }
 
-fn without_hops(source: &HeaderMap) -> HeaderMap {
-    let mut headers = source.clone();
+/// What goes on of these: nothing that concerns this connection only, and nothing that stays here.
+fn passing(source: &HeaderMap, stays_here: impl Fn(&str) -> bool) -> HeaderMap {
     let nominated: Vec<HeaderName> = source
         .get_all(header::CONNECTION)
         .iter()
@@ -79,8 +75,12 @@ fn without_hops(source: &HeaderMap) -> HeaderMap {
         .flat_map(|text| text.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    for name in HOP_BY_HOP.into_iter().chain(nominated) {
-        headers.remove(name);
+    let goes_on = |name: &HeaderName| {
+        !HOP_BY_HOP.contains(name) && !nominated.contains(name) && !stays_here(name.as_str())
+    };
+    let mut headers = HeaderMap::with_capacity(source.len() + ADDED);
+    for (name, value) in source.iter().filter(|(name, _)| goes_on(name)) {
+        headers.append(name, value.clone());
     }
     headers
 }

@@ -33,11 +33,11 @@ pub(crate) struct Book {
 
 #[async_trait]
 impl UsageBook for Book {
-    async fn enter(&self, requests: Vec<RequestSpent>) -> Result<(), StoreError> {
+    async fn enter(&self, requests: Arc<[RequestSpent]>) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
         let refuses = self.world.strikes(25) && self.refused.load(Ordering::SeqCst) < BEARABLE;
         let writes = !refuses || self.world.below(2) == 0;
-        for request in requests.into_iter().filter(|_| writes) {
+        for request in requests.iter().filter(|_| writes).cloned() {
             let known = self.ledger.lock().unwrap().insert(request.id.clone(), request.clone());
             match known {
                 Some(known) => {

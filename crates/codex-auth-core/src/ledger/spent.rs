@@ -1,6 +1,6 @@
 //! What one request came to, as the agent knows it, and the port to whoever writes it down.
 
-use std::{fmt::Debug, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use super::{UsageOperation, UsageOutcome, UsageSource};
 pub trait UsageBook: Debug + Send + Sync {
     /// Writes requests with their attempts; durable when it returns. A request that is there already, by its id, is not
     /// written again, whoever wrote it.
-    async fn enter(&self, requests: Vec<RequestSpent>) -> Result<(), StoreError>;
+    async fn enter(&self, requests: Arc<[RequestSpent]>) -> Result<(), StoreError>;
 
     /// Tells other programs what was done since the last call; asked about once a second.
     async fn publish(&self) -> Result<(), StoreError>;

@@ -129,11 +129,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let page = std::mem::take(&mut *self.page());
         let at = self.proxy.ports.clock.now();
-        self.proxy.accounting.enter(spent(self, page, at));
+        let request = spent(self, page, at);
+        self.proxy.accounting.enter(request);
     }
 }
 
-fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
+fn spent(inner: &mut Inner, page: Page, at: Timestamp) -> RequestSpent {
     let Page { is_relayed: _, is_revoked, project, instead, status, outcome, code, last_words, mut attempts } = page;
     let finish = if is_revoked { Finish::Revoked } else { Finish::Left };
     // Nobody said how it ended.
@@ -161,9 +162,10 @@ fn spent(inner: &Inner, page: Page, at: Timestamp) -> RequestSpent {
     for attempt in attempts.iter_mut().filter(|attempt| attempt.model.is_none()) {
         attempt.model.clone_from(&own);
     }
-    let model = instead.or_else(|| inner.asked.model.clone()).or(model);
+    let Asked { operation, model: asked, session, cwd } = &mut inner.asked;
+    let (operation, session, cwd) = (*operation, session.take(), cwd.take());
+    let model = instead.or_else(|| asked.take()).or(model);
     inner.proxy.rules.took(project, at, tokens, model.as_deref());
-    let Asked { operation, model: _, session, cwd } = inner.asked.clone();
     RequestSpent {
         id: inner.proxy.accounting.name(),
         at,
@@ -192,13 +194,13 @@ fn whose(operation: UsageOperation, attempts: &[AttemptSpent]) -> Option<Whose> 
 
 /// One attempt, ended.
 pub(crate) fn attempt_of(
-    account: &Whose,
+    account: Whose,
     (began, now): (Timestamp, Timestamp),
     (outcome, status, code): (UsageOutcome, Option<u16>, Option<&str>),
 ) -> AttemptSpent {
     AttemptSpent {
         at: now,
-        account: account.clone(),
+        account,
         model: None,
         outcome,
         status,

@@ -98,8 +98,8 @@ impl UsageLedger {
         for (row, attempts) in &new {
             known.writes(&row.id);
             // The request first: what is counted is whole, wherever a killed writer stopped.
-            text.extend(row.line());
-            text.extend(attempts.iter().flat_map(AttemptRow::line));
+            row.put(&mut text);
+            attempts.iter().for_each(|attempt| attempt.put(&mut text));
         }
         let is_new = os::length(&path).is_none();
         self.fs.write(&path, &text, Write::Append).map_err(|error| io_error("append to", &path, &error))?;

@@ -4,7 +4,7 @@ use codex_auth_core::{Timestamp, UsageOutcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::row::{AccountMark, Tokens, ended, read, status};
+use super::row::{AccountMark, Tokens, put, read, status};
 use crate::json;
 
 const KIND: &str = "attempt";
@@ -60,9 +60,9 @@ impl AttemptRow {
         serde_json::to_value(self.written()).unwrap_or_default()
     }
 
-    /// One line of the ledger, ended.
-    pub(super) fn line(&self) -> Vec<u8> {
-        ended(&self.written())
+    /// Adds it as a line to this text.
+    pub(super) fn put(&self, text: &mut Vec<u8>) {
+        put(&self.written(), text);
     }
 
     fn written(&self) -> Written<'_> {

@@ -131,7 +131,7 @@ impl Parts {
 
 #[async_trait]
 impl UsageBook for FileUsageBook {
-    async fn enter(&self, requests: Vec<RequestSpent>) -> Result<(), StoreError> {
+    async fn enter(&self, requests: Arc<[RequestSpent]>) -> Result<(), StoreError> {
         let book = self.clone();
         apart(move || {
             let now = book.0.store.now();

@@ -198,9 +198,9 @@ impl UsageRow {
         serde_json::to_value(self.written()).unwrap_or_default()
     }
 
-    /// One line of the ledger, ended.
-    pub(crate) fn line(&self) -> Vec<u8> {
-        ended(&self.written())
+    /// Adds it as a line to this text.
+    pub(crate) fn put(&self, text: &mut Vec<u8>) {
+        put(&self.written(), text);
     }
 
     fn written(&self) -> Written<'_> {
@@ -278,11 +278,10 @@ pub(super) fn status(row: &Object) -> Option<u16> {
     status.filter(|status| (100..600).contains(status))
 }
 
-/// A row as a line. It has text keys and finite numbers alone, so it can always be written.
-pub(super) fn ended(row: &impl Serialize) -> Vec<u8> {
-    let mut line = serde_json::to_vec(row).unwrap_or_default();
-    line.push(b'\n');
-    line
+/// Adds a row as a line. It has text keys and finite numbers alone, so it can always be written.
+pub(super) fn put(row: &impl Serialize, text: &mut Vec<u8>) {
+    let _infallible = serde_json::to_writer(&mut *text, row);
+    text.push(b'\n');
 }
 
 /// The tokens, and whether their total had counted reasoning twice.
