@@ -21,9 +21,9 @@ pub(crate) struct Denied;
 pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Denied> {
     let port = port.to_string();
     let is_ours = |authority: &str| {
-        authority.rsplit_once(':').is_some_and(|(host, at)| {
-            at == port && OUR_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
-        })
+        authority
+            .rsplit_once(':')
+            .is_some_and(|(host, at)| at == port && OUR_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name)))
     };
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -37,11 +37,7 @@ pub(crate) fn is_addressed_to_us(uri: &Uri, headers: &HeaderMap, port: u16) -> R
         return Err(Denied);
     }
     let own_origin = |value: &header::HeaderValue| {
-        value
-            .to_str()
-            .ok()
-            .and_then(|text| text.strip_prefix("http://"))
-            .is_some_and(&is_ours)
+        value.to_str().ok().and_then(|text| text.strip_prefix("http://")).is_some_and(&is_ours)
     };
     if headers.get_all(header::ORIGIN).iter().all(own_origin) { Ok(()) } else { Err(Denied) }
 }

@@ -75,9 +75,8 @@ fn passing(source: &HeaderMap, stays_here: impl Fn(&str) -> bool) -> HeaderMap {
         .flat_map(|text| text.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    let goes_on = |name: &HeaderName| {
-        !HOP_BY_HOP.contains(name) && !nominated.contains(name) && !stays_here(name.as_str())
-    };
+    let goes_on =
+        |name: &HeaderName| !HOP_BY_HOP.contains(name) && !nominated.contains(name) && !stays_here(name.as_str());
     let mut headers = HeaderMap::with_capacity(source.len() + ADDED);
     for (name, value) in source.iter().filter(|(name, _)| goes_on(name)) {
         headers.append(name, value.clone());

@@ -2,14 +2,17 @@
 //! task of the request that uses it, and what is ready is gathered into few writes.
 //!
 //! A client whose connections live in tasks of their own hands every chunk of a stream over to another task and
-//! writes it out alone, some forty writes for a small answer; that hand-over, not the parsing, is what makes stock
-//! pass-throughs slow. Here nothing is spawned on the way of a request and a small answer leaves in one write.
+//! writes it out alone, some forty writes for a small answer; and one that makes a value of every chunk spends on them
+//! a fifth of what a small answer costs. Here nothing is spawned on the way of a request, the body is taken out of what
+//! was read in one pass, and a small answer leaves in one write. The budgets of `docs/benchmarks.md` ask for it.
 //!
 //! It serves `http://` only. The vendor's backend speaks HTTP/2 over TLS, where all streams share one connection and
 //! none of them can drive it; the system's proxies and its root store matter there too. All of that is reqwest's.
 //! Plain HTTP is admitted on loopback only, where no proxy stands in between, so none is looked for here.
 
+mod framing;
 mod gather;
+mod head;
 mod idle;
 mod line;
 
@@ -17,12 +20,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, Uri, header, uri::Authority};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http::{HeaderValue, Request, Response, Uri, uri::Authority};
+use http_body_util::BodyExt;
 
 use self::{
     gather::Gather,
+    head::Head,
     idle::Idle,
     line::{Failed, Line},
 };
@@ -67,24 +70,12 @@ impl InlineUpstream {
     }
 
     /// The answer with its connection, which goes on at once when there is no body to bring it back.
-    fn received(&self, answer: Response<Incoming>, line: Line) -> Response<BodyStream> {
-        if !answer.body().is_end_stream() {
-            return answer.map(|body| Gather::new(body, line, self.idle.clone()).boxed_unsync());
+    fn received(&self, Head { parts, framing, .. }: Head, line: Line) -> Response<BodyStream> {
+        if !framing.is_over() {
+            return Response::from_parts(parts, Gather::new(framing, line, self.idle.clone()).boxed_unsync());
         }
         self.idle.park(line);
-        answer.map(|_| whole(Bytes::new()))
-    }
-
-    /// The request as HTTP/1.1 wants it on the wire: a path, and a `Host` beside it.
-    fn addressed(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, UpstreamError> {
-        let mut request = request.map(Full::new);
-        if request.uri().authority() != Some(&self.authority) {
-            return Err(UpstreamError::Unsent("the address is not the backend's".into()));
-        }
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
-        request.headers_mut().insert(header::HOST, self.host.clone());
-        Ok(request)
+        Response::from_parts(parts, whole(Bytes::new()))
     }
 }
 
@@ -97,7 +88,10 @@ impl fmt::Debug for InlineUpstream {
 #[async_trait]
 impl Upstream for InlineUpstream {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<BodyStream>, UpstreamError> {
-        let mut request = self.addressed(request)?;
+        if request.uri().authority() != Some(&self.authority) {
+            return Err(UpstreamError::Unsent("the address is not the backend's".into()));
+        }
+        let mut request = request;
         loop {
             let kept = self.idle.take();
             let is_kept = kept.is_some();
@@ -105,7 +99,7 @@ impl Upstream for InlineUpstream {
                 Some(line) => line,
                 None => self.connect().await?,
             };
-            match line.exchange(request).await {
+            match line.exchange(request, &self.host).await {
                 Ok(answer) => return Ok(self.received(answer, line)),
                 // The peer closed a kept connection before a byte went out; another one serves. Whatever else
                 // happened to it, the request may have been carried out, and the caller decides.

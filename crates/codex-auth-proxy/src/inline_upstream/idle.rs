@@ -36,7 +36,6 @@ impl Idle {
     pub(super) fn take(&self) -> Option<Line> {
         loop {
             let Parked { mut line, at } = self.lock().get_mut(&thread::current().id())?.pop_back()?;
-            line.settle();
             if at.elapsed() < KEPT_FOR && line.is_free() {
                 return Some(line);
             }
@@ -45,7 +44,6 @@ impl Idle {
 
     /// Keeps a connection whose exchange is over; one that is not free is closed instead.
     pub(super) fn park(self: &Arc<Self>, mut line: Line) {
-        line.settle();
         if !line.is_free() {
             return;
         }

@@ -1,41 +1,46 @@
-//! One connection to the backend, driven by whoever holds it: it moves only while its holder polls it.
-//!
-//! What passes between the two halves of a connection wakes nobody, since both are polled in turn by one task; only
-//! the last look at the connection before waiting leaves a waker behind, for the socket.
+//! One connection to the backend: it moves only while its holder polls it, so nothing is handed from task to task, and
+//! what was read lies in one place until the body is taken out of it.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, Connection, SendRequest},
+use bytes::{Buf, Bytes, buf::Chain};
+use http::{HeaderValue, Request};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
 };
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
-use crate::upstream::UpstreamError;
+use super::{
+    framing::{Framing, Malformed},
+    head::{Head, of_request},
+};
+use crate::{body::StreamError, upstream::UpstreamError};
 
-/// Bytes read at a time; a response head must fit. A fixed size keeps an open stream's memory at that size, where one
-/// that grows would keep its smaller beginnings too.
+/// Bytes read at a time; the head of an answer must fit. Four times as much gained nothing when measured.
 const BUFFER: usize = 16 * 1024;
 
-/// A connection and the handle that sends on it.
+/// A connection.
 pub(super) struct Line {
-    sender: SendRequest<Full<Bytes>>,
-    /// `None` once it has ended; dropping it settles what waits for it.
-    connection: Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+    stream: TcpStream,
+    /// What was read and not yet understood stands between the two places.
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// What is still to be sent of a request.
+    unsent: Option<Chain<Bytes, Bytes>>,
+    /// Whether it serves again after this exchange.
+    keeps_alive: bool,
 }
 
 /// Why an exchange brought no answer.
 pub(super) enum Failed {
     /// Nothing of the request was sent; here it is again.
-    Unsent(Box<Request<Full<Bytes>>>, String),
+    Unsent(Box<Request<Bytes>>, String),
     /// The connection broke with the request under way.
     Broken(String),
 }
@@ -46,75 +51,131 @@ impl Line {
         let stream = TcpStream::connect(address).await.map_err(|error| UpstreamError::Unsent(error.to_string()))?;
         // Lone events must not wait for an acknowledgement; failing to say so costs time, not correctness.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) = http1::Builder::new()
-            .read_buf_exact_size(Some(BUFFER))
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| UpstreamError::Unsent(error.to_string()))?;
-        Ok(Self { sender, connection: Some(connection) })
+        let buffer = vec![0; BUFFER].into_boxed_slice();
+        Ok(Self { stream, buffer, start: 0, end: 0, unsent: None, keeps_alive: true })
     }
 
-    /// Sends a request and returns as soon as the response head is there.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let connection = &mut self.connection;
+    /// Sends a request and returns as soon as the head of the answer is there.
+    pub(super) async fn exchange(&mut self, request: Request<Bytes>, host: &HeaderValue) -> Result<Head, Failed> {
+        let (head, method) = (Bytes::from(of_request(&request, host)), request.method().clone());
+        self.unsent = Some(head.chain(request.body().clone()));
+        let length = self.left();
         let answered = poll_fn(|context| {
-            // The answer is looked at after the connection moved, since nothing else can bring it.
-            drive(connection, &mut quiet());
-            if let Poll::Ready(answer) = answer.as_mut().poll(&mut quiet()) {
-                return Poll::Ready(answer);
+            if let Poll::Ready(Err(error)) = self.poll_send(context)
+                && self.left() == length
+            {
+                return Poll::Ready(Err((true, error.to_string())));
             }
-            drive(connection, context);
-            answer.as_mut().poll(&mut quiet())
+            // A peer that closes its side may have answered all the same.
+            self.poll_head(&method, context).map_err(|why| (false, why))
         });
-        answered.await.map_err(|mut failed| {
-            let why = cause(failed.error());
-            match failed.take_message() {
-                Some(request) => Failed::Unsent(Box::new(request), why),
-                None => Failed::Broken(why),
+        match answered.await {
+            Ok(head) => {
+                self.keeps_alive = head.keeps_alive;
+                Ok(head)
             }
-        })
-    }
-
-    /// Moves the connection as far as it goes now and leaves the waker where the socket will find it.
-    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.connection, context);
-    }
-
-    /// Moves the connection as far as it goes now, for somebody who does not wait for it.
-    pub(super) fn settle(&mut self) {
-        drive(&mut self.connection, &mut quiet());
-    }
-
-    /// Whether it is open and done with its last exchange.
-    pub(super) fn is_free(&self) -> bool {
-        self.connection.is_some() && self.sender.is_ready()
-    }
-}
-
-/// A context for polls after which nobody waits.
-pub(super) fn quiet() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
-
-fn drive(line: &mut Option<Connection<TokioIo<TcpStream>, Full<Bytes>>>, context: &mut Context<'_>) {
-    let Some(connection) = line else { return };
-    match Pin::new(connection).poll(context) {
-        Poll::Pending => {}
-        Poll::Ready(ended) => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to the backend ended early");
-            }
-            *line = None;
+            Err((true, why)) => Err(Failed::Unsent(Box::new(request), why)),
+            Err((false, why)) => Err(Failed::Broken(why)),
         }
     }
+
+    /// Takes what comes next of the body; nothing where it is over. The request goes on being sent meanwhile: a peer
+    /// may answer while it still reads.
+    pub(super) fn poll_body(
+        &mut self,
+        framing: &mut Framing,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, StreamError>> {
+        if self.poll_send(context).is_ready() && self.unsent.take().is_some() {
+            self.keeps_alive = false;
+        }
+        loop {
+            if framing.is_over() {
+                return Poll::Ready(Ok(Bytes::new()));
+            }
+            match self.take(framing) {
+                Ok(body) if body.is_empty() => {}
+                Ok(body) => return Poll::Ready(Ok(body.into())),
+                Err(error) => return Poll::Ready(Err(broke_off(&error))),
+            }
+            match ready!(self.poll_read(context)) {
+                Ok(0) if *framing == Framing::UntilClose => *framing = Framing::Length(0),
+                Ok(0) => return Poll::Ready(Err(broke_off(&Malformed("the connection was closed")))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(broke_off(&error))),
+            }
+        }
+    }
+
+    /// Whether it is open and done with its last exchange: a peer that says something now says it to nobody.
+    pub(super) fn is_free(&mut self) -> bool {
+        let is_done = self.keeps_alive && self.unsent.is_none() && self.start == self.end;
+        is_done && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    fn left(&self) -> usize {
+        self.unsent.as_ref().map_or(0, Buf::remaining)
+    }
+
+    /// Sends what is left; ready with nothing left, or when it cannot be sent.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(unsent) = &mut self.unsent {
+            let mut parts = [IoSlice::new(&[]); 2];
+            let count = unsent.chunks_vectored(&mut parts);
+            match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &parts[..count]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => unsent.advance(sent),
+            }
+            if !unsent.has_remaining() {
+                self.unsent = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_head(&mut self, method: &http::Method, context: &mut Context<'_>) -> Poll<Result<Head, String>> {
+        loop {
+            match Head::read(&self.buffer[self.start..self.end], method) {
+                Ok(Some((head, used))) => {
+                    self.start += used;
+                    return Poll::Ready(Ok(head));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(error.to_string())),
+            }
+            match ready!(self.poll_read(context)) {
+                Ok(0) => return Poll::Ready(Err("the connection was closed".to_owned())),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error.to_string())),
+            }
+        }
+    }
+
+    fn take(&mut self, framing: &mut Framing) -> Result<Vec<u8>, Malformed> {
+        let at_hand = &self.buffer[self.start..self.end];
+        let mut body = Vec::with_capacity(at_hand.len());
+        self.start += framing.take(at_hand, &mut body)?;
+        Ok(body)
+    }
+
+    /// Reads more behind what there is; none means that the peer has closed.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.buffer.len() {
+            return Poll::Ready(Err(io::Error::other("the head of its answer is too long")));
+        }
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut room))?;
+        let count = room.filled().len();
+        self.end += count;
+        Poll::Ready(Ok(count))
+    }
 }
 
-/// The innermost reason, which is the one a person can act on.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
+fn broke_off(error: &dyn std::error::Error) -> StreamError {
+    tracing::debug!(%error, "a stream of the backend broke off");
+    StreamError::BrokeOff
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -141,6 +142,83 @@ async fn a_request_that_may_have_been_carried_out_is_not_sent_again() {
     assert_eq!(peer.read().await, Ok(Bytes::from("ok")));
     assert!(matches!(peer.send().await, Err(UpstreamError::Broken(_))));
     assert_eq!(peer.connections(), [0, 0]);
+}
+
+#[tokio::test]
+async fn what_comes_after_an_answer_is_no_answer() {
+    const TWO: &[u8] =
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+    let mut peer = Peer::with(&[&[TWO, LENGTH], &[LENGTH]]).await;
+    assert_eq!(peer.read().await, Ok(Bytes::from("ok")));
+    assert_eq!(peer.read().await, Ok(Bytes::from("ok")));
+    assert_eq!(peer.connections(), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_broken_off() {
+    let script: Answers = Box::leak(Box::new([&*[b'x'; 64 * 1024].as_slice()]));
+    let peer = Peer::with(Box::leak(Box::new([script]))).await;
+    assert!(matches!(peer.send().await, Err(UpstreamError::Broken(_))));
+    let endless = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'x'; 64 * 1024]].concat();
+    let script: Answers = Box::leak(Box::new([&*endless.leak()]));
+    let peer = Peer::with(Box::leak(Box::new([script]))).await;
+    assert!(matches!(peer.send().await, Err(UpstreamError::Broken(_))));
+}
+
+#[tokio::test]
+async fn a_body_until_the_close_ends_with_it() {
+    let mut peer = Peer::with(&[&[b"HTTP/1.1 200 OK\r\n\r\nall there is"], &[LENGTH]]).await;
+    assert_eq!(peer.read().await, Ok(Bytes::from("all there is")));
+    assert_eq!(peer.read().await, Ok(Bytes::from("ok")));
+    assert_eq!(peer.connections(), [0, 1]);
+}
+
+/// More than a connection holds on its way.
+const LARGE: usize = 32 * 1024 * 1024;
+
+/// Sends a large request to a peer that does this once its head is there.
+async fn large<P: Future<Output = ()> + Send + 'static>(peer: fn(TcpStream) -> P) -> Response<BodyStream> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let uri: Uri = format!("http://{}/x", listener.local_addr().expect("bound")).parse().expect("an address");
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut seen = Vec::new();
+        while !seen.windows(4).any(|end| end == b"\r\n\r\n") {
+            stream.read_buf(&mut seen).await.expect("a head");
+        }
+        peer(stream).await;
+    });
+    let upstream = InlineUpstream::towards(&uri).expect("plain http");
+    let mut request = Request::new(Bytes::from(vec![b'x'; LARGE]));
+    (*request.method_mut(), *request.uri_mut()) = (http::Method::POST, uri);
+    tokio::time::timeout(SOON, upstream.send(request)).await.expect("in time").expect("an answer")
+}
+
+#[tokio::test]
+async fn an_answer_counts_that_comes_before_the_request_is_sent() {
+    let refused = large(|mut stream| async move {
+        const REFUSAL: &[u8] = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+        stream.write_all(REFUSAL).await.expect("it listens");
+        std::future::pending::<()>().await;
+    });
+    let refused = refused.await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(read(refused.into_body()).await, Ok(Bytes::from("no")));
+}
+
+#[tokio::test]
+async fn a_peer_may_answer_while_it_reads() {
+    let echoed = large(|mut stream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("it listens");
+        let (mut from, mut to) = stream.split();
+        tokio::io::copy(&mut from, &mut to).await.expect("both go on");
+    });
+    let mut body = echoed.await.into_body();
+    let mut count = 0;
+    while count < LARGE / 2 {
+        let frame = tokio::time::timeout(SOON, body.frame()).await.expect("in time").expect("more").expect("whole");
+        count += frame.into_data().expect("data").len();
+    }
 }
 
 #[tokio::test]
