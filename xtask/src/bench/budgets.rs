@@ -56,15 +56,14 @@ impl Bound {
     }
 }
 
-const HYPER: &str = "Two writes and two wake-ups per answer are the kernel's and nginx has them \
-    too. The rest is hyper's: a frame and a pass through its state machine per chunk, on both sides, and \
-    the request's own work: admission, choice of an account, headers, and, with many at once, its rows in \
-    the ledger, about a sixth of the agent's time.";
+const ANSWER: &str = "Two writes and two wake-ups per answer are the kernel's and nginx has them too. The rest is \
+    hyper's towards the client and the request's own work: admission, choice of an account, headers, and, with many at \
+    once, its rows in the ledger.";
 const EVENTS: &str = "An event costs one wake-up, one read and one write more than without a proxy; four fifths of \
     that is kernel time. What we add over nginx is the wait behind events of other streams on the same thread.";
 const POOL: &str = "The evaluator looks at every account for every request and writes down where each stands, which \
     grows with the pool.";
-const SPACE: &str = "Idle, nine tenths are pages of the program's file; with streams, hyper's read and write buffers on \
+const SPACE: &str = "Idle, nine tenths are pages of the program's file; with streams, the read and write buffers on \
     both sides of each, and the heap the allocator keeps.";
 const TIME: &str = "Loading the program, reading and parsing the accounts file, and opening the sockets.";
 const WHOLE: &str = "What is known of the files is known from the last look at them; where they changed since, both are \
@@ -97,12 +96,12 @@ pub(crate) fn of(rows: &Rows, sizes: &Sizes) -> Vec<Budget> {
     #[expect(clippy::cast_precision_loss, reason = "sizes of a program, far below 2^52")]
     let (megabytes, crates) = (sizes.binary as f64 / 1e6, sizes.crates as f64);
     vec![
-        least("small answers c = 16, rps against nginx", (0.7, 1.0), against_nginx(&small(16), "rps"), HYPER),
-        least("small answers c = 64, rps against nginx", (0.7, 1.0), against_nginx(&small(64), "rps"), HYPER),
-        most("p50 at c = 1 over nginx's", (45.0, 0.0), over_nginx(&small(1), "p50 µs"), ("µs", HYPER)),
+        least("small answers c = 16, rps against nginx", (0.7, 1.0), against_nginx(&small(16), "rps"), ANSWER),
+        least("small answers c = 64, rps against nginx", (0.7, 1.0), against_nginx(&small(64), "rps"), ANSWER),
+        most("p50 at c = 1 over nginx's", (45.0, 0.0), over_nginx(&small(1), "p50 µs"), ("µs", ANSWER)),
         most("p50 event delay over nginx's, 64 streams", (15.0, 0.0), over_nginx(PACED, "p50 µs"), ("µs", EVENTS)),
-        least("20 MB stream in 1 KB chunks against nginx", (1.0, 2.0), against_nginx(LONG[0], "MB/s"), HYPER),
-        least("20 MB stream in 200 B chunks against nginx", (0.5, 1.5), against_nginx(LONG[1], "MB/s"), HYPER),
+        least("20 MB stream in 1 KB chunks against nginx", (1.0, 2.0), against_nginx(LONG[0], "MB/s"), ANSWER),
+        least("20 MB stream in 200 B chunks against nginx", (0.5, 1.5), against_nginx(LONG[1], "MB/s"), ANSWER),
         least("500 accounts against 5, rps at c = 16", (0.9, 1.0), rows.ratio(POOLS, ("500", "5"), "rps"), POOL),
         most("agent memory, idle", (10.0, 6.0), median(MEMORY, "ours", "idle MB"), ("MB", SPACE)),
         most(

@@ -31,9 +31,13 @@ pub(super) fn of_request(request: &Request<Bytes>, host: &HeaderValue) -> Vec<u8
     let length =
         parts.iter().map(|part| part.len()).sum::<usize>() + request.headers().iter().map(of_line).sum::<usize>();
     let mut head = Vec::with_capacity(length + host.len() + 64);
-    parts.iter().for_each(|part| head.extend_from_slice(part.as_bytes()));
+    for part in parts {
+        head.extend_from_slice(part.as_bytes());
+    }
     let mut add = |name: &HeaderName, value: &[u8]| {
-        [name.as_str().as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| head.extend_from_slice(part));
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
     };
     add(&header::HOST, host.as_bytes());
     let is_ours = |name: &HeaderName| [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(name);
