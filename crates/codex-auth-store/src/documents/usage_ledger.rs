@@ -99,7 +99,9 @@ impl UsageLedger {
             known.writes(&row.id);
             // The request first: what is counted is whole, wherever a killed writer stopped.
             row.put(&mut text);
-            attempts.iter().for_each(|attempt| attempt.put(&mut text));
+            for attempt in attempts {
+                attempt.put(&mut text);
+            }
         }
         let is_new = os::length(&path).is_none();
         self.fs.write(&path, &text, Write::Append).map_err(|error| io_error("append to", &path, &error))?;
