@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes, buf::Chain};
@@ -110,7 +110,7 @@ impl Line {
     /// Whether it is open and done with its last exchange: a peer that says something now says it to nobody.
     pub(super) fn is_free(&mut self) -> bool {
         let is_done = self.keeps_alive && self.unsent.is_none() && self.start == self.end;
-        is_done && self.poll_read(&mut Context::from_waker(Waker::noop())).is_pending()
+        is_done && self.stream.try_read(&mut self.buffer).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn left(&self) -> usize {
