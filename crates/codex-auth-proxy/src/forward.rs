@@ -70,7 +70,7 @@ pub(crate) async fn forward(proxy: &Arc<Proxy>, call: &Call) -> Answer {
     if let Some(tab) = &call.tab {
         tab.in_project(origin.project.clone());
     }
-    // On the heap, or each of the layers above would carry its seven kilobytes, and copy them on the way in.
+    // On the heap, or each of the layers above would carry its six kilobytes, and copy them on the way in.
     let search = Box::pin(search(proxy, (call, &origin), (ruling, room.clone())));
     let answer = tokio::time::timeout(proxy.config.search_within, search).await;
     room.searched();
